@@ -1,6 +1,6 @@
 /**
- * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. It accepts the same names and values as the injector, so
- * that `helm install` rejects values with which the injector would not start.
+ * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. It accepts the same names and
+ * values as the injector, so that `helm install` rejects values with which the injector would not start.
  *
  * A value may be a number or a string, and an empty string is treated as unset. The table checks some settings with a
  * function, which JSON Schema does not have. For these, TEXT_PATTERNS has a pattern that is as close as possible.

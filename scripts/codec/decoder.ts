@@ -1,6 +1,6 @@
 /**
- * Generates the decoders of the requests in a proto file. Each message has one function that reads its fields into an object. The object has all
- * defaults from the start, so that V8 gives all objects of a message the same hidden class.
+ * Generates the decoders of the requests in a proto file. Each message has one function that reads its fields into an
+ * object. The object has all defaults from the start, so that V8 gives all objects of a message the same hidden class.
  *
  * 1. The number and the wire type identify a field. A field with another wire type is skipped, as an unknown field is.
  * 2. A decoder accepts a repeated field of numbers both packed and unpacked.

@@ -16,7 +16,10 @@ export interface MessageModel {
 
 /** Names of a type in the generated types (src/grpc/generated) and in the codecs. */
 export interface TypeName {
-  /** Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Decoded types end in `Output`. */
+  /**
+   * Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Decoded types end
+   * in `Output`.
+   */
   readonly local: string;
   /** Exported name: `CacheGetRequest`, or `_grpc_health_v1_HealthCheckResponse_ServingStatus` for a nested type. */
   readonly exported: string;
@@ -43,7 +46,10 @@ interface FieldBase {
   readonly number: number;
 }
 
-/** `isPresent` is true if an unset field is missing from the object (`optional`, or in a oneof). `siblings` are the other fields of its oneof. */
+/**
+ * `isPresent` is true if an unset field is missing from the object (`optional`, or in a oneof). `siblings` are the
+ * other fields of its oneof.
+ */
 export type FieldModel =
   | (FieldBase & {
       readonly shape: 'single';

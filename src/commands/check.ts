@@ -1,5 +1,6 @@
 /**
- * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints every error.
+ * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints
+ * every error.
  *
  * Exit codes: 0 no errors; 1 errors were printed; 2 the command line is invalid.
  */

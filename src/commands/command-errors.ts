@@ -15,7 +15,9 @@ const RENAMED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['--authority-file', '--ca-file'],
 ]);
 
-/** Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`. */
+/**
+ * Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`.
+ */
 export function withPlainErrors(command: Command, name: string): Command {
   return command
     .exitOverride()

@@ -1,8 +1,8 @@
 /**
  * `pannier injection status`: lists the workloads of a cluster and whether the sidecars of their pods are up to date.
  *
- * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of a file).
- * Exit codes: 0 all are up to date; 1 some are not; 2 the cluster or the configuration cannot be read.
+ * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of
+ * a file). Exit codes: 0 all are up to date; 1 some are not; 2 the cluster or the configuration cannot be read.
  */
 import { kubeletsOf } from '../injection/kubelets.ts';
 import { parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
@@ -75,7 +75,10 @@ async function readStatuses(
   return workloadStatuses(found);
 }
 
-/** Reads the configuration from `--config`, or else from the injector's ConfigMap. Returns undefined after it has printed its errors. */
+/**
+ * Reads the configuration from `--config`, or else from the injector's ConfigMap. Returns undefined after it has
+ * printed its errors.
+ */
 async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
   if (flags.config !== undefined || flags.image !== undefined) {
     return readConfig(flags, io);

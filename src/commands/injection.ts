@@ -1,5 +1,6 @@
 /**
- * `pannier injection explain` shows what injection would do to manifests; `pannier injection status` shows the state of a cluster.
+ * `pannier injection explain` shows what injection would do to manifests; `pannier injection status` shows the state of
+ * a cluster.
  */
 import { Command, Option } from 'commander';
 import { withPlainErrors } from './command-errors.ts';

@@ -1,5 +1,6 @@
 /**
- * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook added, and prints the manifests on standard output.
+ * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook added, and prints the manifests
+ * on standard output.
  *
  * Exit codes: 0 success; 1 a pod is malformed, and nothing was printed; 2 the command line or the file is invalid.
  */

@@ -1,10 +1,10 @@
 /**
  * `pannier wait ready|idle`: waits until the sidecar is ready, or until it has no connections and no calls.
  *
- * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the application until the sidecar is
- * ready, and preStop lets the sidecar serve until the application has exited.
- * Exit codes: 0 the condition is met; 1 the timeout expired, or the admin address refused a connection while waiting for `idle`, with the
- * cause on standard error; 2 the command line is invalid.
+ * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the
+ * application until the sidecar is ready, and preStop lets the sidecar serve until the application has exited. Exit
+ * codes: 0 the condition is met; 1 the timeout expired, or the admin address refused a connection while waiting for
+ * `idle`, with the cause on standard error; 2 the command line is invalid.
  */
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -66,7 +66,9 @@ function readTimeout(text: string): number {
   return timeoutMs;
 }
 
-/** Polls until the condition is met, or gives up. Takes at most the timeout plus the time of one request. Never rejects. */
+/**
+ * Polls until the condition is met, or gives up. Takes at most the timeout plus the time of one request. Never rejects.
+ */
 export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
   const { what, timeoutMs, idleMs = IDLE_MS } = options;
   const admin = options.admin.startsWith(':') ? `127.0.0.1${options.admin}` : options.admin;
@@ -98,7 +100,10 @@ type Answer =
   | { readonly kind: 'page'; readonly status: number; readonly text: string }
   | { readonly kind: 'nothing'; readonly code: string };
 
-/** Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of the environment. */
+/**
+ * Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of
+ * the environment.
+ */
 function fetchPage(url: string): Promise<Answer> {
   return new Promise((resolve) => {
     const nothing = (error: unknown): void => resolve({ kind: 'nothing', code: readFailureCode(error) });

@@ -1,8 +1,9 @@
 /**
- * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
+ * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains. A second signal ends the process
+ * immediately.
  *
- * Exit codes: 0 drained; 1 the start failed, for example because a port is in use or no cluster is configured; 2 the command line or the
- * configuration file is invalid, with every error printed.
+ * Exit codes: 0 drained; 1 the start failed, for example because a port is in use or no cluster is configured; 2 the
+ * command line or the configuration file is invalid, with every error printed.
  */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';

@@ -74,8 +74,8 @@ export type SettingsResult =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or pannier-something, and those that
- * the Makefile and the tests of this repository read.
+ * Variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or
+ * pannier-something, and those that the Makefile and the tests of this repository read.
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;

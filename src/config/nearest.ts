@@ -7,7 +7,10 @@ const MIN_PREFIX_CHARACTERS = 3;
 /** Maximum difference in length between a word and its misspelling. */
 const MAX_LENGTH_DIFFERENCE = 2;
 
-/** Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful suggestion. */
+/**
+ * Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful
+ * suggestion.
+ */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
   let nearestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;

@@ -1,5 +1,6 @@
 /**
- * Parses a policy file (docs/reference/policies.md). Returns either the whole file or all of its errors with their lines.
+ * Parses a policy file (docs/reference/policies.md). Returns either the whole file or all of its errors with their
+ * lines.
  *
  * Invariants:
  *   1. An unknown key is an error, and so is a feature that this version does not support.

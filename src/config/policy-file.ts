@@ -1,6 +1,6 @@
 /**
- * The data model of a policy file, and the rules that a limit must satisfy. config/policies.ts creates it; rate limits, sessions and the
- * cache read it.
+ * The data model of a policy file, and the rules that a limit must satisfy. config/policies.ts creates it; rate limits,
+ * sessions and the cache read it.
  *
  * Invariant: a PolicyFile is immutable. A reload creates a new one and replaces the old one as a whole.
  */
@@ -52,7 +52,9 @@ export interface SessionSpec {
   readonly userLimit?: UserLimit;
 }
 
-/** Effect of a login of a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login. */
+/**
+ * Effect of a login of a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login.
+ */
 export type AtUserLimit = 'evict' | 'refuse';
 
 export interface UserLimit {
@@ -91,7 +93,10 @@ export const MAX_LIMIT = 2 ** 36;
 export const MAX_WINDOW_MS = 400 * 86_400_000;
 export const MAX_SLIDING_LOG_LIMIT = 10_000;
 export const MAX_LIMITS_PER_POLICY = 16;
-/** Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact integers. */
+/**
+ * Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact
+ * integers.
+ */
 const MAX_DRAIN_MS = 2 ** 42;
 export const MAX_SESSION_TTL_MS = 30 * 86_400_000;
 /** Equals MAX_LISTED_SESSIONS, because the store enforces the limit with the user's list of sessions. */
@@ -111,7 +116,9 @@ export type LimitCandidate = Omit<LimitSpec, 'limit' | 'windowMs' | 'burst'> & {
   readonly [field in 'limit' | 'windowMs' | 'burst']: number | bigint;
 };
 
-/** Returns the first problem of a limit, or undefined. The same rules apply to the policy file and to limits in a call. */
+/**
+ * Returns the first problem of a limit, or undefined. The same rules apply to the policy file and to limits in a call.
+ */
 export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined {
   if (!NAME_PATTERN.test(spec.name)) {
     return { field: 'name', found: JSON.stringify(spec.name), accepted: NAME_FORM };

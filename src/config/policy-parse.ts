@@ -1,13 +1,17 @@
 /**
- * Parses a policy file in a worker thread while the main thread serves calls, because parsing 1,000 policies takes half a second.
+ * Parses a policy file in a worker thread while the main thread serves calls, because parsing 1,000 policies takes half
+ * a second.
  *
- * The worker exits after each file, so that an idle sidecar does not keep its memory. It sends its result in several messages.
+ * The worker exits after each file, so that an idle sidecar does not keep its memory. It sends its result in several
+ * messages.
  *
  * Invariants:
  *   1. The result equals that of parsePolicyFile, including the problems and their lines.
  *   2. The main thread receives one message per turn of its event loop.
- *   3. The main thread parses small files itself: that takes a few milliseconds, whereas a worker leaves 7 to 13 MB of pages behind.
- *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be started.
+ *   3. The main thread parses small files itself: that takes a few milliseconds, whereas a worker leaves 7 to 13 MB of
+ *      pages behind.
+ *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be
+ *      started.
  */
 import { Worker } from 'node:worker_threads';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
@@ -32,7 +36,10 @@ const SMALL_TEXT_LENGTH = 4_096;
 const MAX_HEAP_MB = 112;
 /** Maximum duration: about 100 times as long as the largest file takes on an idle machine. */
 const TIMEOUT_MS = 120_000;
-/** The worker's entry is in the same directory as this module, both in the source tree and in the bundle (scripts/build.ts). */
+/**
+ * The worker's entry is in the same directory as this module, both in the source tree and in the bundle
+ * (scripts/build.ts).
+ */
 const ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './policy-parse-worker.ts' : './policy-parse-worker.mjs',
   import.meta.url,

@@ -142,7 +142,7 @@ test('loads a file without policies if the previous one had none either', async 
   expect(logged).toEqual([]);
 });
 
-/** CPU time of this thread, which other processes do not distort. */
+/** Returns the CPU time of this thread, which other processes do not affect. */
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;

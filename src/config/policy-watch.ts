@@ -1,5 +1,6 @@
 /**
- * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the file changes.
+ * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the
+ * file changes.
  *
  * It polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a link, and
  * editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. A changed file
@@ -10,8 +11,8 @@
  *   1. An invalid or missing file keeps the current policies. It is logged once per content, with all errors.
  *   2. `current()` returns the same object until a reload, so that callers can cache what they compile from it.
  *   3. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
- *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause, such as too little
- *      memory, may disappear without a change of the file.
+ *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause,
+ *      such as too little memory, may disappear without a change of the file.
  *   5. A reload removes the last policy only if the file says `policies: {}`. The names of removed policies are logged.
  */
 import { existsSync, readFileSync } from 'node:fs';

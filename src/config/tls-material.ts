@@ -2,7 +2,8 @@
  * Validates certificates and keys in PEM before TLS uses them, because TLS silently ignores some damaged certificates.
  *
  * Invariants:
- *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are problems.
+ *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are
+ *      problems.
  *   2. No problem quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';

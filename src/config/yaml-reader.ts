@@ -1,7 +1,9 @@
 /**
- * Reads a YAML document strictly and reports errors with their line and column. Policy files and the injector's configuration use it.
+ * Reads a YAML document strictly and reports errors with their line and column. Policy files and the injector's
+ * configuration use it.
  *
- * Each read method returns the value of a node, or notes a problem and returns undefined, so that one pass finds all errors.
+ * Each read method returns the value of a node, or notes a problem and returns undefined, so that one pass finds all
+ * errors.
  *
  * Invariants:
  *   1. At most 100 problems are noted.
@@ -51,7 +53,8 @@ export class YamlReader {
       this.problems.push({ line: 1, column: 1, message });
       return;
     }
-    // The reader itself finds duplicate keys: the library compares each key with all others, which takes minutes for a large file.
+    // The reader itself finds duplicate keys: the library compares each key with all others, which takes minutes for a
+    // large file.
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {

@@ -1,11 +1,12 @@
 /**
  * Defines the annotations of pods in one table, and parses them.
  *
- * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors, docs/reference/annotations.md and the JSON
- * schema are derived from the table.
+ * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors,
+ * docs/reference/annotations.md and the JSON schema are derived from the table.
  *
  * Invariants:
- *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod without its sidecar.
+ *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod
+ *      without its sidecar.
  *   2. All errors of a pod are reported at once.
  *   3. An error never shows a value that may contain a password.
  */

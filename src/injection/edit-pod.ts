@@ -33,8 +33,8 @@ export function editPod(edit: PodEdit): Pod {
 }
 
 /**
- * Records a part that the user wrote and that equals ours. Only the first injection can tell such a part from an
- * injected one.
+ * Records a part that the user wrote and that equals ours. Only the first injection can distinguish it from an injected
+ * part.
  */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {
   if (edit.previous === undefined) {

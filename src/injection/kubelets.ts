@@ -1,11 +1,15 @@
 /**
  * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar to exit.
+ * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar
+ * to exit.
  */
 
 export interface Kubelets {
-  /** Minor version of Kubernetes 1; undefined if unknown, as for a file. Unknown kubelets are assumed to support native sidecars. */
+  /**
+   * Minor version of Kubernetes 1; undefined if unknown, as for a file. Unknown kubelets are assumed to support native
+   * sidecars.
+   */
   readonly oldestMinor: number | undefined;
 }
 

@@ -13,7 +13,10 @@ const MULTIPLIERS: Readonly<Record<string, number>> = {
   Gi: 2 ** 30,
 };
 
-/** Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n, u, exponents). */
+/**
+ * Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n,
+ * u, exponents).
+ */
 export function parseQuantity(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);
   return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);

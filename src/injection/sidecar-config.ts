@@ -1,5 +1,6 @@
 /**
- * Parses the injector's configuration file, which sets the defaults of all sidecars. Annotations of a pod override them.
+ * Parses the injector's configuration file, which sets the defaults of all sidecars. Annotations of a pod override
+ * them.
  *
  * Invariants:
  *   1. Unknown keys are errors, and all errors of a file are reported at once.
@@ -59,7 +60,10 @@ export type SidecarConfigResult =
   | { readonly config: SidecarConfig }
   | { readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
 
-/** Returns the defaults. An idle sidecar uses 60 to 90 MiB. There is no CPU limit, because a throttled sidecar delays calls. */
+/**
+ * Returns the defaults. An idle sidecar uses 60 to 90 MiB. There is no CPU limit, because a throttled sidecar delays
+ * calls.
+ */
 export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
     image: sidecarImage,
@@ -171,7 +175,9 @@ interface ExcessiveRequest {
   readonly limit: string;
 }
 
-/** Finds requests above their limits. The API server would refuse them too, but its error does not name their source. */
+/**
+ * Finds requests above their limits. The API server would refuse them too, but its error does not name their source.
+ */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
   const names = ['cpu', 'memory'] as const;
   return names.flatMap((name) => {

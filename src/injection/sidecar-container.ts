@@ -102,7 +102,7 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
     literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
   ];
   if (sidecar.hasSocket) {
-    // The mode is 0666, because the containers of this pod may run as any user. No other container can reach the
+    // The mode is 0666, because the containers of this pod may run under any user id. No other container can reach the
     // socket.
     variables.push(literal('PANNIER_GRPC_SOCKET', `${SOCKET_DIRECTORY}/pannier.sock`));
     variables.push(literal('PANNIER_GRPC_SOCKET_MODE', '0666'));
@@ -180,9 +180,9 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
 }
 
 /**
- * Returns the hooks that make a plain container start first and stop last. The kubelet starts the next container after postStart has
- * returned. At the end of the pod, the kubelet stops all containers at once, and preStop delays that for the sidecar until the
- * application has closed its connections.
+ * Returns the hooks that make a plain container start first and stop last. The kubelet starts the next container after
+ * postStart has returned. At the end of the pod, the kubelet stops all containers at once, and preStop delays that for
+ * the sidecar until the application has closed its connections.
  */
 function orderingHooks(sidecar: Sidecar): object {
   const wait = (what: string, timeoutMs: number): object => ({

@@ -1,6 +1,6 @@
 /**
- * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that it accepts as a
- * text, as a function and as a JSON schema.
+ * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that
+ * it accepts as a text, as a function and as a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';

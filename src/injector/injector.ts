@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. /livez answers from the start, before the first certificate exists.
- *   2. /readyz succeeds only if the webhooks serve a certificate that verifies against the live caBundles, and the first listing of the
- *      nodes has ended or has failed several times. It fails once draining has started.
+ *   2. /readyz succeeds only if the webhooks serve a certificate that verifies against the live caBundles, and the
+ *      first listing of the nodes has ended or has failed several times. It fails once draining has started.
  *   3. `drain` loses no review that is in flight.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -74,7 +74,10 @@ const CLOSE_GRACE_MS = 5_000;
  * from the Service.
  */
 const QUIET_MS = 2_000;
-/** Maximum extra drain time. With CLOSE_GRACE_MS it fits into the 25 s that terminationGracePeriodSeconds of the chart adds to the delay. */
+/**
+ * Maximum extra drain time. With CLOSE_GRACE_MS it fits into the 25 s that terminationGracePeriodSeconds of the chart
+ * adds to the delay.
+ */
 const MAX_LATE_MS = 15_000;
 
 const PATHS = { pod: '/mutate-pod', namespace: '/mutate-namespace' };
@@ -87,7 +90,8 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
   let isDraining = false;
   const source = certificateSource(options);
   let kubelets: KubeletVersions | undefined;
-  // A native sidecar on an old kubelet blocks its pod forever, so the injector is not ready before it has listed the nodes.
+  // A native sidecar on an old kubelet blocks its pod forever, so the injector is not ready before it has listed the
+  // nodes.
   const hasKubelets = (): boolean => kubelets === undefined || kubelets.isInitialized();
   const isReady = (): boolean => server !== undefined && !isDraining && hasKubelets() && source.isReady();
   metrics.onReadinessScrape(isReady);

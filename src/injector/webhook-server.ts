@@ -5,8 +5,8 @@
  *   1. The server answers 400 to a body that is not a review, 413 to a body that is too long, and 500 after an internal
  *      error. The API server then applies the failurePolicy of the webhook.
  *   2. The server uses a new certificate from the next handshake on.
- *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are bounded. Beyond the
- *      memory bound the server answers 503.
+ *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are
+ *      bounded. Beyond the memory bound the server answers 503.
  *   4. Every connection serves one review. Otherwise an API server would keep calling a replica that is being replaced,
  *      and pods would get the previous configuration after `helm upgrade --wait` has returned. In addition, the server
  *      never closes a connection on which the API server is sending a review.
@@ -46,7 +46,10 @@ export interface WebhookServer {
    * treated as a connection.
    */
   waitUntilQuiet(limits: { readonly quietMs: number; readonly maxWaitMs: number }): Promise<void>;
-  /** Stops accepting connections, waits for the requests in flight, and destroys the remaining connections after `graceMs`. */
+  /**
+   * Stops accepting connections, waits for the requests in flight, and destroys the remaining connections after
+   * `graceMs`.
+   */
   close(graceMs: number): Promise<void>;
 }
 

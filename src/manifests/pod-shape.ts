@@ -1,6 +1,6 @@
 /**
- * Checks the types of the pod fields that injection reads. Pods from a file need this check; the API server has validated those that a
- * webhook receives.
+ * Checks the types of the pod fields that injection reads. Pods from a file need this check. A pod that a webhook
+ * receives was already validated by the API server.
  */
 import { isObject } from '../lib/json.ts';
 

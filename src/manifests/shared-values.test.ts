@@ -1,5 +1,6 @@
 /**
- * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and converts no value.
+ * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and
+ * converts no value.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';

@@ -34,7 +34,10 @@ export class TextLines {
     return this.#source.slice(start, end);
   }
 
-  /** Returns the offset of the next line. If the text ends without a line break, returns its end with `isTerminated: false`. */
+  /**
+   * Returns the offset of the next line. If the text ends without a line break, returns its end with `isTerminated:
+   * false`.
+   */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
     // An offset right after a line break belongs to the line before it.
     const from = offset > 0 && this.#source[offset - 1] === '\n' ? offset - 1 : offset;

@@ -87,8 +87,8 @@ export function withPod(document: unknown, path: Workload['path'], pod: unknown)
 }
 
 /**
- * Returns the labels and annotations of the Namespace objects in these documents, by name. Copies the annotation that requests injection
- * to the label, as the injector does in a cluster.
+ * Returns the labels and annotations of the Namespace objects in these documents, by name. Copies the annotation that
+ * requests injection to the label, as the injector does in a cluster.
  */
 export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string, NamespaceFacts> {
   const facts = new Map<string, NamespaceFacts>();

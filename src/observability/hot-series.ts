@@ -2,8 +2,9 @@
  * Implements counters and histograms for events that occur with every call. An observation adds to a number in place,
  * and a scrape reads that number.
  *
- * prom-client looks up a series by its labels at every observation, which costs more than decoding the call (bench/codec.ts and
- * docs/internals/performance.md have the figures). prom-client still counts rare events and renders the text format.
+ * prom-client looks up a series by its labels at every observation, which costs more than decoding the call
+ * (bench/codec.ts and docs/internals/performance.md have the figures). prom-client still counts rare events and renders
+ * the text format.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';
@@ -54,7 +55,10 @@ export class HistogramSeries {
   }
 }
 
-/** All series of a counter or gauge. `create` does not check for duplicates, so callers create each series once and keep it. */
+/**
+ * All series of a counter or gauge. `create` does not check for duplicates, so callers create each series once and keep
+ * it.
+ */
 export class NumberFamily {
   readonly #row: MetricRow;
   readonly #series: NumberSeries[] = [];

@@ -4,7 +4,10 @@
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';
 
-/** Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full pipe does. */
+/**
+ * Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full
+ * pipe does.
+ */
 function outputTaking(takes: (number | undefined)[]): { output: LogOutput; lines: () => string[] } {
   let text = '';
   const output = new LogOutput((bytes) => {

@@ -255,7 +255,10 @@ function boundedLabel(max: number): (value: string) => string {
   };
 }
 
-/** Registers the metrics of the process. prom-client's default metrics are not used, because they observe the garbage collector at a cost. */
+/**
+ * Registers the metrics of the process. prom-client's default metrics are not used, because they observe the garbage
+ * collector at a cost.
+ */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
   counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,
@@ -264,7 +267,8 @@ function collectProcess(
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // Node measures the time between samples, so an idle loop reports the resolution, and an empty histogram reports NaN.
+    // Node measures the time between samples, so an idle loop reports the resolution, and an empty histogram reports
+    // NaN.
     const seconds = (nanoseconds: number): number =>
       Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));

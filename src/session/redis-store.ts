@@ -1,10 +1,10 @@
 /**
  * Stores sessions in Redis: one key per session, one key per user, and one script per step on a key.
  *
- * A session's key stores everything except whether its user was logged out everywhere. The user's key, in another slot,
- * stores that as the generation of the user. Therefore a read of the generation is a second step. The steps are ordered
- * so that a failure or race between them can only invalidate a session, never revive one.
- * docs/internals/session-races.md lists the races.
+ * A session's key stores everything except whether its user was logged out everywhere. The generation in the
+ * user's key records that. This key is in another slot, so reading it is a second step. The steps are ordered so that a
+ * failure or race between them can only invalidate a session, never revive one. docs/internals/session-races.md lists
+ * the races.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts. No error contains an id, a verifier, a user or a value.
@@ -96,8 +96,7 @@ export class RedisSessionStore implements SessionStore {
       readListed: (handle, deadlineAtMs) => this.#readListed(handle, deadlineAtMs),
       end: (handle, generation, deadlineAtMs) => this.#end(handle, [generation], deadlineAtMs),
     });
-    // If an ACL forbids user-extend.lua, the update must fail before it changes anything. Afterwards it could no longer
-    // report that nothing was done.
+    // If an ACL forbids user-extend.lua, the update must fail before it changes anything.
     const leadsTo: ScriptStep = { script: this.#users.extendScript, families: ['user'] };
     this.#updateScript = { ...script('update', 'write'), leadsTo };
   }
@@ -170,8 +169,7 @@ export class RedisSessionStore implements SessionStore {
     }
     const old = found.session;
     const userId = rotation.userId ?? old.userId;
-    // A rotation for the same user keeps the generation. With a new one, the session would survive a logout everywhere
-    // between the steps.
+    // A rotation for the same user keeps the generation, so that a logout everywhere in between ends the session.
     const changesUser = userId !== old.userId;
     if (changesUser && rotation.graceMs > 0) {
       return { outcome: 'grace_refused' };
@@ -340,10 +338,7 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  /**
-   * Returns whether the session has its user's generation. Removes the session if it does not. `absoluteTtlMs` extends
-   * the user.
-   */
+  /** Returns whether the session has its user's generation; removes it if not. `absoluteTtlMs` extends the user. */
   async #isValid(
     session: { handle: string; userId: string; generation: string },
     absoluteTtlMs: number | undefined,
@@ -370,7 +365,7 @@ export class RedisSessionStore implements SessionStore {
     return await this.#unlessDamaged(handle, listedSessionOf(handle, reply), deadlineAtMs);
   }
 
-  /** Ends the session if it has one of these generations; returns whether it was ended. */
+  /** Ends the session if it has one of these generations; returns whether it did. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
     return asCode(removed, [0, 1]) === 1;

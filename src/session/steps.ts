@@ -22,8 +22,8 @@ export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and has a
- * TTL.
+ * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and
+ * has a TTL.
  */
 export function unattended(step: Promise<unknown>): void {
   step.catch(() => undefined);

@@ -6,7 +6,8 @@
  * Invariants:
  *   1. It performs one step at a time. Each write names the version that was read, so a replica that loses a race must
  *      read again.
- *   2. While the API server is unreachable it retries with a bounded backoff, and still renews serving certificates with a known CA.
+ *   2. While the API server is unreachable it retries with a bounded backoff, and still renews serving certificates
+ *      with a known CA.
  *   3. `isReady` returns true only if the served chain verifies against every caBundle as last read.
  */
 import { setTimeout as wait } from 'node:timers/promises';

@@ -1,16 +1,20 @@
 /**
- * Decides the next step of a replica to keep its certificates valid and trusted. Pure: it has no keys, clocks or network.
+ * Decides the next step of a replica to keep its certificates valid and trusted. Pure: it has no keys, clocks or
+ * network.
  *
- * One Secret stores the CA, and a replica that finds no CA creates one. Every replica signs its own serving certificate and keeps it in
- * memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still use.
+ * One Secret stores the CA, and a replica that finds no CA creates one. Every replica signs its own serving certificate
+ * and keeps it in memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still
+ * use.
  *
- * These invariants keep API servers from ever seeing an untrusted certificate during a rotation. Each write names the version of the
- * object that it changes, so replicas need no leader and need not know their number:
+ * These invariants keep API servers from ever seeing an untrusted certificate during a rotation. Each write names the
+ * version of the object that it changes, so replicas need no leader and need not know their number:
  *   1. The first replica that finds the CA past two thirds of its lifetime, plus jitter, replaces the CA in the Secret.
- *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes expired CAs.
- *   3. Once it is serving, a replica uses a serving certificate of a new CA only after that CA has been in every caBundle for
- *      `settleMs`, because API servers learn of a change late.
- *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any more.
+ *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes
+ *      expired CAs.
+ *   3. Once it is serving, a replica uses a serving certificate of a new CA only after that CA has been in every
+ *      caBundle for `settleMs`, because API servers learn of a change late.
+ *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any
+ *      longer.
  */
 import { type CaFacts, changedBundle, sorted } from './trusted-cas.ts';
 
@@ -87,7 +91,10 @@ export class CertificatePlan {
     this.#servingCertificate = servingCertificate;
   }
 
-  /** Records an observation of the cluster and returns the next step. The caller performs it, observes the cluster and calls again. */
+  /**
+   * Records an observation of the cluster and returns the next step. The caller performs it, observes the cluster and
+   * calls again.
+   */
   next(observation: Observation, moment: Moment): CertificateStep {
     this.#record(observation, moment);
     const { secret, configuration } = observation;

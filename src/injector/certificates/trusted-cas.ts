@@ -1,9 +1,10 @@
 /**
- * Computes the CAs that the caBundles of the webhooks must contain: every CA whose serving certificates a replica may still use. Pure.
+ * Computes the CAs that the caBundles of the webhooks must contain: every CA whose serving certificates a replica may
+ * still use. Pure.
  *
  * Invariants:
- *   1. The result contains the unexpired CAs of this replica and the unexpired CAs of other replicas that are already published, so
- *      concurrent replicas never remove a CA that another one needs.
+ *   1. The result contains the unexpired CAs of this replica and the unexpired CAs of other replicas that are already
+ *      published, so concurrent replicas never remove a CA that another one needs.
  *   2. The result drops CAs that have been expired for a while, and the oldest CAs of other replicas beyond
  *      `MAX_BUNDLE_SIZE`.
  */
