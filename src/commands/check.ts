@@ -2,7 +2,7 @@
  * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints
  * every error.
  *
- * Exit codes: 0 no errors; 1 errors were printed; 2 the command line is invalid.
+ * Exits with 0 without errors, with 1 if it has printed errors, and with 2 if the command line is invalid.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';

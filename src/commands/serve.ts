@@ -1,8 +1,8 @@
 /**
  * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
  *
- * Exit codes: 0 drained; 1 the start failed, for example because an address is in use; 2 the settings, a file that they
- * name or the policy file are invalid, with every error printed.
+ * Exits with 0 after it has drained, and with 1 if the start failed, for example because an address is in use. Exits
+ * with 2 after it has printed every error in the settings, in a file that they name or in the policy file.
  */
 import { Command } from 'commander';
 import { type App, startApp } from '../app/app.ts';

@@ -2,9 +2,9 @@
  * `pannier wait ready|idle`: waits until the sidecar is ready, or until it has no connections and no calls.
  *
  * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the
- * application until the sidecar is ready, and preStop lets the sidecar serve until the application has exited. Exit
- * codes: 0 the condition is met; 1 the timeout expired, or the admin address refused a connection while waiting for
- * `idle`, with the cause on standard error; 2 the command line is invalid.
+ * application until the sidecar is ready, and preStop lets the sidecar serve until the application has exited. Exits
+ * with 0 once the condition is met. Exits with 1 and prints the cause if the timeout expired, or if the admin address
+ * refused a connection while waiting for `idle`. Exits with 2 if the command line is invalid.
  */
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';

@@ -2,8 +2,8 @@
  * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains. A second signal ends the process
  * immediately.
  *
- * Exit codes: 0 drained; 1 the start failed, for example because a port is in use or no cluster is configured; 2 the
- * command line or the configuration file is invalid, with every error printed.
+ * Exits with 0 after it has drained, and with 1 if the start failed, for example because a port is in use or no cluster
+ * is configured. Exits with 2 if the command line or the configuration file is invalid, and prints every error.
  */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';

@@ -1,7 +1,8 @@
 /**
  * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. Pure.
  *
- * Each side is `HOST` or `HOST:PORT`; an IPv6 address is in brackets. redis/address-map.ts applies the entries.
+ * Each side is `HOST` or `HOST:PORT`; an IPv6 address is in brackets. The file redis/address-map.ts applies the
+ * entries.
  *
  * Invariants:
  *   1. A problem names the index of the wrong entry, quotes the entry and states the accepted form.

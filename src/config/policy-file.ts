@@ -1,6 +1,6 @@
 /**
- * The data model of a policy file, and the rules that a limit must satisfy. config/policies.ts creates it; rate limits,
- * sessions and the cache read it.
+ * Defines the data model of a policy file, and the rules that a limit must satisfy. The file config/policies.ts creates
+ * it; rate limits, sessions and the cache read it.
  *
  * Invariant: a PolicyFile is immutable. A reload creates a new one and replaces the old one as a whole.
  */

@@ -1,6 +1,6 @@
 /**
- * Checks and reads the files that settings name: passwords, TLS files and the subject key. policy-watch.ts reads the
- * policy file.
+ * Checks and reads the files that settings name: passwords, TLS files and the subject key. The file policy-watch.ts
+ * reads the policy file.
  *
  * Invariants:
  *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,

@@ -3,8 +3,8 @@
  * and a scrape reads that number.
  *
  * prom-client looks up a series by its labels at every observation, which costs more than decoding the call
- * (bench/codec.ts and docs/internals/performance.md have the figures). prom-client still counts rare events and renders
- * the text format.
+ * (bench/codec.ts and docs/internals/performance.md have the figures). Rare events and the text format are still left
+ * to prom-client.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';

@@ -1,6 +1,6 @@
 /**
- * Contract between RateLimitService and its stores. memory-store.ts and redis-store.ts implement it, and one contract
- * suite tests both.
+ * Contract between RateLimitService and its stores. The files memory-store.ts and redis-store.ts implement it, and one
+ * contract suite tests both.
  *
  * Invariants of every store:
  *   1. `take` decides all limits in one atomic step by the store's own clock. It consumes units from all limits or from
@@ -75,7 +75,7 @@ export function decidedUnits({ cost }: Pick<TakeRequest, 'cost'>): number {
   return cost === 0 ? 1 : cost;
 }
 
-/** Maximum number of unexpired fields per subject. general-write.lua has the same constant. */
+/** Maximum number of unexpired fields per subject. The file general-write.lua has the same constant. */
 export const MAX_FIELDS = 4_096;
 
 /** Returns the error for a subject with too many differently named limits, each of which would occupy memory. */

@@ -1,6 +1,6 @@
 /**
- * Contract between SessionService and its stores. memory-store.ts and redis-store.ts implement it, and one suite tests
- * both (test/support/session/store-contract.ts).
+ * Contract between SessionService and its stores. The files memory-store.ts and redis-store.ts implement it, and one
+ * suite tests both (test/support/session/store-contract.ts).
  *
  * Invariants of every store:
  *   1. A session is live from `create` until its idle expiry, its absolute expiry, `delete`, or `endUserSessions` of

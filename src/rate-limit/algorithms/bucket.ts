@@ -3,7 +3,7 @@
  *
  * The level is `used + fraction / windowMs` units, with integers and 0 <= fraction < windowMs. It drains by `limit`
  * units per window. The drained amount, dt * limit / windowMs, has the same denominator, so no call ever rounds the
- * level. bucket.lua and scripts/lean/bucket.lua implement the same arithmetic.
+ * level. The files bucket.lua and scripts/lean/bucket.lua implement the same arithmetic.
  */
 import { multiplyDivide } from './exact.ts';
 import type { StepLimit } from './step.ts';

@@ -2,8 +2,8 @@
  * Divides the product of two integers by a third exactly, with doubles that never exceed the exact range.
  *
  * A double represents every integer up to 2^53, but units (2^36) times milliseconds (400 days, 2^35.01) reach 2^71.
- * Therefore the product is never computed. As in long division, the code processes `a` in digits of 12 bits. exact.lua
- * implements the same arithmetic.
+ * Therefore the product is never computed. As in long division, the code processes `a` in digits of 12 bits. The file
+ * exact.lua implements the same arithmetic.
  *
  * Invariants, which exact.test.ts checks against BigInt:
  *   1. Callers ensure 0 <= a < 2^48, 0 <= b <= 2^36, 1 <= c <= 2^36, and a * b / c < 2^53.

@@ -1,4 +1,4 @@
--- SLIDING_WINDOW_COUNTER. sliding-window-counter.ts explains it.
+-- SLIDING_WINDOW_COUNTER. The file sliding-window-counter.ts explains it.
 -- Numbers of a value: time of the last write, units of the current window, units of the previous one.
 
 local function rollForward(value, windowMs, nowMs)

@@ -15,8 +15,8 @@
  *      of one window, and then the units that the shrinking share frees.
  *
  * `give` returns units to the current window first and then to the previous one, because units that were consumed last
- * are probably returned first. sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua implement the
- * same arithmetic.
+ * are probably returned first. The files sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua
+ * implement the same arithmetic.
  */
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';

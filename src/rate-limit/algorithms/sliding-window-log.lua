@@ -1,6 +1,6 @@
--- SLIDING_WINDOW_LOG. sliding-window-log.ts explains it. Numbers of a value: oldest, first, next, skipped entries,
--- skipped units, total; then the entries of the tail. Each full chunk from `first` to `next - 1` has its own field:
--- expiry, layout, units, 64 entries. An entry has 10 bytes: ms, units.
+-- SLIDING_WINDOW_LOG. The file sliding-window-log.ts explains it. Numbers of a value: oldest, first, next, skipped
+-- entries, skipped units, total; then the entries of the tail. Each full chunk from `first` to `next - 1` has its own
+-- field: expiry, layout, units, 64 entries. An entry has 10 bytes: ms, units.
 
 local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10

@@ -16,7 +16,7 @@ end
 local seen = tonumber(found[5])
 local idle = tonumber(found[6])
 local absoluteEnd = tonumber(found[7])
--- A comparison with NaN is false. redis-reply.ts checks the fields that this script does not read.
+-- A comparison with NaN is false. The file redis-reply.ts checks the fields that this script does not read.
 local graceEnd = tonumber(found[4])
 local isWhole = found[2] and found[3] and graceEnd and seen and idle and absoluteEnd
 if not isWhole or not (seen + idle < 9007199254740992 and absoluteEnd + graceEnd < 9007199254740992) then

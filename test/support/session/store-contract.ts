@@ -1,5 +1,5 @@
 /**
- * Contract suite for every store of sessions. store-histories.ts adds random histories.
+ * Contract suite for every store of sessions. The file store-histories.ts adds random histories.
  */
 import { randomBytes } from 'node:crypto';
 import { issueSessionId, LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from '../../../src/session/model.ts';

@@ -1,5 +1,5 @@
--- Reads the limits of a call with several limits, and their values. value.lua and the fragment of the algorithm follow
--- for each limit, and several-end.lua consumes the units of all limits or of none.
+-- Reads the limits of a call with several limits, and their values. For each limit, value.lua and the fragment of the
+-- algorithm follow. Then several-end.lua consumes the units of all limits or of none.
 --
 -- KEYS[1]  Hash of the subject.
 -- ARGV     Packed limits (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).
