@@ -1,6 +1,6 @@
 /**
- * Opens the stores that the settings select: the memory of this process, or one or two Redis deployments. Part of the
- * composition root.
+ * Opens the stores that the settings select: the memory of this process, or one or two Redis deployments. This module
+ * is part of the composition root.
  *
  * Invariant: a sidecar without Redis does not load redis-stores.ts, whose modules take 2 MB of memory.
  */

@@ -1,5 +1,5 @@
 /**
- * Opens the stores of a sidecar with Redis. Part of the composition root.
+ * Opens the stores of a sidecar with Redis. This module is part of the composition root.
  *
  * Invariant: the roles `state` (limits and sessions) and `cache` have separate connections, even if one Redis serves
  * both. A large cache value therefore never delays a decision, and each role can use a Redis with the eviction policy

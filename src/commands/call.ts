@@ -33,7 +33,7 @@ interface CallOptions {
   readonly list?: boolean;
 }
 
-/** A call whose parts have all been validated. */
+/** Call whose parts have all been validated. */
 interface PreparedCall {
   readonly contract: Contract;
   readonly target: CallTarget;

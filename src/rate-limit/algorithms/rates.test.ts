@@ -13,7 +13,7 @@ import type { StepLimit } from './step.ts';
 const EPOCH_MS = 1_700_000_000_000;
 
 interface Admission {
-  /** Time of the admission, and the time after its delay. */
+  /** Time of the admission, followed by the time when its delay ends. */
   readonly atMs: number;
   readonly leavesAtMs: number;
 }

@@ -96,7 +96,7 @@ local function lastEndOfOthers(isWritten)
   return lastMs
 end
 
--- Writes the outcomes in the list, which is indexed by limit and may have gaps. Returns an error reply, or nil.
+-- Writes the given outcomes. The list is indexed by limit and may have gaps. Returns an error reply, or nil.
 local function write(outcomes)
   local writes, isWritten = {}, {}
   local keyEndMs = 0
