@@ -30,7 +30,7 @@ export interface SubjectKey {
 export interface TakeRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Units to consume. Number of units to consume. 0 is a peek that checks for one unit. */
+  /** Number of units to consume. 0 is a peek that checks for one unit. */
   readonly cost: number;
   /** Whether to decide as for this cost without consuming units. */
   readonly isPeek?: boolean;
