@@ -17,7 +17,8 @@ LABEL org.opencontainers.image.title="pannier" \
       org.opencontainers.image.description="Kubernetes sidecar that serves rate limits, sessions and a cache over gRPC, shared by all replicas through Redis"
 WORKDIR /app
 COPY --from=build /app/dist dist
-# One malloc arena, a small young generation and few threads, because a sidecar is idle most of the time (docs/internals/performance.md).
+# Uses one malloc arena, a small young generation and few threads, because a sidecar is idle most of the time
+# (docs/internals/performance.md).
 ENV MALLOC_ARENA_MAX=1 \
     NODE_OPTIONS="--max-semi-space-size=4" \
     UV_THREADPOOL_SIZE=2

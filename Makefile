@@ -2,7 +2,8 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
-# Directory in which each suite writes its report, so that .ci/run can add up the counts. Empty: no report is written.
+# Directory in which each suite writes its report, so that .ci/run can add up the counts. If it is empty, the suites
+# write no reports.
 JEST_REPORT_DIR ?=
 report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
 IMAGE ?= pannier:dev
@@ -14,7 +15,7 @@ IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),dock
 .DEFAULT_GOAL := help
 .PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image image-multiarch chart-package sbom release-check proto proto-breaking release-contract docs format clean
 
-# A line that begins with `##@` starts a group of the help; the text behind `##` describes a target.
+# A line that begins with `##@` starts a group of the help; the text after `##` describes a target.
 help:
 	@awk '/^##@ / { printf "%s%s\n", (count++ ? "\n" : ""), substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { split($$0, parts, /:[^#]*## /); printf "  make %-21s %s\n", parts[1], parts[2] }' Makefile
@@ -39,7 +40,8 @@ test: node_modules/.installed dist/main.mjs ## Runs the unit, contract and integ
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
-# The suites whose result may depend on the version of Redis. The fault suite asserts how long calls take, so it runs on its own.
+# Suites whose results may depend on the version of Redis. The fault suite asserts how long calls take, so it runs on
+# its own.
 REDIS_SUITES := test/integration/{rate-limit,session,cache,redis,format}*.test.ts
 REDIS_IMAGE ?= redis:8.6
 redis_name = redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))
@@ -106,7 +108,7 @@ bench-transport: node_modules/.installed dist/main.mjs ## Measures CPU per call 
 bench-redis: node_modules/.installed ## Measures the CPU that Redis uses per decision, cache access and session read.
 	node bench/redis.ts $(ARGS)
 
-bench-cache-buckets: node_modules/.installed dist/main.mjs ## Repeats the measurements that decided the number of buckets of the cache.
+bench-cache-buckets: node_modules/.installed dist/main.mjs ## Repeats the measurements from which the number of cache buckets was chosen.
 	node bench/cache-buckets.ts $(ARGS)
 
 bench-compare: node_modules/.installed dist/main.mjs ## Compares CPU per call and idle memory with another commit (BASE=<commit>).
@@ -124,7 +126,7 @@ image: ## Builds the container image IMAGE (default: pannier:dev) for the platfo
 	$(IMAGE_BUILD) -t $(IMAGE) .
 
 IMAGE_PLATFORMS ?= linux/amd64,linux/arm64
-# Further arguments of the build, such as `--push`. Without them the image stays in the cache of the builder.
+# Additional arguments of the build, such as `--push`. Without `--push`, the image stays in the cache of the builder.
 IMAGE_ARGS ?=
 image-multiarch: ## Builds the image IMAGE for IMAGE_PLATFORMS with docker buildx (IMAGE_ARGS=--push publishes it).
 	docker buildx build --platform $(IMAGE_PLATFORMS) -t $(IMAGE) $(IMAGE_ARGS) .

@@ -18,10 +18,10 @@ import {
 } from '@bufbuild/protobuf/wkt';
 
 const PACKAGE_NAME = 'pannier.v1';
-/** In the order of the page. */
+/** Proto files in the order of their sections on the page. */
 const FILES = ['pannier/v1/rate_limit.proto', 'pannier/v1/session.proto', 'pannier/v1/cache.proto'];
 
-/** Field numbers of descriptor.proto, of which the paths of source locations consist. */
+/** Field numbers of descriptor.proto, which make up the paths of source locations. */
 const PATH_OF = { message: 4, enum: 5, service: 6, field: 2, value: 2, method: 2, oneof: 8 } as const;
 
 const HEADER = `# API reference

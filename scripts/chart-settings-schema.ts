@@ -1,9 +1,9 @@
 /**
- * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. It accepts the same names and values as the injector, so
- * that `helm install` rejects values with which the injector would not start.
+ * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. It accepts the same names and
+ * values as the injector, so that `helm install` rejects values with which the injector would not start.
  *
- * A value may be a number or a string, and an empty string counts as unset. The table checks some settings with a function, which JSON Schema
- * does not have. For these, TEXT_PATTERNS has a pattern that is as close as possible.
+ * A value may be a number or a string, and an empty string is treated as unset. The table checks some settings with a
+ * function, which JSON Schema does not have. For these, TEXT_PATTERNS has a pattern that is as close as possible.
  */
 import { PREFIX, type SettingName, type SettingRow } from '../src/config/settings.ts';
 import { SETTABLE } from '../src/injection/values.ts';
@@ -71,12 +71,12 @@ function isBoolean(choice: string): boolean {
   return choice === 'true' || choice === 'false';
 }
 
-/** Returns the value that YAML reads if the word has no quotes. */
+/** Returns the boolean that YAML parses from the unquoted word. */
 function toBoolean(choice: string): boolean {
   return choice === 'true';
 }
 
-/** Returns the JSON types of a text setting: YAML reads `1` and `true` without quotes as a number and a boolean. */
+/** Returns the JSON types of a text setting, because YAML parses an unquoted `1` or `true` as a number or a boolean. */
 function textTypes(accepts: (value: string) => boolean): string | readonly string[] {
   const others = [...(accepts('1') ? ['number'] : []), ...(accepts('true') ? ['boolean'] : [])];
   return others.length === 0 ? 'string' : ['string', ...others];

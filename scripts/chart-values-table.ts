@@ -1,5 +1,6 @@
 /**
- * Generates the table of values in the chart's README from charts/pannier/values.yaml. Each key has a row with its default and its comment.
+ * Generates the table of values in the chart's README from charts/pannier/values.yaml. Each key has a row with its
+ * default and its comment.
  *
  * 1. A key without a comment throws an error.
  * 2. A map whose keys have no comments, such as `resources`, is one row.
@@ -52,7 +53,10 @@ function rowsOf(map: YAMLMap, prefix: string): ValueRow[] {
   });
 }
 
-/** Returns the comment of a key. The parser attaches the comment above the first key to the map, whose last paragraph describes the key. */
+/**
+ * Returns the comment of a key. The parser attaches the comment above the first key to the map, whose last paragraph
+ * describes the key.
+ */
 function commentOf(map: YAMLMap, pair: Pair, index: number): string | undefined {
   const onKey = isScalar(pair.key) ? pair.key.commentBefore : undefined;
   const comment = onKey ?? (index === 0 ? map.commentBefore : undefined);

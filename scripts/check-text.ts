@@ -1,6 +1,6 @@
 /**
- * Reports terms that make texts hard to read, in the whole repository or below the paths that are given. scripts/text/terms.yaml lists the terms.
- * Exit codes: 0 no problem, 1 problems, 2 a path does not exist.
+ * Reports terms that make texts hard to read, in the whole repository or below the given paths. The list of terms is
+ * scripts/text/terms.yaml. Exits with 0 without problems, with 1 with problems, and with 2 if a path does not exist.
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';

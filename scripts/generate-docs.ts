@@ -1,5 +1,6 @@
 /**
- * Generates the reference pages from tables in the code and from the protos (`make docs`). Tests fail if a page is not up to date.
+ * Generates the reference pages from tables in the code and from the protos (`make docs`). Tests fail if a page is not
+ * up to date.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

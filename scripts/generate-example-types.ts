@@ -111,7 +111,7 @@ function typeOf(value: ValueModel, bytesType: string, enumSuffix: string): strin
     case 'bytes':
       return bytesType;
     case 'enum':
-      // A newer sidecar may return a value that these types do not know, which arrives as a number.
+      // A newer sidecar may return a value that these types do not know. @grpc/proto-loader decodes it as a number.
       return `${value.type.local}${enumSuffix}`;
     case 'message':
       return value.type.local;

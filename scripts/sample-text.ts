@@ -69,7 +69,9 @@ function wholeNumber(option: string, text: string | undefined): number {
   return Number(text);
 }
 
-/** Numbers from 0 to 1 (mulberry32, T. Ettinger 2017): enough for a sample that anyone can repeat. */
+/**
+ * Returns a seeded generator of numbers from 0 to 1 (mulberry32, T. Ettinger 2017), so that anyone can repeat a sample.
+ */
 function randomNumbers(start: number): () => number {
   let state = start;
   return () => {

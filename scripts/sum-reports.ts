@@ -1,8 +1,8 @@
 /**
  * Adds up the test reports of the suites: `node scripts/sum-reports.ts DIRECTORY FAILED_STEPS`.
  *
- * 1. It prints the name of each failed test, and as its last line `N passed, N failed`.
- * 2. If more steps failed than tests (a type error, a suite that crashed), the number of failed steps is the number of failures.
+ * 1. The script prints the name of each failed test. Its last line is `N passed, N failed`.
+ * 2. If more steps failed than tests, for example because a suite crashed, it reports the number of failed steps.
  * 3. The exit code is 1 if a test or step failed, or if no test passed.
  */
 import { readdirSync, readFileSync } from 'node:fs';

@@ -1,8 +1,8 @@
 /**
- * Writes the npm packages that the program is bundled from, as an SPDX document: `node scripts/write-sbom.ts FILE`.
+ * Writes an SPDX document of the npm packages in the bundle: `node scripts/write-sbom.ts FILE`.
  *
- * `npm sbom --omit=dev` drops every package that a development dependency uses as well, such as `yaml`. So `npm sbom` runs on a copy of
- * package.json and package-lock.json that has no development and optional dependencies.
+ * `npm sbom --omit=dev` drops every package that a development dependency also uses, such as `yaml`. Therefore this
+ * script runs `npm sbom` on a copy of package.json and package-lock.json without development and optional dependencies.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

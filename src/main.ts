@@ -2,7 +2,8 @@
  * Entry point: parses the command line and runs a command.
  *
  * Each command is loaded on demand, so that `serve` does not load the dependencies of the others.
- * Exit codes: 0 success; 1 the command failed; 2 the command line is invalid. The file of each command lists its causes.
+ * Exits with 0 after success, with 1 if the command failed, and with 2 if the command line is invalid. The file of each
+ * command lists the causes.
  */
 import { Command } from 'commander';
 import { withPlainErrors } from './commands/command-errors.ts';

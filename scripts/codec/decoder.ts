@@ -1,9 +1,9 @@
 /**
- * Generates the decoders of the requests in a proto file. Each message has one function that reads its fields into an object. The object has all
- * defaults from the start, so that V8 gives all objects of a message the same hidden class.
+ * Generates the decoders of the requests in a proto file. Each message has one function that reads its fields into an
+ * object. The object has all defaults from the start, so that V8 gives all objects of a message the same hidden class.
  *
- * 1. A field is identified by its number and wire type. With another wire type it is an unknown field, and is skipped.
- * 2. Numbers of a repeated field may be packed or not.
+ * 1. The number and the wire type identify a field. A field with another wire type is skipped, as an unknown field is.
+ * 2. A decoder accepts a repeated field of numbers both packed and unpacked.
  * 3. If a oneof has several members, the last one wins.
  * 4. If a nested message occurs twice, the two are merged, as the protobuf specification requires.
  */
@@ -172,7 +172,7 @@ function mapReaderOf(message: MessageModel, field: FieldModel): string {
   return `read${message.type.local}${field.name.charAt(0).toUpperCase()}${field.name.slice(1)}Entry`;
 }
 
-/** Generates the function that reads a map entry. A missing key or value has its default. */
+/** Generates the function that reads a map entry. A missing key or value has the default of its type. */
 function mapEntryLines(message: MessageModel, field: FieldModel & { shape: 'map' }): string[] {
   const mapType = `${message.type.local}Output['${field.name}']`;
   const { value } = field;

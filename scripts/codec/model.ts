@@ -1,5 +1,6 @@
 /**
- * Reads from the descriptors of the contract which messages of each proto file need a codec, with the TypeScript names of the messages and fields.
+ * Determines which messages of each proto file need a codec, and the TypeScript names of these messages and their
+ * fields.
  *
  * 1. The generator supports only what the contract uses: the types in FIELD_KINDS, and maps with string keys.
  * 2. Any other field throws an error, because the generated codec would be wrong.
@@ -15,7 +16,10 @@ export interface MessageModel {
 
 /** Names of a type in the generated types (src/grpc/generated) and in the codecs. */
 export interface TypeName {
-  /** Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Decoded types end in `Output`. */
+  /**
+   * Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Decoded types end
+   * in `Output`.
+   */
   readonly local: string;
   /** Exported name: `CacheGetRequest`, or `_grpc_health_v1_HealthCheckResponse_ServingStatus` for a nested type. */
   readonly exported: string;
@@ -42,7 +46,10 @@ interface FieldBase {
   readonly number: number;
 }
 
-/** `isPresent` is true if an unset field is missing from the object (`optional`, or in a oneof). `siblings` are the other fields of its oneof. */
+/**
+ * `isPresent` is true if an unset field is missing from the object (`optional`, or in a oneof). `siblings` are the
+ * other fields of its oneof.
+ */
 export type FieldModel =
   | (FieldBase & {
       readonly shape: 'single';

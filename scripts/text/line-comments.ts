@@ -1,8 +1,9 @@
 /**
- * Extracts comments of languages whose comments end at the end of the line. Pure.
+ * Extracts the comments of languages in which a comment ends at the end of its line. Pure.
  *
- * 1. Comments on consecutive lines are one piece.
- * 2. A marker inside a quoted string on the same line does not begin a comment.
+ * Invariants:
+ *   1. Comments on consecutive lines are one piece.
+ *   2. A comment marker inside a quoted string does not begin a comment.
  */
 import { withoutInlineCode } from './prose.ts';
 import type { TextPiece } from './text-piece.ts';

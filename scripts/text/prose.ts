@@ -1,11 +1,11 @@
 /**
- * Splits prose into sentences, and replaces inline code in it. Pure.
+ * Splits texts into sentences and replaces inline code in them. Pure.
  */
 
-/** Placeholder for inline code, so that the rest of the sentence is still a sentence. */
+/** Placeholder for inline code, which keeps a sentence complete. */
 const INLINE_CODE = '`code`';
 
-/** Replaces inline code, because the rules for prose do not apply to it. Line breaks inside the code are kept. */
+/** Replaces inline code by a placeholder, because the rules for prose do not apply to code. Keeps its line breaks. */
 export function withoutInlineCode(text: string): string {
   return text.replaceAll(/`[^`]*`/g, (code) => INLINE_CODE + '\n'.repeat(code.split('\n').length - 1));
 }
@@ -13,17 +13,17 @@ export function withoutInlineCode(text: string): string {
 export interface Sentence {
   /** Number of line breaks before the sentence in its text. */
   readonly lineOffset: number;
-  /** Text of the sentence without line breaks. */
+  /** Sentence on one line. */
   readonly text: string;
 }
 
 /** Matches a full stop before a capital letter, inline code or a file name; a blank line; or the marker of a list item. */
 const SENTENCE_END =
   /(?<=[.!?:]["')\]]?)\s+(?=["'([`]*(?:[A-Z0-9`]|[a-z][\w/-]*\.(?:md|ts|lua|js|go|proto)\b))|\n\s*\n|\n\s*(?=(?:[-*]|\d+\.)\s)/;
-/** Matches the end of an abbreviation or of the number of a list item, whose full stop does not end a sentence. */
+/** Matches a text whose last period belongs to an abbreviation or to the number of a list item. */
 const ABBREVIATION = /(?:\b(?:e\.g|i\.e|etc|vs|cf)|(?:^|\n)\s*\d+)\.$/;
 
-/** Returns sentences, list items and paragraphs in the order of the text. */
+/** Returns the sentences of the text in order. List items and paragraphs also end a sentence. */
 export function sentencesOf(text: string): Sentence[] {
   const sentences: Sentence[] = [];
   let rest = text;

@@ -1,5 +1,5 @@
 /**
- * Reads the files whose texts are checked: the files that git tracks or could add, except generated and third-party files.
+ * Reads the files whose texts are checked: all tracked and new files, except generated and third-party ones.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { type SourceText, TERMS_FILE } from './terms.ts';
 
 const EXCLUDED =
-  /\.(?:binpb|png)$|^package-lock\.json$|^LICENSE$|^third_party\/|^src\/grpc\/generated\/|^test\/injection\/manifests\//;
+  /\.(?:binpb|png)$|^package-lock\.json$|^LICENSE$|^third_party\/|^src\/grpc\/generated\/|^test\/injection\/(?:cases|manifests)\//;
 
-/** Returns the texts of the files below `paths`, which are relative to `directory`. Returns all files if `paths` is empty. */
+/**
+ * Returns the texts of the files below `paths`, which are relative to `directory`. Without paths, returns all texts.
+ */
 export function repositoryTexts(directory: string, paths: readonly string[] = []): SourceText[] {
   const command = ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...paths];
   const output = execFileSync('git', command, { cwd: directory, encoding: 'utf8' });

@@ -1,10 +1,11 @@
 /**
- * Extracts comments, strings and test names of a TypeScript or JavaScript file. Pure.
+ * Extracts the comments, strings and test names of a TypeScript or JavaScript file. Pure.
  *
- * 1. Comments on consecutive lines are one piece.
- * 2. A string that is the first argument of test, it or describe (also with .each) is a test name. Other strings count only if they contain
- *    two words.
- * 3. An expression in a template is replaced by "x".
+ * Invariants:
+ *   1. Comments on consecutive lines are one piece.
+ *   2. A string that is the first argument of test, it or describe (also .each) is a test name. Other strings are
+ *      extracted only if they have at least two words.
+ *   3. The text of a template has "x" in place of each expression.
  */
 import jsTokens, { type Token } from 'js-tokens';
 import { withoutInlineCode } from './prose.ts';
@@ -19,10 +20,10 @@ export function scriptPieces(content: string): TextPiece[] {
 class ScriptReader {
   readonly #pieces: TextPiece[] = [];
   #line = 1;
-  /** Last tokens without whitespace and comments. */
+  /** Last tokens that are neither white space nor comments. */
   #before: string[] = [];
   #comment: { line: number; lines: string[] } | undefined;
-  /** Open templates, the innermost one last. */
+  /** Unfinished templates, innermost last. */
   readonly #templates: { line: number; text: string; isTestName: boolean }[] = [];
 
   read(content: string): TextPiece[] {
@@ -80,7 +81,10 @@ class ScriptReader {
     this.#before = [...this.#before.slice(-3), token.value];
   }
 
-  /** Returns `test` for `test(`, `each` for `test.each(...)(`, and an empty string for other tokens. */
+  /**
+   * Returns the name of the function whose call begins here: `test` for `test(`, `each` for `test.each(...)(`,
+   * otherwise an empty string.
+   */
   #nameOfCall(): string {
     const [name = '', parenthesis = ''] = this.#before.slice(-2);
     return parenthesis === '(' ? (name === ')' ? 'each' : name) : '';

@@ -1,8 +1,10 @@
 /**
- * Checks texts against the terms of terms.yaml. Pure, except that it reads this file.
+ * Finds the terms of terms.yaml in texts. Pure, except that it reads that file.
  *
- * 1. Each occurrence of a term in one of its contexts is reported with its line, unless an allowed use matches its path and sentence.
- * 2. An allowed use that matches no sentence is reported too.
+ * Invariants:
+ *   1. A sentence that contains a term in one of its contexts is reported with its line, unless an allowed use matches
+ *      its path and text.
+ *   2. An allowed use that matches no sentence is reported too.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,10 +12,10 @@ import { parse } from 'yaml';
 import { sentencesOf } from './prose.ts';
 import { type TextContext, textPieces } from './text-piece.ts';
 
-interface AllowedUse {
-  /** Prefix of the paths to which the allowed use applies. */
+export interface AllowedUse {
+  /** Beginning of the paths to which the allowed use applies. */
   readonly path: string;
-  /** Part of the sentence that is allowed. */
+  /** Part of the allowed sentence. */
   readonly text: string;
   readonly why: string;
 }
@@ -34,7 +36,7 @@ export interface SourceText {
   readonly content: string;
 }
 
-/** Sentence, or line for terms that are wrong everywhere. */
+/** Sentence, or a line of the file for the terms that apply everywhere. */
 interface Passage {
   readonly context: TextContext | 'everywhere';
   readonly line: number;
@@ -48,9 +50,9 @@ export function readStyleTerms(root: string): readonly StyleTerm[] {
 }
 
 export interface StyleReport {
-  /** Lines of the form "<path>:<line>: <term>: <sentence> (instead: ...)". */
+  /** Problems in the form "<path>:<line>: <term>: <sentence> (instead: ...)". */
   readonly problems: readonly string[];
-  /** Allowed uses that match no sentence. The list is only complete for a report on all files. */
+  /** Allowed uses that match no sentence; meaningful only for a report on all files. */
   readonly unusedUses: readonly string[];
 }
 

@@ -1,20 +1,21 @@
 /**
- * Extracts the texts of a file that people read, with their lines and contexts. Pure.
+ * Extracts the texts of a file that people read, each with its line and context. Pure.
  *
- * 1. A piece contains no program code: inline code in prose is replaced by `INLINE_CODE`, and fenced code is omitted.
- * 2. The text of a piece has as many line breaks as its lines in the file, so that a position in the text determines the line in the file.
+ * Invariants:
+ *   1. A piece never contains program code: a placeholder replaces inline code, and code fences are omitted.
+ *   2. A piece has the line breaks of its source, so that a position in the piece determines the line in the file.
  */
 import { extname } from 'node:path';
 import { hashComments, luaComments, slashComments } from './line-comments.ts';
 import { markdownProse } from './markdown-prose.ts';
 import { scriptPieces } from './script-pieces.ts';
 
-/** Kind of text. A `string` is a text in code that people read in a terminal or a log. */
+/** Kind of a text. A `string` is a text that people read in a terminal or log. */
 export type TextContext = 'comment' | 'string' | 'test-name' | 'docs';
 
 export interface TextPiece {
   readonly context: TextContext;
-  /** Line of the file, counted from 1. */
+  /** Line of the file where the piece begins, counted from 1. */
   readonly line: number;
   readonly text: string;
 }
@@ -41,7 +42,7 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 const HASH_COMMENT_NAMES = new Set(['Makefile', 'Dockerfile', 'run', 'pannier', '.editorconfig']);
 
-/** Returns the texts of a file, whose extension determines the format. Returns no texts for files that contain no prose. */
+/** Returns the texts of a file, or none if its name or extension is not known to contain prose. */
 export function textPieces(path: string, content: string): TextPiece[] {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (name === 'NOTES.txt') {

@@ -1,11 +1,13 @@
 /**
- * Composition root of `serve`: builds a running sidecar from the settings. Only the files in this directory import every module.
+ * Composition root of `serve`: builds a running sidecar from the settings. Only the files in this directory import
+ * every module.
  *
  * Invariants:
- *   1. `startApp` opens the admin address first, then the API. It does not wait for Redis; until Redis replies, the failure modes decide.
+ *   1. `startApp` opens the admin address first, then the API. It does not wait for Redis; until Redis replies, the
+ *      failure modes decide.
  *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
- *   3. `drain` announces the shutdown (readiness, health, GOAWAY), lets calls in flight finish, and closes everything. It takes at most
- *      `drainTimeoutMs` and the time to close.
+ *   3. `drain` announces the shutdown (readiness, health, GOAWAY), lets calls in flight finish, and closes everything.
+ *      It takes at most `drainTimeoutMs` plus the time to close.
  */
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
@@ -120,7 +122,10 @@ function closeAll(services: readonly Service[]): void {
   }
 }
 
-/** Logs that subjects are hashed without a key. A key that is missing from an optional Secret is not reported anywhere else. */
+/**
+ * Logs that subjects are hashed without a key. A key that is missing from an optional Secret is not reported anywhere
+ * else.
+ */
 function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
   const isHashing =
     settings.hashSubjects || [...policies.current().policies.values()].some((policy) => policy.hashSubjects);

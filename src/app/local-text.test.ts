@@ -1,5 +1,5 @@
 /**
- * Conversion of listen addresses to addresses for local clients.
+ * Tests the conversion of listen addresses to addresses for local clients.
  */
 import { localText } from './local-text.ts';
 

@@ -1,5 +1,6 @@
 /**
- * Opens the stores of a sidecar without Redis: this process keeps limits, sessions and the cache in memory. Part of the composition root.
+ * Opens the stores of a sidecar without Redis: this process keeps limits, sessions and the cache in memory. This module
+ * is part of the composition root.
  */
 import { getHeapStatistics } from 'node:v8';
 import { MemoryCacheStore } from '../cache/memory-store.ts';

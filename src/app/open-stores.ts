@@ -1,5 +1,6 @@
 /**
- * Opens the stores that the settings select: the memory of this process, or one or two Redis deployments. Part of the composition root.
+ * Opens the stores that the settings select: the memory of this process, or one or two Redis deployments. This module
+ * is part of the composition root.
  *
  * Invariant: a sidecar without Redis does not load redis-stores.ts, whose modules take 2 MB of memory.
  */
@@ -9,7 +10,7 @@ import type { Stores, StoresOptions } from './stores.ts';
 /** Rejects if a file that the settings name cannot be used. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const { redis } = options.settings;
-  // Read even without Redis, because an unusable file is an error in the settings.
+  // Reads the key even without Redis, because an unusable file is an error in the settings.
   const subjectKey = readSubjectKey(options.settings);
   if (redis === undefined) {
     const { openMemoryStores } = await import('./memory-stores.ts');

@@ -1,8 +1,9 @@
 /**
- * Opens the stores of a sidecar with Redis. Part of the composition root.
+ * Opens the stores of a sidecar with Redis. This module is part of the composition root.
  *
- * Invariant: the roles `state` (limits and sessions) and `cache` have separate connections, even if one Redis serves both. A large cache value
- * therefore never delays a decision, and each role can use a Redis with the eviction policy that it needs.
+ * Invariant: the roles `state` (limits and sessions) and `cache` have separate connections, even if one Redis serves
+ * both. A large cache value therefore never delays a decision, and each role can use a Redis with the eviction policy
+ * that it needs.
  */
 import { RedisCacheStore } from '../cache/redis-store.ts';
 import { RedisTlsFiles } from '../config/redis-tls-files.ts';
@@ -30,7 +31,10 @@ interface RedisStoresOptions extends StoresOptions {
   readonly subjectKey: Buffer | undefined;
 }
 
-/** Maximum number of commands in flight on a connection. It bounds memory, and is more than a sidecar needs at 250 ms per command. */
+/**
+ * Maximum number of commands in flight on a connection. It bounds memory, and is more than a sidecar needs at 250 ms
+ * per command.
+ */
 const MAX_QUEUE = 10_000;
 /** Interval at which the eviction policy is checked until Redis has replied. */
 const EVICTION_CHECK_MS = 1_000;
@@ -157,7 +161,8 @@ function sentinelCredentials({ settings, log }: StoresOptions, role: string): Cr
 }
 
 /**
- * Reads the credentials for every new connection, because the file may have been rotated. A read failure is logged once, until a read succeeds.
+ * Reads the credentials for every new connection, because the file may have been rotated. A read failure is logged
+ * once, until a read succeeds.
  */
 function loggingFailures(
   { log, role, setting }: { log: Logger; role: string; setting: string },
@@ -180,7 +185,10 @@ function loggingFailures(
   };
 }
 
-/** Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes decide all calls. */
+/**
+ * Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes decide
+ * all calls.
+ */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
   const timer = setTimeout(() => {
     const { notices, reasons } = redis.topologyStatus();

@@ -1,5 +1,5 @@
 /**
- * Creates the services of a sidecar from its stores. Part of the composition root.
+ * Creates the services of a sidecar from its stores. This module is part of the composition root.
  */
 import { createCacheService } from '../cache/service.ts';
 import type { Settings } from '../config/load.ts';

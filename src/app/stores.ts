@@ -1,5 +1,6 @@
 /**
- * The stores of a sidecar, independent of where their data is. open-stores.ts opens them. Part of the composition root.
+ * Defines the stores of a sidecar, independent of where their data is. The file open-stores.ts opens them. This module
+ * is part of the composition root.
  */
 import type { CacheStore } from '../cache/store.ts';
 import type { Settings } from '../config/load.ts';

@@ -1,5 +1,5 @@
 /**
- * Positions of JSON syntax errors, for fixed cases and for random JSON with one error.
+ * Tests the reported positions of JSON syntax errors, for fixed cases and for random JSON with one error.
  */
 import fc from 'fast-check';
 import { parseJsonText } from './call-json-text.ts';

@@ -19,14 +19,19 @@ function keepDigits(_key: string, value: unknown, context?: { readonly source?: 
 }
 
 const SPACE = /[ \t\n\r]*/y;
-/** Matches a string, number or literal. The character class excludes the quote, the backslash and control characters. */
+/**
+ * Matches a string, number or literal. The character class excludes the quote, the backslash and control characters.
+ */
 const SCALAR =
   /"(?:[ !#-[\]-\uffff]|\\["\\/bfnrt]|\\u[0-9A-Fa-f]{4})*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
 
 /** Tokens that may come next. */
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma or end';
 
-/** Returns the offset of the first character that cannot be part of valid JSON, or the length of the text if it is incomplete. */
+/**
+ * Returns the offset of the first character that cannot be part of valid JSON, or the length of the text if it is
+ * incomplete.
+ */
 function offsetOfError(text: string): number {
   const open: string[] = [];
   let expected: Expected = 'value';

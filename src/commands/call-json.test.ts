@@ -1,5 +1,6 @@
 /**
- * Conversion of proto JSON: accepted requests, rejected requests with the path of each error, and printed responses.
+ * Tests the conversion of proto JSON: accepted requests, rejected requests with the path of each error, and printed
+ * responses.
  */
 import fc from 'fast-check';
 import { loadContract, methodsOf } from '../grpc/contract.ts';

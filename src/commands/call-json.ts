@@ -1,20 +1,27 @@
 /**
- * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. It follows the descriptors of the protos.
+ * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. It follows the
+ * descriptors of the protos.
  *
  * Invariants:
  *   1. All errors of a request are reported at once, each with its path ("limits[0].windowMs") and the accepted values.
- *   2. Keys may be camelCase or snake_case, enums may be names or numbers, and integers may be numbers or strings of digits. null means unset.
- *   3. Responses have camelCase keys in the order of the proto, enums by name, and all default values, so that `false` is visible.
+ *   2. Keys may be camelCase or snake_case, enums may be names or numbers, and integers may be numbers or strings of
+ *      digits. null means unset.
+ *   3. Responses have camelCase keys in the order of the proto, enums by name, and all default values, so that `false`
+ *      is visible.
  *   4. With `asText`, bytes are UTF-8 text. Bytes that are not UTF-8 have the form "base64:..." in both directions.
- *   5. Without `asText`, a value that decodes to bytes that are not text causes a warning, because it may itself be plain text.
+ *   5. Without `asText`, a base64 value whose bytes are not text causes a warning, because the user may have passed
+ *      plain text.
  *
- * protobuf-es (`fromJson` with a registry made of the descriptor set) reads the same JSON, but its errors are less helpful:
+ * This module does not use protobuf-es, which parses the same JSON (`fromJson` with a registry), because its errors are
+ * less helpful:
  *   - It stops at the first error. For `{"namespace": 1, "fresh": 2, "kye": 3}` this module reports all three.
- *   - It does not report the path: `cannot decode message pannier.v1.Limit from JSON: key "windowMS" is unknown`. This module reports
- *     `unknown field "windowMS" in limits[0] (Limit); did you mean "windowMs"?`.
- *   - The error of an unknown enum value names no field: `cannot decode enum pannier.v1.FailureMode from JSON: "FAILURE_MODE_DENNY"`.
+ *   - It does not report the path: `cannot decode message pannier.v1.Limit from JSON: key "windowMS" is unknown`. This
+ *     module reports `unknown field "windowMS" in limits[0] (Limit); did you mean "windowMs"?`.
+ *   - The error of an unknown enum value names no field: `cannot decode enum pannier.v1.FailureMode from JSON:
+ *     "FAILURE_MODE_DENNY"`.
  *   - It accepts 2^53 + 1 for an int64, which the sidecar rejects, and prints every int64 as a string.
- * Paths, suggestions and `--text` would need a second traversal of the descriptors, which is most of this file.
+ * With protobuf-es, paths, suggestions and `--text` would need a second traversal of the descriptors, and that
+ * traversal is most of this file.
  */
 import { isUtf8 } from 'node:buffer';
 import { nearestOf } from '../config/nearest.ts';

@@ -1,5 +1,5 @@
 /**
- * Resolution of method names and addresses, and the output of --list.
+ * Tests the resolution of method names and addresses, and the output of --list.
  */
 import { readContract } from '../grpc/descriptors.ts';
 import { describeMethods, findAddress, findMethod } from './call-target.ts';

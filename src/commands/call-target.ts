@@ -15,7 +15,10 @@ export interface CallTarget {
 const PACKAGE = 'pannier.v1.';
 const DEFAULT_ADDRESS = '127.0.0.1:9470';
 
-/** Finds a method by `CheckRateLimit`, `RateLimitService/CheckRateLimit` or `pannier.v1.RateLimitService/CheckRateLimit`. */
+/**
+ * Finds a method by `CheckRateLimit`, `RateLimitService/CheckRateLimit` or
+ * `pannier.v1.RateLimitService/CheckRateLimit`.
+ */
 export function findMethod(contract: Contract, name: string): CallTarget | { readonly problem: string } {
   const targets = allTargets(contract);
   const found = targets.find((target) => namesOf(target).includes(name));
@@ -46,7 +49,10 @@ function namesOf({ service, method }: CallTarget): string[] {
   return [method.name, `${shortName(service)}/${method.name}`, `${service}/${method.name}`];
 }
 
-/** Returns the target for grpc-js: `--address`, or else the listen address in the settings of this environment. */
+/**
+ * Returns the target for grpc-js: `--address` if it is set, otherwise the listen address in the settings of this
+ * environment.
+ */
 export function findAddress(
   option: string | undefined,
   environment: Readonly<Record<string, string | undefined>>,

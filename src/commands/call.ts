@@ -1,9 +1,9 @@
 /**
  * `pannier call METHOD JSON`: sends one call to a sidecar and prints the response as JSON.
  *
- * A stream prints one response per line until the server or Ctrl-C ends it; both count as success.
- * Exit codes: 0 success; 1 the call failed, with its status on standard error; 2 the command line or the request is invalid, and nothing
- * was sent.
+ * A stream prints one response per line until the server or Ctrl-C ends it. Both are a success.
+ * Exits with 0 after success. Exits with 1 if the call failed, and prints its status on standard error. Exits with 2
+ * and sends nothing if the command line or the request is invalid.
  */
 import { Client, credentials, Metadata, type ServiceError, connectivityState as State } from '@grpc/grpc-js';
 import { Command } from 'commander';
@@ -33,7 +33,7 @@ interface CallOptions {
   readonly list?: boolean;
 }
 
-/** A call whose parts have all been validated. */
+/** Call whose parts have all been validated. */
 interface PreparedCall {
   readonly contract: Contract;
   readonly target: CallTarget;

@@ -1,7 +1,8 @@
 /**
- * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints every error.
+ * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints
+ * every error.
  *
- * Exit codes: 0 no errors; 1 errors were printed; 2 the command line is invalid.
+ * Exits with 0 without errors, with 1 if it has printed errors, and with 2 if the command line is invalid.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -32,7 +33,10 @@ export function checkCommand(): Command {
     });
 }
 
-/** Returns the exit code: 1 if errors were printed, or else 0. It accepts exactly the input with which `serve` would start. */
+/**
+ * Returns the exit code: 1 if errors were printed, otherwise 0. It accepts exactly the input with which `serve` would
+ * start.
+ */
 export function runCheck(policyFile: string | undefined, io: CheckIo): number {
   const loaded = loadSettings(io.environment);
   const problems: readonly SettingProblem[] =

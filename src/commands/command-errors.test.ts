@@ -1,5 +1,5 @@
 /**
- * Usage errors of the command line, each with its exact text.
+ * Tests the usage errors of the command line, each with its exact text.
  */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { withPlainErrors } from './command-errors.ts';

@@ -1,8 +1,10 @@
 /**
- * Rewrites the usage errors of commander into the forms of all our errors, such as `--port must be an integer from 0 to 65535, got "x"`.
+ * Rewrites the usage errors of commander into the two forms that all our errors have, such as `--port must be an
+ * integer from 0 to 65535, got "x"`.
  *
  * Invariants:
- *   1. A usage error is printed on standard error, followed by the command that shows the help. Commander then throws it.
+ *   1. Commander prints a usage error on standard error, followed by the command that shows the help, and then throws
+ *      it.
  *   2. An option that was renamed is rejected with its new name.
  */
 import type { Command } from 'commander';
@@ -13,7 +15,9 @@ const RENAMED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['--authority-file', '--ca-file'],
 ]);
 
-/** Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`. */
+/**
+ * Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`.
+ */
 export function withPlainErrors(command: Command, name: string): Command {
   return command
     .exitOverride()
@@ -21,7 +25,7 @@ export function withPlainErrors(command: Command, name: string): Command {
     .configureOutput({ outputError: (text, write) => write(`${plainError(text.trim(), name)}\n`) });
 }
 
-/** Rewrites a message of commander. A message of an unknown form is returned without its prefix "error: ". */
+/** Rewrites a message of commander. Only removes the prefix "error: " if the message has an unknown form. */
 function plainError(message: string, name: string): string {
   for (const [pattern, rewrite] of FORMS) {
     const match = pattern.exec(message);
@@ -90,7 +94,10 @@ function suggestion(similar: string | undefined): string {
   return `; did you mean ${names.map(quoted).join(' or ')}?`;
 }
 
-/** Completes the name of the option: our own rules begin with "must be", those of commander list the choices. */
+/**
+ * Returns the text that follows the name of the option. Our own rules already begin with "must be"; commander lists the
+ * choices.
+ */
 function accepted(rule = ''): string {
   return rule.replace(/^Allowed choices are (.*)\.$/, 'must be one of $1');
 }

@@ -1,7 +1,9 @@
 /**
- * `pannier inject -f FILE`: adds the sidecar to manifests offline, as the webhook would, and prints them on standard output.
+ * `pannier inject -f FILE`: adds the sidecar to manifests offline, as the webhook would, and prints them on standard
+ * output.
  *
- * Exit codes: 0 success; 1 a pod was refused, and nothing was printed; 2 the command line, the configuration or the file is invalid.
+ * Exits with 0 after success. Exits with 1 and prints no manifests if a pod was refused. Exits with 2 if the command
+ * line, the configuration or the file is invalid.
  */
 import { Command } from 'commander';
 import { type Kubelets, kubeletsOf } from '../injection/kubelets.ts';

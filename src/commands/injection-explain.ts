@@ -1,5 +1,6 @@
 /**
- * `pannier injection explain -f FILE`: prints for each workload whether its pods get a sidecar, why, and the source of each value.
+ * `pannier injection explain -f FILE`: prints for each workload whether its pods get a sidecar, why, and the source of
+ * each value.
  */
 import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow, INJECT } from '../injection/annotations.ts';
 import type { Pod } from '../injection/pod.ts';

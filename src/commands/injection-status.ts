@@ -1,8 +1,9 @@
 /**
  * `pannier injection status`: lists the workloads of a cluster and whether the sidecars of their pods are up to date.
  *
- * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of a file).
- * Exit codes: 0 all are up to date; 1 some are not; 2 the cluster or the configuration cannot be read.
+ * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of
+ * a file). Exits with 0 if all sidecars are up to date, with 1 if some are not, and with 2 if the cluster or the
+ * configuration cannot be read.
  */
 import { kubeletsOf } from '../injection/kubelets.ts';
 import { parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
@@ -50,7 +51,7 @@ async function readStatuses(
   const pods = await livePods(core, flags.namespace);
   const namespaces = await namespaceFacts(core, flags.namespace).catch((error: unknown) => {
     io.error(
-      `warning: cannot list the namespaces, so only pods with annotations of their own are found: ${reasonOf(error)}`,
+      `warning: cannot list the namespaces, so only pods with Pannier annotations are found: ${reasonOf(error)}`,
     );
     return new Map<string, NamespaceFacts>();
   });
@@ -75,7 +76,10 @@ async function readStatuses(
   return workloadStatuses(found);
 }
 
-/** Reads the configuration from `--config`, or else from the injector's ConfigMap. Returns undefined after it has printed its errors. */
+/**
+ * Reads the configuration from `--config`, or else from the injector's ConfigMap. Returns undefined after it has
+ * printed its errors.
+ */
 async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
   if (flags.config !== undefined || flags.image !== undefined) {
     return readConfig(flags, io);

@@ -1,5 +1,5 @@
 /**
- * Output and exit codes of the injection commands, with a fake file system and a fake cluster.
+ * Tests the output and exit codes of the injection commands, with a fake file system and a fake cluster.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -286,7 +286,7 @@ describe('status', () => {
     const api = cluster([podOf('web', {})], { listNamespace: forbidden, listNode: forbidden });
     expect(await runStatus(flags, api, io)).toBe(0);
     expect(io.errors).toEqual([
-      'warning: cannot list the namespaces, so only pods with annotations of their own are found: nodes is forbidden',
+      'warning: cannot list the namespaces, so only pods with Pannier annotations are found: nodes is forbidden',
       'warning: cannot list the nodes, so all kubelets are assumed to support native sidecars: nodes is forbidden',
     ]);
   });

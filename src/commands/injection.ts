@@ -1,5 +1,6 @@
 /**
- * `pannier injection explain` shows what injection would do to manifests; `pannier injection status` shows the state of a cluster.
+ * `pannier injection explain` shows what injection would do to manifests; `pannier injection status` shows the state of
+ * a cluster.
  */
 import { Command, Option } from 'commander';
 import { withPlainErrors } from './command-errors.ts';
@@ -20,7 +21,7 @@ export function injectionCommand(): Command {
     .addCommand(nested(statusCommand()));
 }
 
-/** Reports command-line errors like every other command; the exit code differs from that of a stale workload. */
+/** Makes the subcommand report command-line errors as every other command does, with exit code 2. */
 function nested(command: Command): Command {
   return withPlainErrors(command, `pannier injection ${command.name()}`);
 }

@@ -1,5 +1,6 @@
 /**
- * Input and output of the commands that process manifests: files, standard input, the injector's configuration, and printed lines.
+ * Input and output of the commands that process manifests: files, standard input, the injector's configuration, and
+ * printed lines.
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync, readSync } from 'node:fs';
@@ -28,8 +29,8 @@ const CHUNK_BYTES = 65_536;
 const PAUSE_MS = 20;
 
 /**
- * Reads until the end, or until the limit for manifests is exceeded. Some terminals and CI runners make standard input a non-blocking pipe,
- * which reports EAGAIN while it is empty, so the read is then retried.
+ * Reads until the end, or until the limit for manifests is exceeded. Some terminals and CI runners make standard input
+ * a non-blocking pipe, which reports EAGAIN while it is empty, so the read is then retried.
  */
 export function readToEnd(read: (into: Buffer) => number): Buffer {
   const chunks: Buffer[] = [];

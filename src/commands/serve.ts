@@ -1,8 +1,8 @@
 /**
  * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
  *
- * Exit codes: 0 drained; 1 the start failed, for example because an address is in use; 2 the settings, a file that they name or the policy
- * file are invalid, with every error printed.
+ * Exits with 0 after it has drained, and with 1 if the start failed, for example because an address is in use. Exits
+ * with 2 after it has printed every error in the settings, in a file that they name or in the policy file.
  */
 import { Command } from 'commander';
 import { type App, startApp } from '../app/app.ts';
@@ -119,8 +119,9 @@ function complain(messages: readonly string[]): void {
 }
 
 /**
- * Logs unhandled rejections and keeps serving, because such a bug, of ours or of a library, affects one call and not the others in the pod.
- * node-redis has one when it resubscribes. An uncaught exception ends the process, because the state of the process is unknown.
+ * Logs unhandled rejections and keeps serving, because such a bug, in Pannier or in a library, affects only one call.
+ * node-redis, for example, has one when it resubscribes. An uncaught exception ends the process, because the state of
+ * the process is unknown.
  */
 function guardProcess(log: Logger): void {
   process.on('unhandledRejection', (reason) => {

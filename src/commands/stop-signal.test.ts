@@ -1,5 +1,5 @@
 /**
- * The first signal is returned and the second ends the process, for any order of SIGTERM and SIGINT.
+ * Tests that the first signal is returned and the second one ends the process, in any order of SIGTERM and SIGINT.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

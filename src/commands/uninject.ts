@@ -1,7 +1,9 @@
 /**
- * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook added, and prints the manifests on standard output.
+ * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook added, and prints the manifests
+ * on standard output.
  *
- * Exit codes: 0 success; 1 a pod is malformed, and nothing was printed; 2 the command line or the file is invalid.
+ * Exits with 0 after success. Exits with 1 and prints no manifests if a pod is malformed. Exits with 2 if the command
+ * line or the file is invalid.
  */
 import { Command } from 'commander';
 import { uninjectManifests } from '../manifests/edit-manifests.ts';

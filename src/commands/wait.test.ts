@@ -1,5 +1,6 @@
 /**
- * `pannier wait`, which the hooks of a plain sidecar run: waits for ready or idle, and gives up at the timeout.
+ * Tests `pannier wait`, which the hooks of a plain sidecar run: it waits for ready or idle, and gives up at the
+ * timeout.
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -62,7 +63,7 @@ describe('wait ready', () => {
 
   test('connects to a port that browsers block', async () => {
     const ready = () => ({ status: 200, body: '' });
-    // Uses whichever of these ports is free.
+    // Uses the first of these ports that is free.
     const admin = await Promise.any([10_080, 6_666, 6_697].map((port) => startAdmin(ready, port)));
     expect(await waitFor({ what: 'ready', admin: admin.address, timeoutMs: 0 })).toEqual({ kind: 'reached' });
   });

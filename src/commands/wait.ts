@@ -1,10 +1,10 @@
 /**
  * `pannier wait ready|idle`: waits until the sidecar is ready, or until it has no connections and no calls.
  *
- * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the application until the sidecar is
- * ready, and preStop lets the sidecar serve until the application has exited.
- * Exit codes: 0 the condition is met; 1 the timeout expired, or the admin address refused a connection while waiting for `idle`, with the
- * cause on standard error; 2 the command line is invalid.
+ * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the
+ * application until the sidecar is ready, and preStop lets the sidecar serve until the application has exited. Exits
+ * with 0 once the condition is met. Exits with 1 and prints the cause if the timeout expired, or if the admin address
+ * refused a connection while waiting for `idle`. Exits with 2 if the command line is invalid.
  */
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -13,7 +13,10 @@ import { parseAddress } from '../config/settings.ts';
 import { readFailureCode } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
-/** Time without connections that counts as idle, because an application may reconnect right after it closed a connection. */
+/**
+ * Time without connections after which the sidecar is idle, because an application may reconnect right after it closed
+ * a connection.
+ */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;
 const MAX_PAGE_LENGTH = 4_194_304;
@@ -63,7 +66,9 @@ function readTimeout(text: string): number {
   return timeoutMs;
 }
 
-/** Polls until the condition is met, or gives up. Takes at most the timeout plus the time of one request. Never rejects. */
+/**
+ * Polls until the condition is met, or gives up. Takes at most the timeout plus the time of one request. Never rejects.
+ */
 export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
   const { what, timeoutMs, idleMs = IDLE_MS } = options;
   const admin = options.admin.startsWith(':') ? `127.0.0.1${options.admin}` : options.admin;
@@ -95,7 +100,10 @@ type Answer =
   | { readonly kind: 'page'; readonly status: number; readonly text: string }
   | { readonly kind: 'nothing'; readonly code: string };
 
-/** Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of the environment. */
+/**
+ * Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of
+ * the environment.
+ */
 function fetchPage(url: string): Promise<Answer> {
   return new Promise((resolve) => {
     const nothing = (error: unknown): void => resolve({ kind: 'nothing', code: readFailureCode(error) });

@@ -1,8 +1,9 @@
 /**
- * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
+ * `pannier webhook`: runs the injector until SIGTERM or SIGINT, then drains. A second signal ends the process
+ * immediately.
  *
- * Exit codes: 0 drained; 1 the start failed, for example because a port is in use or no cluster is configured; 2 the command line or the
- * configuration file is invalid, with every error printed.
+ * Exits with 0 after it has drained, and with 1 if the start failed, for example because a port is in use or no cluster
+ * is configured. Exits with 2 if the command line or the configuration file is invalid, and prints every error.
  */
 import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -132,7 +133,7 @@ async function webhook(flags: Flags): Promise<void> {
       configurationName: flags.webhookConfiguration,
       log,
     });
-    // Without a reachable cluster it never gets a certificate, but a signal must still end it.
+    // Without a reachable cluster the injector never gets a certificate, but a signal must still end it.
     injector = await Promise.race([starting, signalled.then(() => undefined)]);
   } catch (error) {
     process.stderr.write(`pannier: ${error instanceof Error ? error.message : String(error)}\n`);

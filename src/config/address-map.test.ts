@@ -1,5 +1,5 @@
 /**
- * Entries of PANNIER_REDIS_ADDRESS_MAP, and the exact error texts for invalid ones.
+ * Tests valid entries of PANNIER_REDIS_ADDRESS_MAP, and the exact error texts for invalid ones.
  */
 import { isHostName, parseAddressMap } from './address-map.ts';
 import { loadSettings } from './load.ts';

@@ -1,10 +1,11 @@
 /**
- * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. It is pure.
+ * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. Pure.
  *
- * Each side is `HOST` or `HOST:PORT`; an IPv6 address is in brackets. redis/address-map.ts applies the entries.
+ * Each side is `HOST` or `HOST:PORT`; an IPv6 address is in brackets. The file redis/address-map.ts applies the
+ * entries.
  *
  * Invariants:
- *   1. A problem names the index of the wrong entry, quotes the entry and says what is accepted.
+ *   1. A problem names the index of the wrong entry, quotes the entry and states the accepted form.
  *   2. No announced address has two entries.
  */
 import { isIP, isIPv6 } from 'node:net';
@@ -52,11 +53,14 @@ export function parseAddressMap(text: string): AddressMapResult {
   return { mappings: [...mappings.values()] };
 }
 
-/** Returns whether the text is a host name that a certificate can hold and that TLS can send as SNI. An IP address is not one. */
+/**
+ * Returns whether the text is a host name that a certificate can hold and that TLS can send as SNI. An IP address is
+ * not a host name.
+ */
 export function isHostName(text: string): boolean {
   const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$/;
   const labels = text.split('.');
-  // A name whose last label is a number is an IPv4 address or a misspelled one.
+  // If the last label is a number, the text is an IPv4 address, perhaps a misspelled one.
   return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 

@@ -5,7 +5,7 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, 
 
 export const DURATION_FORM = 'a duration such as 500ms, 1s, 5m, 1h or 2d';
 
-/** Returns the duration in milliseconds, or undefined if the text is not a duration. `0s` is not one. */
+/** Returns the duration in milliseconds, or undefined if the text is not a duration. `0s` is not a valid duration. */
 export function parseDurationMs(text: string): number | undefined {
   const match = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text);
   const durationMs = Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN);

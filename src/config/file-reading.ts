@@ -1,8 +1,10 @@
 /**
- * Reads a file that a setting names. The result is its content, or that the setting counts as unset, or a problem.
+ * Reads a file that a setting names. The result is its content, undefined if the setting is treated as unset, or a
+ * problem.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a file that is missing or blank counts as unset. Otherwise it is a problem.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
+ *      such a file is a problem.
  *   2. No problem quotes the content of a file.
  */
 import { readFileSync } from 'node:fs';
@@ -16,7 +18,7 @@ export interface FileOfSetting {
   readonly path: string | undefined;
 }
 
-/** The content is undefined if the setting counts as unset. */
+/** Result of reading a file. The content is undefined if the setting is treated as unset. */
 export type FileReading = FileOfSetting &
   ({ readonly content: Buffer | undefined } | { readonly problem: SettingProblem });
 
@@ -42,12 +44,12 @@ export function fileProblem({ name, path }: FileOfSetting, cause: string): Setti
   return { name, message: `cannot use ${name} ${JSON.stringify(path)}: ${cause}` };
 }
 
-/** Returns whether a file with this content counts as unset. */
+/** Returns whether a setting is treated as unset because its file is blank. */
 export function isSkipped(settings: Settings, content: Buffer): boolean {
   return settings.redisFilesOptional && isBlank(content);
 }
 
-/** Returns whether a file counts as unset because of this read error: it is missing and may be. */
+/** Returns whether a setting is treated as unset because its file is missing. */
 export function isSkippedError(settings: Settings, error: unknown): boolean {
   return settings.redisFilesOptional && ['ENOENT', 'ENOTDIR'].includes(readFailureCode(error));
 }

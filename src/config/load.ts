@@ -74,12 +74,15 @@ export type SettingsResult =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or pannier-something, and those that
- * the Makefile and the tests of this repository read.
+ * Variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or
+ * pannier-something, and those that the Makefile and the tests of this repository read.
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
-/** Service variables such as PANNIER_GRPC_PORT. They are ignored only with a value of this form, because a user may take them for settings. */
+/**
+ * Service variables such as PANNIER_GRPC_PORT. They are ignored only if their value has the form of FOREIGN_PORT_VALUE,
+ * because users may confuse them with settings.
+ */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;
 

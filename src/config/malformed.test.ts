@@ -1,5 +1,5 @@
 /**
- * Malformed policy files and settings, each with the exact error texts.
+ * Tests that malformed policy files and settings are rejected, each with the exact error texts.
  */
 import { loadSettings } from './load.ts';
 import { parsePolicyFile } from './policies.ts';

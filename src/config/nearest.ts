@@ -2,12 +2,15 @@
  * Suggests known words for a misspelled one, for error texts such as `did you mean "limit"?`.
  */
 
-/** A shorter prefix matches too many words. */
+/** Minimum length of a prefix. A shorter one matches too many words. */
 const MIN_PREFIX_CHARACTERS = 3;
-/** A candidate whose length differs by more is rarely a misspelling. */
+/** Maximum difference in length between a word and its misspelling. */
 const MAX_LENGTH_DIFFERENCE = 2;
 
-/** Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful suggestion. */
+/**
+ * Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful
+ * suggestion.
+ */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {
   let nearest: string | undefined;
   let nearestDistance = Math.max(2, Math.floor(word.length / 3)) + 1;

@@ -1,5 +1,6 @@
 /**
- * Parses a policy file (docs/reference/policies.md). Returns either the whole file or all of its errors with their lines.
+ * Parses a policy file (docs/reference/policies.md). Returns either the whole file or all of its errors with their
+ * lines.
  *
  * Invariants:
  *   1. An unknown key is an error, and so is a feature that this version does not support.
@@ -293,7 +294,7 @@ function checkName(reader: YamlReader, node: Node, parentPath: string, name: str
   }
 }
 
-/** Returns a node at the position of the parent, so that the error of a missing key has a line. Its value is described as missing. */
+/** Returns a node without a value at the position of the parent, so that the error for a missing key has a line. */
 function missing(parent: Node): Node | undefined {
   return { range: parent.range } as Node;
 }

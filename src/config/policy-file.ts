@@ -1,6 +1,6 @@
 /**
- * The data model of a policy file, and the rules that a limit must satisfy. config/policies.ts creates it; rate limits, sessions and the
- * cache read it.
+ * Defines the data model of a policy file, and the rules that a limit must satisfy. The file config/policies.ts creates
+ * it; rate limits, sessions and the cache read it.
  *
  * Invariant: a PolicyFile is immutable. A reload creates a new one and replaces the old one as a whole.
  */
@@ -39,9 +39,9 @@ export interface PolicySpec {
 }
 
 export interface NamespaceSpec {
-  /** Lifetime in ms of a value whose CacheSet sets none. */
+  /** Lifetime of a value, in ms, if its CacheSet request sets none. */
   readonly ttlMs: number;
-  /** Whether sidecars keep entries of this namespace in their near cache. */
+  /** Whether the near cache keeps entries of this namespace. */
   readonly near: boolean;
 }
 
@@ -52,7 +52,9 @@ export interface SessionSpec {
   readonly userLimit?: UserLimit;
 }
 
-/** Effect of a login of a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login. */
+/**
+ * Effect of a login of a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login.
+ */
 export type AtUserLimit = 'evict' | 'refuse';
 
 export interface UserLimit {
@@ -69,7 +71,7 @@ export interface PolicyFile {
   readonly sessions: SessionSpec;
 }
 
-/** Provides the current policy file. Services request it for every call, so that a reload takes effect. */
+/** Provides the current policy file. Services request the file for every call, so that a reload takes effect. */
 export interface PolicySource {
   current(): PolicyFile;
 }
@@ -91,10 +93,13 @@ export const MAX_LIMIT = 2 ** 36;
 export const MAX_WINDOW_MS = 400 * 86_400_000;
 export const MAX_SLIDING_LOG_LIMIT = 10_000;
 export const MAX_LIMITS_PER_POLICY = 16;
-/** Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact integers. */
+/**
+ * Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact
+ * integers.
+ */
 const MAX_DRAIN_MS = 2 ** 42;
 export const MAX_SESSION_TTL_MS = 30 * 86_400_000;
-/** Equals MAX_LISTED_SESSIONS, because a limit is enforced by means of the user's list of sessions. */
+/** Equals MAX_LISTED_SESSIONS, because the store enforces the limit with the user's list of sessions. */
 export const MAX_SESSIONS_PER_USER = 1_000;
 export const MAX_CACHE_TTL_MS = 30 * 86_400_000;
 
@@ -111,7 +116,9 @@ export type LimitCandidate = Omit<LimitSpec, 'limit' | 'windowMs' | 'burst'> & {
   readonly [field in 'limit' | 'windowMs' | 'burst']: number | bigint;
 };
 
-/** Returns the first problem of a limit, or undefined. The same rules apply to the policy file and to limits in a call. */
+/**
+ * Returns the first problem of a limit, or undefined. The same rules apply to the policy file and to limits in a call.
+ */
 export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined {
   if (!NAME_PATTERN.test(spec.name)) {
     return { field: 'name', found: JSON.stringify(spec.name), accepted: NAME_FORM };

@@ -1,7 +1,9 @@
 /**
- * Entry of the worker thread that parses a policy file. policy-parse.ts starts it with the text of the file and receives its messages.
+ * Entry of the worker thread that parses a policy file. The file policy-parse.ts starts it with the text of the file
+ * and receives its messages.
  *
- * It sends one message for each message that it receives, so that the main thread processes a bounded part of the file per turn.
+ * It sends one message for each message that it receives, so that the main thread processes a bounded part of the file
+ * per turn.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePolicyFile } from './policies.ts';

@@ -1,5 +1,6 @@
 /**
- * Parsing in a worker thread returns the same result as parsing in this thread, including problems and their lines.
+ * Tests that parsing in a worker thread returns the same result as parsing in this thread, including problems and their
+ * lines.
  */
 import { parsePolicyFile } from './policies.ts';
 import { startPolicyParse } from './policy-parse.ts';

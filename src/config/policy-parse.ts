@@ -1,13 +1,17 @@
 /**
- * Parses a policy file in a worker thread while the main thread serves calls, because parsing 1,000 policies takes half a second.
+ * Parses a policy file in a worker thread while the main thread serves calls, because parsing 1,000 policies takes half
+ * a second.
  *
- * The worker exits after each file, so that an idle sidecar does not keep its memory. It sends its result in several messages.
+ * The worker exits after each file, so that an idle sidecar does not keep its memory. It sends its result in several
+ * messages.
  *
  * Invariants:
- *   1. The result equals that of parsePolicyFile, with the same problems in the same lines.
+ *   1. The result equals that of parsePolicyFile, including the problems and their lines.
  *   2. The main thread receives one message per turn of its event loop.
- *   3. The main thread parses small files itself: that takes a few milliseconds, whereas a worker leaves 7 to 13 MB of pages behind.
- *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be started.
+ *   3. The main thread parses small files itself: that takes a few milliseconds, whereas a worker leaves 7 to 13 MB of
+ *      pages behind.
+ *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be
+ *      started.
  */
 import { Worker } from 'node:worker_threads';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
@@ -22,17 +26,20 @@ export type ParsedPart =
 
 export interface PolicyParse {
   readonly result: Promise<PolicyFileResult>;
-  /** Stops the worker. The promise rejects if it has not settled. */
+  /** Stops the worker. If the promise is still pending, it rejects. */
   cancel(): void;
 }
 
-/** Length of a file of about 20 policies. */
+/** Maximum length of a file that the main thread parses: about 20 policies. */
 const SMALL_TEXT_LENGTH = 4_096;
-/** A file of 1 MiB needs 95 MB (measured). */
+/** Maximum heap of the worker. A file of 1 MiB needs 95 MB (measured). */
 const MAX_HEAP_MB = 112;
-/** About 100 times as long as the largest file takes on an idle machine. */
+/** Maximum duration: about 100 times as long as the largest file takes on an idle machine. */
 const TIMEOUT_MS = 120_000;
-/** The worker's entry is in the same directory as this module, both in the source tree and in the bundle (scripts/build.ts). */
+/**
+ * The worker's entry is in the same directory as this module, both in the source tree and in the bundle
+ * (scripts/build.ts).
+ */
 const ENTRY = new URL(
   import.meta.url.endsWith('.ts') ? './policy-parse-worker.ts' : './policy-parse-worker.mjs',
   import.meta.url,
@@ -42,7 +49,8 @@ export function startPolicyParse(text: string): PolicyParse {
   if (text.length <= SMALL_TEXT_LENGTH) {
     return { result: Promise.resolve(parsePolicyFile(text)), cancel: () => undefined };
   }
-  // The worker gets neither the environment nor the flags of this process: it needs neither, and the environment may hold secrets.
+  // The worker does not receive the environment or the flags of this process, because it needs neither and the
+  // environment may contain secrets.
   const worker = new Worker(ENTRY, {
     workerData: text,
     env: {},
@@ -76,7 +84,7 @@ async function resultOf(worker: Worker): Promise<PolicyFileResult> {
           return;
         }
       }
-      // Deferred to the next turn, because the port would deliver an immediate reply within this one.
+      // Requests the next part in the next turn, because the port would deliver an immediate reply within this one.
       setImmediate(() => worker.postMessage('next'));
     });
     worker.on('error', reject);

@@ -1,5 +1,6 @@
 /**
- * Which content counts as a new policy file, one read at a time. test/integration/config-policy-watch.test.ts tests real reloads.
+ * Tests which content is loaded as a new policy file, one read at a time. The test of real reloads is
+ * test/integration/config-policy-watch.test.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -141,7 +142,7 @@ test('loads a file without policies if the previous one had none either', async 
   expect(logged).toEqual([]);
 });
 
-/** CPU time of this thread, which other processes do not distort. */
+/** Returns the CPU time of this thread, which other processes do not affect. */
 function threadCpuMs(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1_000;

@@ -1,16 +1,18 @@
 /**
- * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the file changes.
+ * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the
+ * file changes.
  *
- * It polls the content, because file events get lost: Kubernetes updates a mounted ConfigMap by renaming a link, and editors rename a new
- * file over the old one. Reading at most 1 MiB per second has no measurable cost. A changed file is loaded once two consecutive reads
- * return the same content, because a file that is written in place is empty or truncated for a moment.
+ * It polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a link, and
+ * editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. A changed file
+ * is loaded once two consecutive reads return the same content, because a file that is written in place is empty or
+ * truncated for a moment.
  *
  * Invariants:
  *   1. An invalid or missing file keeps the current policies. It is logged once per content, with all errors.
  *   2. `current()` returns the same object until a reload, so that callers can cache what they compile from it.
  *   3. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
- *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause, such as too little
- *      memory, may disappear without a change of the file.
+ *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause,
+ *      such as too little memory, may disappear without a change of the file.
  *   5. A reload removes the last policy only if the file says `policies: {}`. The names of removed policies are logged.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -47,7 +49,8 @@ const MAX_NAMES_LOGGED = 20;
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
 
 /**
- * Reads the file and starts to watch it, or returns its errors. Throws if the file cannot be read; an optional file may be missing.
+ * Reads the file and starts to watch it, or returns its errors. Throws if the file cannot be read, unless an optional
+ * file is missing.
  */
 export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult {
   if (options.isOptional === true && !existsSync(options.path)) {
@@ -61,9 +64,12 @@ export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult 
 export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
-  /** Content that was last loaded or refused; its text is undefined if the read failed. Undefined makes the next content count as changed. */
+  /**
+   * Content that was last loaded or refused; its text is undefined if the read failed. If undefined, the next content
+   * is treated as changed.
+   */
   #seen: { readonly text: string | undefined } | undefined;
-  /** Changed content of the last read, which is loaded if the next read returns the same. */
+  /** Changed content of the last read, which is loaded if the next read returns the same content. */
   #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
   #isChecking = false;

@@ -1,5 +1,6 @@
 /**
- * TLS files that change while the sidecar runs: valid files take effect at the next read, invalid files keep the previous ones.
+ * Tests TLS files that change while the sidecar runs: valid files take effect at the next read, and invalid files do
+ * not replace the previous ones.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

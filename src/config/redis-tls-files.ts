@@ -2,10 +2,11 @@
  * Reads the TLS files of Redis for every new connection, so that rotated files take effect without a restart.
  *
  * Invariants:
- *   1. If the CA file cannot be used, the last valid CA stays in use. The same holds for the pair of client certificate and key, whose files do not
- *      match halfway through a rotation.
- *   2. A failure of the CA or of the pair is logged once at level error. It is logged again only after the files were usable in between.
- *   3. If no valid version was ever read, `read` rejects and no connection is made.
+ *   1. If the CA file cannot be used, the last valid CA stays in use. The same is true of the client certificate and
+ *      its key, which do not match halfway through a rotation.
+ *   2. A failure of the CA or of the pair is logged once at level error. It is logged again only after the files have
+ *      been usable in the meantime.
+ *   3. If no valid version was ever read, `read` rejects and the sidecar does not connect.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { Settings } from './load.ts';

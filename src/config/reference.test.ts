@@ -1,5 +1,6 @@
 /**
- * The reference pages agree with the code: generated pages are up to date, and the examples of the others parse.
+ * Tests that the reference pages agree with the code: generated pages are up to date, and the examples of the other
+ * pages are valid.
  */
 import { readTextAsset } from '../lib/assets.ts';
 import { parsePolicyFile } from './policies.ts';

@@ -1,5 +1,6 @@
 /**
- * Files that settings name: which errors stop the start, which files count as unset, and that errors never quote content.
+ * Tests the files that settings name: which errors stop the start, when a setting is treated as unset, and that errors
+ * never quote the content of a file.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,8 +1,10 @@
 /**
- * Checks and reads the files that settings name: passwords, TLS files and the subject key. policy-watch.ts reads the policy file.
+ * Checks and reads the files that settings name: passwords, TLS files and the subject key. The file policy-watch.ts
+ * reads the policy file.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a file that is missing or blank counts as unset. Otherwise it is a problem.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
+ *      such a file is a problem.
  *   2. No problem quotes the content of a file.
  */
 import { readFile } from 'node:fs/promises';
@@ -65,7 +67,9 @@ export function readSubjectKey(settings: Settings): Buffer | undefined {
   return key.value;
 }
 
-/** Reads the current password of PANNIER_REDIS_PASSWORD_FILE without its line end. Rejects if the file cannot be read. */
+/**
+ * Reads the current password of PANNIER_REDIS_PASSWORD_FILE without its line end. Rejects if the file cannot be read.
+ */
 export function readRedisPassword(settings: Settings): Promise<string | undefined> {
   return readPassword(settings, settings.redisPasswordFile);
 }

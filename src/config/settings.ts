@@ -1,7 +1,9 @@
 /**
- * The table of settings, one row each. `pannier serve --help`, docs/reference/settings.md and the loader (load.ts) are derived from it.
+ * Defines the settings in one table, from which `pannier serve --help`, docs/reference/settings.md and the loader
+ * (load.ts) are derived.
  *
- * A setting is an environment variable `PANNIER_<name>`. A row says what the setting does, which values it accepts, its default, and why.
+ * A setting is an environment variable `PANNIER_<name>`. A row describes what the setting does, which values it
+ * accepts, its default, and the reason for that default.
  */
 import { REDIS_URL_FORMS, readRedisUrl } from '../lib/redis-url.ts';
 import { ADDRESS_MAP_FORM, isHostName, parseAddressMap } from './address-map.ts';
@@ -15,8 +17,8 @@ export type SettingKind =
       readonly accepted: string;
       readonly accepts: (value: string) => boolean;
       /**
-       * Returns an error text that follows the name of the setting and names the wrong part of the value. It never reveals a secret.
-       * Without it, `accepted` is the error text.
+       * Returns an error text that follows the name of the setting and identifies the invalid part of the value. It
+       * never reveals a secret. If it is absent, the error text consists of `accepted`.
        */
       readonly problemOf?: (value: string) => string | undefined;
     }
@@ -30,7 +32,7 @@ export interface SettingRow {
   readonly initial: string | undefined;
   readonly meaning: string;
   readonly why: string;
-  /** Whether the value may hold a password: error texts never show it. */
+  /** Whether the value may contain a password. Error texts never show such a value. */
   readonly isSecret?: boolean;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Rejects certificates and keys that TLS would ignore or fail with later. No error quotes their content.
+ * Tests that certificates and keys are rejected if TLS would ignore them or fail with them later, and that no error
+ * quotes their content.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { makeTls, type TestPair, type TestTls } from '../../test/support/redis/tls.ts';

@@ -2,7 +2,8 @@
  * Validates certificates and keys in PEM before TLS uses them, because TLS silently ignores some damaged certificates.
  *
  * Invariants:
- *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are problems.
+ *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are
+ *      problems.
  *   2. No problem quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -20,7 +21,7 @@ export interface ClientPair {
 
 const CERTIFICATE_BEGIN = '-----BEGIN CERTIFICATE-----';
 
-/** Validates the CA certificates. The value is undefined if the setting counts as unset. */
+/** Validates the CA certificates. The value is undefined if the setting is treated as unset. */
 export function authoritiesOf(reading: FileReading): Material<Buffer | undefined> {
   if ('problem' in reading) {
     return { problems: [reading.problem] };
@@ -28,7 +29,7 @@ export function authoritiesOf(reading: FileReading): Material<Buffer | undefined
   return reading.content === undefined ? { value: undefined } : certificatesOf(reading, reading.content);
 }
 
-/** Validates the client certificate and its key. The value is undefined if both settings count as unset. */
+/** Validates the client certificate and its key. The value is undefined if both settings are treated as unset. */
 export function clientPairOf(cert: FileReading, key: FileReading): Material<ClientPair | undefined> {
   if ('problem' in cert || 'problem' in key) {
     const [first, ...others] = [cert, key].flatMap((reading) => ('problem' in reading ? [reading.problem] : []));
@@ -62,8 +63,8 @@ function halfProblem(cert: FileReading & { content: Buffer | undefined }, key: F
 }
 
 /**
- * Rejects content that Node would accept wrongly: it treats bytes without a certificate as an empty list, which trusts no server, and it
- * ignores the rest of a list after a damaged certificate.
+ * Rejects content that Node would accept although it is wrong. Node treats bytes without a certificate as an empty
+ * list, which trusts no server, and it ignores the rest of a list after a damaged certificate.
  */
 function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
   const blocks = content.toString('latin1').split(CERTIFICATE_BEGIN).slice(1);

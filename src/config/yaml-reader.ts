@@ -1,7 +1,9 @@
 /**
- * Reads a YAML document strictly and reports errors with their line and column. Policy files and the injector's configuration use it.
+ * Reads a YAML document strictly and reports errors with their line and column. Policy files and the injector's
+ * configuration use it.
  *
- * Each read method returns the value of a node, or notes a problem and returns undefined, so that one pass finds all errors.
+ * Each read method returns the value of a node, or notes a problem and returns undefined, so that one pass finds all
+ * errors.
  *
  * Invariants:
  *   1. At most 100 problems are noted.
@@ -34,9 +36,9 @@ export interface KeyTable {
 }
 
 const MAX_FILE_BYTES = 1_048_576;
-/** Keeps the log line that holds all problems at a readable length. */
+/** Maximum number of problems, which keeps the log line with all of them readable. */
 const MAX_PROBLEMS = 100;
-/** Maximum number of resolved aliases: an alias bomb expands to far more. */
+/** Maximum number of resolved aliases. An alias bomb exceeds it by far. */
 const MAX_ALIASES = 100;
 
 export class YamlReader {
@@ -51,7 +53,8 @@ export class YamlReader {
       this.problems.push({ line: 1, column: 1, message });
       return;
     }
-    // The reader itself finds duplicate keys: the library compares each key with all others, which takes minutes for a large file.
+    // The reader itself finds duplicate keys: the library compares each key with all others, which takes minutes for a
+    // large file.
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
@@ -68,7 +71,8 @@ export class YamlReader {
       return;
     }
     try {
-      // Detects alias bombs. The result is unused, because only nodes know their lines. As objects, non-string keys would cause warnings.
+      // Detects alias bombs. The result is not used, because only nodes have line numbers. `mapAsMap` avoids warnings
+      // about non-string keys.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
       this.#note(
@@ -116,7 +120,7 @@ export class YamlReader {
     return this.#scalar(node, path, 'true or false', (value) => typeof value === 'boolean');
   }
 
-  /** Notes `<path> must be <accepted>, got <node>`, where an empty path stands for the file. */
+  /** Notes `<path> must be <accepted>, got <node>`, where an empty path denotes the file. */
   fail(node: Node | undefined, path: string, accepted: string): void {
     this.refuse(node, path, `must be ${accepted}, got ${describe(node)}`);
   }

@@ -1,5 +1,6 @@
 /**
- * Generates the table in docs/reference/annotations.md, and docs/reference/annotations.schema.json for editors and policy engines.
+ * Generates the table in docs/reference/annotations.md, and docs/reference/annotations.schema.json for editors and
+ * policy engines.
  */
 import { ANNOTATION_PREFIX, ANNOTATIONS, type AnnotationRow, STATUS_ANNOTATIONS } from './annotations.ts';
 

@@ -1,7 +1,8 @@
 /**
  * Tests each annotation with its valid and invalid values, and the pages that are generated from the table.
  *
- * test/injection/refusals.txt contains the errors of all invalid values, for review. PANNIER_TEST_UPDATE_GOLDEN=1 regenerates it.
+ * test/injection/refusals.txt contains the errors of all invalid values, for review. PANNIER_TEST_UPDATE_GOLDEN=1
+ * regenerates it.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,13 +1,14 @@
 /**
  * Defines the annotations of pods in one table, and parses them.
  *
- * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors, docs/reference/annotations.md and the JSON
- * schema are derived from the table.
+ * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors,
+ * docs/reference/annotations.md and the JSON schema are derived from the table.
  *
  * Invariants:
- *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod without its sidecar.
+ *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod
+ *      without its sidecar.
  *   2. All errors of a pod are reported at once.
- *   3. An error never shows a value that may hold a password.
+ *   3. An error never shows a value that may contain a password.
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
@@ -277,10 +278,13 @@ export function annotationKey(name: AnnotationName): string {
   return ANNOTATION_PREFIX + name;
 }
 
-/** Name of the annotation of a pod, and of the label and the annotation of a namespace, that request injection. */
+/**
+ * Name of the annotation with which a pod requests injection, and of the label and the annotation with which a
+ * namespace does.
+ */
 export const INJECT = annotationKey('inject');
 
-/** Annotations that the injector sets. A pod that was copied from a cluster may have them. */
+/** Annotations that the injector sets. A pod that was copied from a cluster may have them, so they are not errors. */
 export const STATUS_ANNOTATIONS = {
   injected: `${ANNOTATION_PREFIX}injected`,
   version: `${ANNOTATION_PREFIX}version`,

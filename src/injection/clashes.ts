@@ -1,5 +1,5 @@
 /**
- * Finds the parts of a pod that conflict with its sidecar: names, ports and mount paths that both use.
+ * Finds the parts of a pod that conflict with its sidecar: names, ports and mount paths that both of them use.
  *
  * Injection never overwrites a part that the user wrote. It refuses the pod instead, with the conflict and its remedy.
  */

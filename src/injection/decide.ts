@@ -34,7 +34,8 @@ export function decide({ pod, namespaceLabels, namespaceAnnotations }: Injection
   if (annotations.inject === true) {
     return { kind: 'requested', annotations, requestedBy: 'pod' };
   }
-  // The label comes first, because the API server selects by it. The injector copies the annotation to it with a short delay.
+  // The label takes precedence over the annotation, because the API server selects pods by the label. The injector
+  // copies the annotation to the label with a short delay.
   const label = namespaceLabels[INJECT];
   const text = label ?? namespaceAnnotations[INJECT];
   switch (text) {

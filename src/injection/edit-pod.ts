@@ -32,7 +32,10 @@ export function editPod(edit: PodEdit): Pod {
   return { ...edit.pod, metadata, spec };
 }
 
-/** Records a part that the user wrote and that equals ours. The first injection records it, so later ones must not. */
+/**
+ * Records a part that the user wrote and that equals ours. Only the first injection can distinguish it from an injected
+ * part.
+ */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {
   if (edit.previous === undefined) {
     kept.add(word);
@@ -116,7 +119,9 @@ function editMetadata(edit: PodEdit, kept: Set<string>): PodMetadata {
   return { ...metadata, labels, annotations: { ...own, ...further, ...status } };
 }
 
-/** Makes `kubectl logs` and `kubectl exec` select the first container of the application, as they did before. */
+/**
+ * Makes `kubectl logs` and `kubectl exec` select the first container of the application, as they do without a sidecar.
+ */
 function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
   if (edit.pod.metadata?.annotations?.[DEFAULT_CONTAINER] !== undefined) {
     keep(edit, kept, 'default-container');
@@ -126,7 +131,10 @@ function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
   return first === undefined ? {} : { [DEFAULT_CONTAINER]: first.name };
 }
 
-/** Marks the memory volume as safe to evict, because it holds only a socket and would keep the autoscaler from draining a node. */
+/**
+ * Marks the memory volume as safe to evict, because it contains only a socket and would otherwise keep the autoscaler
+ * from draining a node.
+ */
 function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   const own = edit.pod.metadata?.annotations?.[EVICTABLE_VOLUMES];
   if (!edit.sidecar.hasSocket) {

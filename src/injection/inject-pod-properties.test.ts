@@ -1,5 +1,6 @@
 /**
- * Tests injection on random pods: a second injection changes nothing, uninjecting restores the pod, and no part of the user is lost.
+ * Tests injection on random pods: a second injection changes nothing, uninjecting restores the pod, and no part that
+ * the user wrote is lost.
  */
 import fc from 'fast-check';
 import { applyJsonPatch } from '../../test/support/kubernetes/json-patch-apply.ts';

@@ -2,11 +2,11 @@
  * Injects the sidecar into one pod. The webhook, `pannier inject` and `pannier injection status` use this function.
  *
  * Invariants:
- *   1. The result depends only on the arguments, and the given pod is not modified.
- *   2. A second injection changes nothing. If other programs have added containers in between, it adds only the parts that those
- *      containers need.
- *   3. A sidecar that was made from another configuration is replaced.
- *   4. A sidecar that was made from the same configuration keeps changes by other programs, such as the requests that a
+ *   1. The result depends only on the arguments, and `injectPod` does not modify the given pod.
+ *   2. A second injection changes nothing. If other programs have added containers in the meantime, it adds only the
+ *      parts that those containers need.
+ *   3. A second injection replaces a sidecar that was made from another configuration.
+ *   4. It keeps the changes of other programs to a sidecar from the same configuration, such as the requests that a
  *      VerticalPodAutoscaler sets or the image of a registry mirror.
  */
 import { VERSION } from '../lib/version.ts';
@@ -29,7 +29,7 @@ export interface InjectionRequest {
   readonly namespaceAnnotations: TextMap;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
-  /** Version that is recorded in the pod. The default is the version of this program; tests set a constant one. */
+  /** Version that is recorded in the pod. The default is the version of this program; tests set a constant version. */
   readonly version?: string;
 }
 
@@ -37,7 +37,7 @@ export type Injection =
   /** `patch` turns the given pod into `pod`. It is empty if the sidecar is already up to date. */
   | { readonly kind: 'inject'; readonly pod: Pod; readonly patch: readonly PatchOperation[] }
   | { readonly kind: 'skip'; readonly reason: string }
-  /** Has one text per error, for the user who creates the pod. */
+  /** Refusal with one text per error, for the user who creates the pod. */
   | { readonly kind: 'refuse'; readonly problems: readonly [string, ...string[]] };
 
 export function injectPod(request: InjectionRequest): Injection {

@@ -1,5 +1,6 @@
 /**
- * Computes the JSON patch (RFC 6902) between two JSON values. The API server applies it to the pod of an admission request.
+ * Computes the JSON patch (RFC 6902) between two JSON values. The API server applies it to the pod of an admission
+ * request.
  *
  * Invariants:
  *   1. Applying the operations in order to `before` yields `after`.

@@ -1,17 +1,24 @@
 /**
  * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar to exit.
+ * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar
+ * to exit.
  */
 
 export interface Kubelets {
-  /** Minor version of Kubernetes 1; undefined if unknown, as for a file. Unknown kubelets are assumed to support native sidecars. */
+  /**
+   * Minor version of Kubernetes 1; undefined if unknown, as for a file. Unknown kubelets are assumed to support native
+   * sidecars.
+   */
   readonly oldestMinor: number | undefined;
 }
 
 const NATIVE_SIDECAR_MINOR = 29;
 
-/** Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores versions of another form, such as those of virtual kubelets. */
+/**
+ * Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores a version of another form, such as that of a
+ * virtual kubelet.
+ */
 export function kubeletsOf(versions: Iterable<string>): Kubelets {
   let oldestMinor: number | undefined;
   for (const version of versions) {

@@ -1,8 +1,8 @@
 /**
  * Types of the pod fields that injection reads and writes. Index signatures keep all other fields.
  *
- * The types do not use the Kubernetes client's V1Pod: a pod comes from an API server of any version or from a file, and injection must
- * not drop or convert fields that the client does not know.
+ * The types do not use the Kubernetes client's V1Pod: API servers of any version and files contain fields that the
+ * client does not know, and injection must not drop or convert them.
  */
 
 export interface Pod {

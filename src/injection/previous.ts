@@ -23,14 +23,18 @@ export interface Previous {
 }
 
 /**
- * Parts that the user had written before injection would have added them, so uninjecting must keep them. The annotation pannier.dev/kept
- * lists them as words such as `default-container`, `app/env/PANNIER_ADDRESS`, `empty:app/env` (an empty list) or `null:app/env`.
+ * Parts that injection would have added if the user had not already written them. Uninjecting must keep them. The
+ * annotation pannier.dev/kept lists them as words such as `default-container`, `app/env/PANNIER_ADDRESS`,
+ * `empty:app/env` (an empty list) or `null:app/env`.
  */
 export type Kept = ReadonlySet<string>;
 
 const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME]);
 
-/** Returns undefined if the pod has no injected sidecar. A user's container named pannier does not count as one. */
+/**
+ * Returns undefined if the pod has no injected sidecar. A container named pannier that the user wrote is not an
+ * injected sidecar.
+ */
 export function findPrevious(pod: Pod): Previous | undefined {
   const annotations = pod.metadata?.annotations ?? {};
   if (annotations[STATUS_ANNOTATIONS.injected] !== 'true') {

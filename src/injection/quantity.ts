@@ -13,13 +13,16 @@ const MULTIPLIERS: Readonly<Record<string, number>> = {
   Gi: 2 ** 30,
 };
 
-/** Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n, u, exponents). */
+/**
+ * Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n,
+ * u, exponents).
+ */
 export function parseQuantity(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);
   return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);
 }
 
-/** Accepts 0.001 to 64 cores, without the suffixes for thousands and above. */
+/** Accepts 0.001 to 64 cores. Rejects the suffixes for thousands and above. */
 export function isCpuQuantity(text: string): boolean {
   const cores = /[kMGi]/.test(text) ? undefined : parseQuantity(text);
   return cores !== undefined && cores >= 0.001 && cores <= 64;
@@ -39,7 +42,7 @@ export function isMemoryLimit(text: string): boolean {
   return isMemoryRequest(text) && (memoryBytes ?? 0) >= MIN_MEMORY_MEBIBYTES * MEBIBYTE;
 }
 
-/** Rejects the suffix `m`: Kubernetes allows thousandths of a byte, but they are always a typing error. */
+/** Rejects the suffix `m`: Kubernetes allows thousandths of a byte, but such a value is always a typing error. */
 function memoryBytesOf(text: string): number | undefined {
   return text.endsWith('m') ? undefined : parseQuantity(text);
 }

@@ -1,5 +1,6 @@
 /**
- * Parses the injector's configuration file, which sets the defaults of all sidecars. Annotations of a pod override them.
+ * Parses the injector's configuration file, which sets the defaults of all sidecars. Annotations of a pod override
+ * them.
  *
  * Invariants:
  *   1. Unknown keys are errors, and all errors of a file are reported at once.
@@ -29,7 +30,7 @@ export interface SidecarConfig {
   readonly redis: {
     readonly urls: readonly string[];
     readonly secretName: string | undefined;
-    /** Secret with the TLS files; undefined if they come from `secretName`. */
+    /** Secret with the TLS files; undefined if they are in `secretName`. */
     readonly tlsSecretName: string | undefined;
   };
   /** Name of a ConfigMap in the namespace of the pod. */
@@ -59,7 +60,10 @@ export type SidecarConfigResult =
   | { readonly config: SidecarConfig }
   | { readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
 
-/** Returns the defaults. An idle sidecar uses 60 to 90 MiB. There is no CPU limit, because a throttled sidecar delays calls. */
+/**
+ * Returns the defaults. An idle sidecar uses 60 to 90 MiB. There is no CPU limit, because a throttled sidecar delays
+ * calls.
+ */
 export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
     image: sidecarImage,
@@ -171,7 +175,9 @@ interface ExcessiveRequest {
   readonly limit: string;
 }
 
-/** Finds requests above their limits. The API server would refuse them too, but its error does not name their source. */
+/**
+ * Finds requests above their limits. The API server would refuse them too, but its error does not name their source.
+ */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
   const names = ['cpu', 'memory'] as const;
   return names.flatMap((name) => {
@@ -219,7 +225,7 @@ function readEnv(reader: YamlReader, node: Node | undefined): Readonly<Record<st
   return {};
 }
 
-/** Notes problems that are complete statements and therefore follow the path after a colon. */
+/** Notes problems that are complete statements, so a colon separates them from the path. */
 function refuseFor(
   reader: YamlReader,
   { node, path, problems }: { node: Node | undefined; path: string; problems: readonly string[] },

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. The container passes the Pod Security Standard `restricted`.
- *   2. The kubelet expands no value of a variable.
+ *   2. The kubelet never expands references in the values of environment variables.
  *   3. Equal sidecars yield equal objects.
  */
 import { createHash } from 'node:crypto';
@@ -80,7 +80,7 @@ export function sidecarVolumes(sidecar: Sidecar): Volume[] {
   return volumes;
 }
 
-/** Hashes everything that injection adds for this sidecar. A pod that has the same hash already has this sidecar. */
+/** Hashes everything that injection adds for this sidecar. A pod with the same hash already has this sidecar. */
 export function configHash(sidecar: Sidecar): string {
   const made = {
     container: sidecarContainer(sidecar),
@@ -102,7 +102,8 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
     literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
   ];
   if (sidecar.hasSocket) {
-    // Only containers of this pod can reach the socket, and they run as unknown users.
+    // The mode is 0666, because the containers of this pod may run under any user id. No other container can reach the
+    // socket.
     variables.push(literal('PANNIER_GRPC_SOCKET', `${SOCKET_DIRECTORY}/pannier.sock`));
     variables.push(literal('PANNIER_GRPC_SOCKET_MODE', '0666'));
   }
@@ -125,7 +126,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   if (redisUrl !== undefined) {
     variables.push({ name: 'PANNIER_REDIS_URL', value: unexpanded(redisUrl) });
   } else if (redisSecret !== undefined) {
-    // Not optional: without a URL the sidecar would silently count in its own memory.
+    // The URL is not optional, because without it the sidecar would silently count in its own memory.
     variables.push(fromSecret('PANNIER_REDIS_URL', 'url', false));
   }
   if (redisSecret !== undefined) {
@@ -137,7 +138,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   }
   if (redisSecret !== undefined || redisTlsSecret !== undefined) {
     const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
-    // The keys of a Secret of type kubernetes.io/tls, as cert-manager writes it.
+    // The file names are the keys of a Secret of type kubernetes.io/tls, which cert-manager also uses.
     variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${directory}/ca.crt` });
     variables.push({ name: 'PANNIER_REDIS_TLS_CERT_FILE', value: `${directory}/tls.crt` });
     variables.push({ name: 'PANNIER_REDIS_TLS_KEY_FILE', value: `${directory}/tls.key` });
@@ -146,7 +147,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   return variables;
 }
 
-/** Escapes a value, because the kubelet replaces `$(NAME)` by the value of a variable and `$$` by `$`. */
+/** Escapes a value, because the kubelet replaces `$(NAME)` with the value of a variable and `$$` with `$`. */
 function unexpanded(value: string): string {
   return /\$[($]/.test(value) ? value.replaceAll('$', '$$$$') : value;
 }
@@ -179,9 +180,9 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
 }
 
 /**
- * Returns the hooks that make a plain container start first and stop last. The kubelet starts the next container after postStart has
- * returned. At the end of the pod, the kubelet stops all containers at once, and preStop delays that for the sidecar until the
- * application has closed its connections.
+ * Returns the hooks that make a plain container start first and stop last. The kubelet starts the next container after
+ * postStart has returned. At the end of the pod, the kubelet stops all containers at once, and preStop delays that for
+ * the sidecar until the application has closed its connections.
  */
 function orderingHooks(sidecar: Sidecar): object {
   const wait = (what: string, timeoutMs: number): object => ({

@@ -14,7 +14,7 @@ export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
 
-/** Accepts the directory with and without slashes at its end. */
+/** Returns whether the path is the directory of the socket, with or without slashes at the end. */
 export function isSocketDirectory(path: string): boolean {
   return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
 }
@@ -32,12 +32,12 @@ export interface Sidecar {
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
   readonly redisSecret: string | undefined;
-  /** Secret with the TLS files; undefined if they come from `redisSecret`. */
+  /** Secret with the TLS files; undefined if they are in `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
   readonly policiesConfigMap: string | undefined;
   /** Scope of rate limits; undefined selects the namespace of the pod. */
   readonly scope: string | undefined;
-  /** URL of Redis; undefined if it comes from `redisSecret` or there is no Redis. */
+  /** URL of Redis; undefined if it is in `redisSecret` or there is no Redis. */
   readonly redisUrl: string | undefined;
   readonly logLevel: string;
   /** Settings that have no field above. */
@@ -58,7 +58,8 @@ const DEFAULT_GRACE_PERIOD_SECONDS = 30;
 export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSource): Sidecar {
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
-  // The configured Secrets hold a login for the configured Redis. A pod with another Redis has its own Secret or needs none.
+  // The configured Secrets contain the credentials for the configured Redis. A pod with another Redis has its own
+  // Secret or needs none.
   const configuredSecrets: Partial<SidecarConfig['redis']> = annotations['redis-url'] === undefined ? config.redis : {};
   const graceSeconds = pod.spec?.terminationGracePeriodSeconds;
   return {
@@ -97,7 +98,7 @@ function given(name: string, value: string | undefined): Readonly<Record<string,
   return value === undefined ? {} : { [name]: value };
 }
 
-/** Returns the contradictions between values that are valid one by one. */
+/** Returns the contradictions between values that are each valid. */
 export function sidecarProblems(sidecar: Sidecar): string[] {
   const problems = excessiveRequests(sidecar.resources).map(
     ({ name, request, limit }) =>

@@ -1,5 +1,6 @@
 /**
- * Removes the sidecar from a pod. It is the exact inverse of edit-pod.ts, even if other programs have edited the pod in between.
+ * Removes the sidecar from a pod. It is the exact inverse of edit-pod.ts, even if other programs have edited the pod in
+ * between.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';
@@ -84,7 +85,10 @@ function uninjectMetadata(metadata: PodMetadata, previous: Previous): PodMetadat
   };
 }
 
-/** Returns `{ key: after }`. If only our entries were in the list, restores its former state: empty, null or without the key. */
+/**
+ * Returns `{ key: after }`. If only our entries were in the list, restores its former state: empty, null or without the
+ * key.
+ */
 function unlessEmptied<Key extends string, Value extends object>(
   key: Key,
   options: { before: Value | null | undefined; after: Value | undefined; kept: Kept; owner?: string },

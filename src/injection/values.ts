@@ -1,6 +1,6 @@
 /**
- * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that it accepts as a
- * text, as a function and as a JSON schema.
+ * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that
+ * it accepts as a text, as a function and as a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
@@ -12,14 +12,17 @@ export interface ValueKind<Value> {
   /** Accepted values. Completes "must be …". */
   readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
-  /** Whether the value may hold a password. Such a value is never shown, not even in errors. */
+  /** Whether the value may contain a password. Such a value is never shown, not even in errors. */
   readonly isSecret?: boolean;
   /** Formats a valid text for people. If it is absent, the text is shown as is. */
   show?(text: string): string;
   read(text: string): Reading<Value>;
 }
 
-/** Problems are complete statements. If there are none, `accepted` is the error text. */
+/**
+ * Result of reading a value. Each problem is a complete statement. If there are no problems, the error text is made
+ * from `accepted`.
+ */
 export type Reading<Value> = { readonly value: Value } | { readonly problems: readonly string[] };
 
 const INVALID: Reading<never> = { problems: [] };
@@ -133,7 +136,7 @@ function settingForm(row: SettingRow): string {
   }
 }
 
-/** Settings that injection itself sets, with the annotation to use instead. */
+/** Settings that injection itself sets, each with the annotation to use instead. */
 const OWNED: ReadonlyMap<string, string> = new Map([
   ['GRPC_ADDRESS', 'grpc-port'],
   ['GRPC_SOCKET', 'socket'],
@@ -174,7 +177,7 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
   },
 };
 
-/** Formats settings for people and hides Redis URLs, because they may hold a password. */
+/** Formats settings for people and hides Redis URLs, because they may contain a password. */
 export function environmentText(env: Readonly<Record<string, string>>): string {
   const secrets = new Set(
     (SETTINGS as readonly SettingRow[]).filter((row) => row.isSecret === true).map((row) => PREFIX + row.name),
@@ -215,11 +218,13 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
       texts[name] = String(value);
     }
   }
-  // A Redis of the cache requires the other Redis. Whether there is one is known only when the container is built.
+  // A setting for a separate cache Redis requires PANNIER_REDIS_URL, which is not known here. A placeholder prevents
+  // that error.
   const loaded = loadSettings({ [`${PREFIX}REDIS_URL`]: 'redis://placeholder', ...texts });
   const found = 'problems' in loaded ? loaded.problems : [];
   problems.push(...found.map((problem) => problem.message));
-  // The program ignores the variables that Kubernetes sets for a Service called pannier. In `env` they are errors.
+  // The program ignores the variables that Kubernetes sets for a Service called pannier, but in `env` such a variable
+  // is an error.
   const ignored = Object.keys(texts).filter(
     (name) => !SETTINGS.some((row) => PREFIX + row.name === name) && !found.some((problem) => problem.name === name),
   );

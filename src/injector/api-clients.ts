@@ -1,5 +1,6 @@
 /**
- * Creates clients of the Kubernetes API server. Inside a cluster they use the service account of the pod, elsewhere KUBECONFIG.
+ * Creates clients of the Kubernetes API server. Inside a cluster they use the service account of the pod, elsewhere
+ * KUBECONFIG.
  *
  * Invariant: every call ends within `CALL_TIMEOUT_MS`.
  */

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. /livez answers from the start, before the first certificate exists.
- *   2. /readyz succeeds only if the webhooks serve a certificate that verifies against the live caBundles, and the first listing of the
- *      nodes has ended or has failed several times. It fails from the start of draining.
+ *   2. /readyz succeeds only if the webhooks serve a certificate that verifies against the live caBundles, and the
+ *      first listing of the nodes has ended or has failed several times. It fails once draining has started.
  *   3. `drain` loses no review that is in flight.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -56,8 +56,9 @@ export interface Injector {
   readonly port: number;
   readonly adminPort: number;
   /**
-   * Reports not ready at once, keeps answering for at least `delayMs`, then closes. Keeps answering for up to `MAX_LATE_MS` more while
-   * reviews still arrive, because a kube-proxy may not yet have removed this replica.
+   * Reports at once that the injector is not ready, keeps answering for at least `delayMs`, then closes. While reviews
+   * still arrive, it keeps answering for up to `MAX_LATE_MS` more, because a kube-proxy may not yet have removed this
+   * replica.
    */
   drain(delayMs: number): Promise<void>;
 }
@@ -68,9 +69,15 @@ const MAX_POLL_MS = 5_000;
 /** Minimum number of polls in the lifetime of a CA, for the short lifetimes in tests. */
 const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
-/** Time without a call, or the drain delay if that is shorter, after which a draining replica counts as removed from the Service. */
+/**
+ * Time without a call, or the drain delay if that is shorter, after which a draining replica is assumed to be removed
+ * from the Service.
+ */
 const QUIET_MS = 2_000;
-/** Maximum extra drain time. With CLOSE_GRACE_MS it fits into the 25 s that terminationGracePeriodSeconds of the chart adds to the delay. */
+/**
+ * Maximum extra drain time. With CLOSE_GRACE_MS it fits into the 25 s that terminationGracePeriodSeconds of the chart
+ * adds to the delay.
+ */
 const MAX_LATE_MS = 15_000;
 
 const PATHS = { pod: '/mutate-pod', namespace: '/mutate-namespace' };
@@ -83,7 +90,8 @@ export async function startInjector(options: InjectorOptions): Promise<Injector>
   let isDraining = false;
   const source = certificateSource(options);
   let kubelets: KubeletVersions | undefined;
-  // A native sidecar on an old kubelet blocks its pod forever, so the injector is not ready before it has listed the nodes.
+  // A native sidecar on an old kubelet blocks its pod forever, so the injector is not ready before it has listed the
+  // nodes.
   const hasKubelets = (): boolean => kubelets === undefined || kubelets.isInitialized();
   const isReady = (): boolean => server !== undefined && !isDraining && hasKubelets() && source.isReady();
   metrics.onReadinessScrape(isReady);

@@ -1,10 +1,13 @@
 /**
- * Polls the nodes for the oldest kubelet version in the cluster, which decides whether sidecars are native with `native: auto`.
+ * Polls the nodes for the oldest kubelet version in the cluster, which determines whether sidecars are native with
+ * `native: auto`.
  *
  * Invariants:
  *   1. One poll reads at most `MAX_PAGES` pages.
- *   2. A failed poll keeps the last known version. Before the first successful poll the version is unknown and counts as new enough.
- *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` consecutive failures.
+ *   2. A failed poll keeps the last known version. Before the first successful poll, the version is unknown and is
+ *      assumed to be new enough.
+ *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` consecutive
+ *      failures.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CoreV1Api } from '@kubernetes/client-node';
@@ -21,7 +24,10 @@ export interface KubeletVersionsOptions {
 
 /** Poll interval. It is long, because a node that joins rarely has an older kubelet than the others. */
 const INTERVAL_MS = 300_000;
-/** Failures after which the injector starts without a version, because its service account may not be allowed to list nodes. */
+/**
+ * Failures after which the injector starts without a version, because its service account may not be allowed to list
+ * nodes.
+ */
 const MAX_INITIAL_FAILURES = 3;
 const BACKOFF: BackoffOptions = { firstMs: 500, maxMs: 30_000 };
 const PAGE_SIZE = 500;

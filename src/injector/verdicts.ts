@@ -36,7 +36,9 @@ export function podVerdict(
   }
 }
 
-/** Copies the annotation of a namespace to its label, because the namespaceSelector of a webhook matches labels only. */
+/**
+ * Copies the annotation of a namespace to its label, because the namespaceSelector of a webhook matches only labels.
+ */
 export function namespaceVerdict(request: AdmissionRequest): Verdict {
   const metadata = isObject(request.object.metadata) ? request.object.metadata : {};
   const requested = textMap(metadata.annotations)[INJECT];

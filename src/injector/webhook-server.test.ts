@@ -1,5 +1,6 @@
 /**
- * Tests the webhook server from the view of an API server: reviews, limits, certificate changes, and shutdown without lost reviews.
+ * Tests the webhook server from the view of an API server: reviews, limits, certificate changes, and shutdown without
+ * lost reviews.
  */
 import { once } from 'node:events';
 import { Agent, type RequestOptions, request } from 'node:https';

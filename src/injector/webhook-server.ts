@@ -2,13 +2,13 @@
  * HTTPS server that API servers call with admission reviews.
  *
  * Invariants:
- *   1. A body that is not a review is answered with 400, one that is too long with 413, and an internal error with 500. The API server
- *      then applies the failurePolicy of the webhook.
- *   2. A new certificate is served from the next handshake on.
- *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are bounded. Beyond the
- *      memory bound the server answers 503.
- *   4. Every connection serves one review. An API server that kept a connection open would go on calling a replica that is being
- *      replaced, and pods would get the previous configuration after `helm upgrade --wait` has returned. It also ensures that the server
+ *   1. The server answers 400 to a body that is not a review, 413 to a body that is too long, and 500 after an internal
+ *      error. The API server then applies the failurePolicy of the webhook.
+ *   2. The server uses a new certificate from the next handshake on.
+ *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are
+ *      bounded. Beyond the memory bound the server answers 503.
+ *   4. Every connection serves one review. Otherwise an API server would keep calling a replica that is being replaced,
+ *      and pods would get the previous configuration after `helm upgrade --wait` has returned. In addition, the server
  *      never closes a connection on which the API server is sending a review.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -41,9 +41,15 @@ interface WebhookLimits {
 export interface WebhookServer {
   readonly port: number;
   setCertificate(certificate: ServedCertificate): void;
-  /** Resolves once no client has connected for `quietMs` (the start counts as a connection), at the latest after `maxWaitMs`. */
+  /**
+   * Resolves once no client has connected for `quietMs`, at the latest after `maxWaitMs`. The start of the server is
+   * treated as a connection.
+   */
   waitUntilQuiet(limits: { readonly quietMs: number; readonly maxWaitMs: number }): Promise<void>;
-  /** Stops accepting connections, waits for the requests in flight, and destroys the remaining connections after `graceMs`. */
+  /**
+   * Stops accepting connections, waits for the requests in flight, and destroys the remaining connections after
+   * `graceMs`.
+   */
   close(graceMs: number): Promise<void>;
 }
 

@@ -89,7 +89,7 @@ function editManifests(source: string, edit: Edit): ManifestResult {
   if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
     return { text: source, outcomes };
   }
-  // This edits JSON too, because JSON is YAML in flow style.
+  // The YAML editor also edits JSON, because JSON is YAML in flow style.
   const edited = editYaml(source, changes);
   return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes };
 }

@@ -1,6 +1,6 @@
 /**
- * Checks the types of the pod fields that injection reads. Pods from a file need this check; the API server has validated those that a
- * webhook receives.
+ * Checks the types of the pod fields that injection reads. Pods from a file need this check. A pod that a webhook
+ * receives was already validated by the API server.
  */
 import { isObject } from '../lib/json.ts';
 
@@ -34,7 +34,7 @@ class ShapeCheck {
     this.#problems = problems;
   }
 
-  /** Checks a mapping. An absent value and null count as an empty one. */
+  /** Checks a mapping. An absent value and null are treated as an empty mapping. */
   mapping(path: string, value: unknown): Fields {
     if (value === undefined || value === null) {
       return {};

@@ -1,5 +1,6 @@
 /**
- * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and converts no value.
+ * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and
+ * converts no value.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';
@@ -20,7 +21,7 @@ const LITERALS = [
 ] as const;
 
 const shares = fc.record({
-  /** Indexes of the shared values that each container has. The values are listed in `sharingPod`. */
+  /** Indexes of the shared values that each container has. `sharingPod` lists the values. */
   containers: fc.array(fc.record({ env: fc.nat(3), mounts: fc.nat(2), resources: fc.nat(2) }), {
     minLength: 1,
     maxLength: 4,

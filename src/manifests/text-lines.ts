@@ -34,7 +34,10 @@ export class TextLines {
     return this.#source.slice(start, end);
   }
 
-  /** Returns the offset of the next line. If the text ends without a line break, returns its end with `isTerminated: false`. */
+  /**
+   * Returns the offset of the next line. If the text ends without a line break, returns its end with `isTerminated:
+   * false`.
+   */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
     // An offset right after a line break belongs to the line before it.
     const from = offset > 0 && this.#source[offset - 1] === '\n' ? offset - 1 : offset;
@@ -42,7 +45,10 @@ export class TextLines {
     return end < 0 ? { offset: this.#source.length, isTerminated: false } : { offset: end + 1, isTerminated: true };
   }
 
-  /** Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, its dash is in `column`. */
+  /**
+   * Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, and its
+   * dash is in `column`.
+   */
   dashLine(offset: number, column: number): number {
     let start = this.startOfLine(offset);
     while (start > 0 && this.#source[start + column] !== '-') {

@@ -1,5 +1,5 @@
 /**
- * Finds the pods in manifests: Pods, the pod templates of workloads, and both of them inside Lists.
+ * Finds the pods in manifests: Pods and the pod templates of workloads, both also inside Lists.
  */
 import { INJECT } from '../injection/annotations.ts';
 import type { Pod, TextMap } from '../injection/pod.ts';
@@ -27,7 +27,7 @@ const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['Job', TEMPLATE],
   ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
 ]);
-/** API groups of the kinds above. Kinds of other groups may have the same names and are not edited. */
+/** API groups of the kinds above. A kind of another group is not edited, even if it has the same name. */
 const GROUPS = /^(v1|apps\/.+|batch\/.+|extensions\/.+)$/;
 const MAX_ITEMS_DEPTH = 4;
 
@@ -87,8 +87,8 @@ export function withPod(document: unknown, path: Workload['path'], pod: unknown)
 }
 
 /**
- * Returns the labels and annotations of the Namespace objects in these documents, by name. Copies the annotation that requests injection
- * to the label, as the injector does in a cluster.
+ * Returns the labels and annotations of the Namespace objects in these documents, by name. Copies the annotation that
+ * requests injection to the label, as the injector does in a cluster.
  */
 export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string, NamespaceFacts> {
   const facts = new Map<string, NamespaceFacts>();

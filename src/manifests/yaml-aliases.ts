@@ -17,7 +17,7 @@ export interface Written {
   readonly document: Document;
 }
 
-/** Returns true if every YAML parser reads the same value after the node has been written again from its parsed value. */
+/** Returns true if writing the node again from its parsed value would not change how any YAML parser reads it. */
 export function isPlainlyWritten(document: Document, node: Node | null): boolean {
   const plain = isAlias(node) ? node.resolve(document) : node;
   if (plain === null || plain === undefined) {
@@ -37,7 +37,10 @@ export function isPlainlyWritten(document: Document, node: Node | null): boolean
   );
 }
 
-/** Returns the value of a node on one line in flow style, or undefined if it contains a part with a tag, which cannot be copied. */
+/**
+ * Returns the value of a node on one line in flow style, or undefined if it contains a part with a tag, which cannot be
+ * copied.
+ */
 export function exactText(written: Written, node: Node | null): string | undefined {
   const plain = isAlias(node) ? node.resolve(written.document) : node;
   if (plain === null || plain === undefined) {
@@ -77,7 +80,10 @@ function scalarText({ source }: Written, scalar: Scalar): string | undefined {
   return typeof scalar.value === 'string' ? JSON.stringify(scalar.value) : undefined;
 }
 
-/** Returns the pairs that a mapping merges from others and does not override, or undefined if one cannot be copied (see `exactText`). */
+/**
+ * Returns the pairs that a mapping merges from others and does not override, or undefined if one cannot be copied (see
+ * `exactText`).
+ */
 export function mergedPairs(written: Written, node: YAMLMap<Node, Node | null>): string[] | undefined {
   const seen = new Set(node.items.filter((pair) => !isMerge(pair)).map((pair) => keyOf(pair)));
   const texts: (string | undefined)[] = [];

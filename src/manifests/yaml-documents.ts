@@ -3,7 +3,9 @@
  */
 import { type Document, parseAllDocuments } from 'yaml';
 
-/** Maximum number of resolved aliases. It is enough for manifests, while a few nested aliases can expand to gigabytes. */
+/**
+ * Maximum number of resolved aliases. It is enough for manifests, while a few nested aliases can expand to gigabytes.
+ */
 const MAX_ALIASES = 1_000;
 
 /** Returns an empty list for an empty stream. */

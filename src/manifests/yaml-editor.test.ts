@@ -1,5 +1,6 @@
 /**
- * Tests that values are inserted into YAML texts and removed again without changes to the surrounding text, in every style.
+ * Tests that values are inserted into YAML texts and removed again without changes to the surrounding text, in every
+ * style.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';

@@ -1,8 +1,8 @@
 /**
  * Computes the edits of a YAML text that turn the value of a document into another value.
  *
- * New lines are inserted after the previous item, and lines are removed as a whole. A value that changes its kind is replaced. The edits
- * may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
+ * New lines are inserted after the previous item, and lines are removed as a whole. A value that changes its kind is
+ * replaced. The edits may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
  */
 import {
   type Alias,
@@ -250,7 +250,10 @@ function removeItem(
   removeLines(state, state.lines.dashLine(startOf(item), column), endOfContent(item));
 }
 
-/** Removes an item of a flow collection with a comma: the next one if all previous items are removed too, otherwise the previous one. */
+/**
+ * Removes an item of a flow collection with a comma: the next one if all previous items are removed too, otherwise the
+ * previous one.
+ */
 function removePart(
   state: EditState,
   options: { items: readonly { start: number; end: number }[]; index: number; isLeading: boolean },
@@ -280,7 +283,7 @@ function insertLines(state: EditState, offset: number, lines: readonly string[])
 function removeLines(state: EditState, first: number, last: number): void {
   const start = state.lines.startOfLine(first);
   const end = state.lines.afterLine(last);
-  // If the last line of the text has no line break, remove the one before it.
+  // If the last line of the text has no line break, removes the line break before that line.
   const from = end.isTerminated ? start : Math.max(0, start - state.lines.lineEnd.length);
   state.edits.push({ start: from, end: end.offset, text: '' });
 }
@@ -325,7 +328,10 @@ interface FlowLayout {
   textOf(value: unknown): string;
 }
 
-/** Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON. Otherwise uses a single line. */
+/**
+ * Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON. Otherwise uses a
+ * single line.
+ */
 function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
   const margin = state.lines.marginOf(offset);
   if (state.lines.startOfLine(offset) + margin.length !== offset) {

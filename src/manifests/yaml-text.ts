@@ -1,7 +1,8 @@
 /**
  * Formats values as YAML, in block style at a column or on one line.
  *
- * Invariant: parsers of YAML 1.1 and 1.2 read the same values. Strings such as `"yes"`, `"0666"` and `"true"` are quoted.
+ * Invariant: parsers of YAML 1.1 and 1.2 read the same values. Strings such as `"yes"`, `"0666"` and `"true"` are
+ * quoted.
  */
 import { stringify, type ToStringOptions } from 'yaml';
 

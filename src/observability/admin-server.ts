@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   1. It is read-only: no request changes any state.
- *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The size of headers is limited.
+ *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The size of
+ *      headers is limited.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
  *   4. No body contains a secret. Bodies name roles and nodes.
  */
@@ -11,7 +12,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { listenOn } from '../lib/listen.ts';
 import type { Logger } from '../lib/logger.ts';
 
-/** Importing node:http evaluates all of its exports, such as WebSocket, which needs 3 MB of memory. This avoids it. */
+/**
+ * Loads node:http without an import, because an import evaluates all exports, such as WebSocket, which needs 3 MB of
+ * memory.
+ */
 const { createServer } = process.getBuiltinModule('node:http');
 
 export interface AdminServerOptions {
@@ -70,7 +74,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
-  // Without this timer, a client that does not read its response would keep its connection forever. Many such clients would lock out others.
+  // Otherwise a client that does not read its response would hold its connection forever, and many of them would lock
+  // out others.
   const late = setTimeout(() => request.socket.destroy(), options.maxAnswerMs ?? MAX_ANSWER_MS);
   late.unref();
   response.once('close', () => clearTimeout(late));

@@ -1,5 +1,5 @@
 /**
- * Hot series export the same values and the same text as the metrics of prom-client.
+ * Tests that hot series export the same values and the same text as the metrics of prom-client.
  */
 import fc from 'fast-check';
 import { Counter, Histogram, Registry } from 'prom-client';

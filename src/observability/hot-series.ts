@@ -1,8 +1,10 @@
 /**
- * Counters and histograms for events that occur with every call. Recording adds to a number in place, and a scrape reads it.
+ * Implements counters and histograms for events that occur with every call. An observation adds to a number in place,
+ * and a scrape reads that number.
  *
- * prom-client looks up a series by its labels at every observation, which costs more than decoding the call (bench/codec.ts and
- * docs/internals/performance.md have the figures). It still counts rare events and renders the text format.
+ * prom-client looks up a series by its labels at every observation, which costs more than decoding the call
+ * (bench/codec.ts and docs/internals/performance.md have the figures). Rare events and the text format are still left
+ * to prom-client.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';
@@ -31,7 +33,7 @@ class NumberSeries {
 
 export class HistogramSeries {
   readonly labels: Labels;
-  /** Observations per bucket. The last bucket counts those above all bounds. */
+  /** Number of observations per bucket. The last bucket counts those above all bounds. */
   readonly counts: Float64Array;
   sum = 0;
   readonly #bounds: readonly number[];
@@ -53,7 +55,10 @@ export class HistogramSeries {
   }
 }
 
-/** All series of a counter or gauge. `create` does not check for duplicates, so callers create each series once and keep it. */
+/**
+ * All series of a counter or gauge. `create` does not check for duplicates, so callers create each series once and keep
+ * it.
+ */
 export class NumberFamily {
   readonly #row: MetricRow;
   readonly #series: NumberSeries[] = [];
@@ -69,7 +74,7 @@ export class NumberFamily {
   }
 
   samples(): readonly Sample[] {
-    // Omits counters of 0. Exports gauges of 0, because 0 is a measured value.
+    // Omits counters that are 0. A gauge of 0 is reported, because its value is meaningful.
     const reported = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
     return reported.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
   }

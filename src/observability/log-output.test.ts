@@ -1,10 +1,13 @@
 /**
- * Log lines while the output is blocked: they are dropped and counted, never awaited and never cut.
+ * Tests that log lines are dropped and counted while the output is blocked, and that no line is awaited or cut.
  */
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';
 
-/** Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full pipe does. */
+/**
+ * Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full
+ * pipe does.
+ */
 function outputTaking(takes: (number | undefined)[]): { output: LogOutput; lines: () => string[] } {
   let text = '';
   const output = new LogOutput((bytes) => {

@@ -1,9 +1,10 @@
 /**
  * Writes log lines to standard output without ever blocking.
  *
- * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. With a library that retries
- * writes, a full disk would stop it too. This module therefore reopens the output in non-blocking mode and drops lines that the output does not
- * accept. Reopening does not change the mode of the pipe for other processes.
+ * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. A full
+ * disk would do the same with a library that retries the write. This module therefore reopens the output in
+ * non-blocking mode and drops lines that the output does not accept. Reopening does not change the mode of the pipe for
+ * other processes.
  *
  * Invariants:
  *   1. `write` neither blocks nor throws.
@@ -19,7 +20,7 @@ const STANDARD_OUTPUT = 1;
 
 export class LogOutput {
   readonly #writeBytes: WriteBytes;
-  /** Remaining bytes of a line that was written in part. */
+  /** Remaining bytes of a partly written line. */
   #rest: Buffer | undefined;
   #dropped = 0;
 
@@ -39,7 +40,10 @@ export class LogOutput {
     }
   }
 
-  /** Returns whether at least a part of the line was written. Its remaining bytes are then written before any other line. */
+  /**
+   * Returns whether at least a part of the line was written. Its remaining bytes are then written before any other
+   * line.
+   */
   #begin(line: string): boolean {
     if (this.#rest !== undefined) {
       return false;
@@ -74,8 +78,8 @@ export function standardOutput(): LogOutput {
 }
 
 /**
- * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. A file does not block, and must share its offset with
- * standard error. A socket cannot be reopened, and neither can any output without /proc.
+ * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. A file does not block, and must
+ * share its offset with standard error. A socket cannot be reopened, and neither can any output without /proc.
  */
 function openWithoutBlocking(): number {
   try {

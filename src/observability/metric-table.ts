@@ -1,8 +1,8 @@
 /**
- * The table of metrics, one row for each metric of the sidecar. The registry and docs/operations/metrics.md are derived from it.
+ * Defines the metrics of the sidecar in one table, from which the registry and docs/operations/metrics.md are derived.
  *
- * Invariant: label values come from closed sets (methods, codes, outcomes) or from configuration (policies, namespaces, Redis nodes). Callers
- * cannot add any, so the number of series does not grow with traffic.
+ * Invariant: label values are elements of closed sets (methods, codes, outcomes) or of the configuration (policies,
+ * namespaces, Redis nodes). Callers cannot add any, so the number of series does not grow with traffic.
  */
 export interface MetricRow {
   readonly name: string;

@@ -1,5 +1,5 @@
 /**
- * The number of series does not grow with traffic, and the metrics page is up to date.
+ * Tests that the number of series does not grow with traffic, and that the metrics page is up to date.
  */
 import { readTextAsset } from '../lib/assets.ts';
 import { METRICS, metricsMarkdown } from './metric-table.ts';

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A series whose labels are known at start is created once and then only updated.
- *   2. A label value that comes from outside belongs to a bounded set, or is replaced by `(other)`.
+ *   2. A label value from outside the process belongs to a bounded set, or is replaced by `(other)`.
  *   3. When a policy is removed, its series are removed too.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -12,7 +12,10 @@ import { asMetric, HistogramFamily, type HistogramSeries, NumberFamily } from '.
 import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } from './rate-limit-metrics.ts';
 
-/** Maximum numbers of node names and reasons. Further values, such as those of endlessly renamed nodes, are replaced by `(other)`. */
+/**
+ * Maximum number of distinct node names, and of reasons. Further values, such as those of endlessly renamed nodes, are
+ * replaced by `(other)`.
+ */
 const MAX_NODES = 64;
 const MAX_REASONS = 32;
 const OTHER = '(other)';
@@ -252,7 +255,10 @@ function boundedLabel(max: number): (value: string) => string {
   };
 }
 
-/** Registers the metrics of the process. Does not use prom-client's default metrics, because their observation of the garbage collector has a cost. */
+/**
+ * Registers the metrics of the process. prom-client's default metrics are not used, because they observe the garbage
+ * collector at a cost.
+ */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
   counter: (row: MetricRow, collect?: (this: Counter) => void) => Counter,
@@ -261,7 +267,8 @@ function collectProcess(
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // Node measures the time between samples, so an idle loop reports the resolution, and an empty histogram reports NaN.
+    // Node measures the time between samples, so an idle loop reports the resolution, and an empty histogram reports
+    // NaN.
     const seconds = (nanoseconds: number): number =>
       Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));

@@ -2,7 +2,8 @@
  * Metrics of rate limits: decisions, denials by limit, peeks, and calls that name an unknown policy.
  *
  * Invariants:
- *   1. Label values are the policies and limits of the current policy file, and INLINE_POLICY. They never come from callers.
+ *   1. Label values are the policies and limits of the current policy file, and INLINE_POLICY. They are never texts
+ *      that a caller chose.
  *   2. When a policy or limit is removed, its series are removed too.
  */
 import type { Counter } from 'prom-client';
@@ -13,7 +14,7 @@ const INLINE_POLICY = '(inline)';
 /** Limits of each current policy. */
 export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
 
-/** Counts events of rate limits. The policy is undefined if a call carries its own limits. */
+/** Records rate-limit metrics. The policy is undefined for calls with inline limits. */
 export interface RateLimitSeries {
   decision(policy: string | undefined, outcome: string): void;
   denial(policy: string, limit: string): void;
@@ -22,7 +23,7 @@ export interface RateLimitSeries {
   setPolicies(policies: LimitsByPolicy): void;
 }
 
-/** Series whose first label is the policy. The second label comes from a bounded set per policy. */
+/** Series whose first label is the policy. The values of the second label are a bounded set per policy. */
 interface Family {
   count(policy: string, value: string): void;
   /** Removes the series of policies and limits that no longer exist. */

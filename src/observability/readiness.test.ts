@@ -1,5 +1,6 @@
 /**
- * The sidecar is ready once policies are loaded and the store has replied or 5 s have passed. It stays ready until it drains.
+ * Tests that the sidecar becomes ready once policies are loaded and the store has replied or 5 s have passed, and stays
+ * ready until it drains.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { Readiness } from './readiness.ts';

@@ -2,11 +2,12 @@
  * Decides whether the sidecar is ready.
  *
  * Invariants:
- *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s it no longer waits for Redis, because
- *      decisions of the failure modes are better than a pod that never becomes ready.
- *   2. It stays ready until it drains, whatever happens to Redis. An outage of Redis must never remove a pod from its Service.
- *   3. It does not become ready while the stored data has a format that this release cannot read. That stops the rollout of a release that
- *      skipped a version.
+ *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s it no
+ *      longer waits for Redis, because decisions by the failure modes are better than an unready pod.
+ *   2. It stays ready until it drains, whatever happens to Redis. An outage of Redis must never remove a pod from its
+ *      Service.
+ *   3. It does not become ready while the stored data has a format that this release cannot read. That stops the
+ *      rollout of a release that skipped a version.
  */
 import type { Clock } from '../lib/clock.ts';
 
@@ -21,7 +22,10 @@ export class Readiness {
   #isServing = false;
   #isDraining = false;
 
-  /** `hasAnswered`: whether the store has replied. `isRefused`: whether this release cannot read the format of the stored data. */
+  /**
+   * `hasAnswered`: whether the store has replied. `isRefused`: whether this release cannot read the format of the
+   * stored data.
+   */
   constructor(options: { clock: Clock; hasAnswered: () => boolean; isRefused: () => boolean }) {
     this.#clock = options.clock;
     this.#hasAnswered = options.hasAnswered;

@@ -1,5 +1,5 @@
 /**
- * Bounds of the memory store of rate limits: it keeps them for any choice of subjects, and reports evictions.
+ * Tests the bounds of the memory store of rate limits: it stays within them for any subjects, and reports evictions.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';

@@ -47,11 +47,11 @@ export interface MemoryStoreOptions {
 }
 
 /**
- * Number of fields that a call with a new field scans for expired ones, plus two per field that it writes. Same as in
- * general-write.lua.
+ * Number of fields that a call with a new field scans for expired ones. It scans two more for each field that it
+ * writes. Same as in general-write.lua.
  */
 const FIELDS_SWEPT = 8;
-/** Maximum number of field names kept for sharing between subjects; far more than a deployment has limits. */
+/** Maximum number of field names that subjects share. It is far above the number of limits in a deployment. */
 const MAX_SHARED_NAMES = 1_000;
 /** Memory of a FieldState without its state and its name. */
 const FIELD_BYTES = 72;
@@ -63,8 +63,8 @@ export class MemoryRateLimitStore implements RateLimitStore {
   readonly #subjects: BoundedMap<SubjectFields>;
   readonly #sweeper: ExpirySweeper;
   /**
-   * Field names shared between subjects: each call with inline limits builds new strings, and every subject would keep
-   * its own copy.
+   * Field names shared between subjects. Each call with inline limits builds new strings, so otherwise every subject
+   * would keep a copy.
    */
   readonly #names = new Map<string, string>();
 

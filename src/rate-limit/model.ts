@@ -19,7 +19,7 @@ export interface CompiledLimit {
   readonly algorithm: Algorithm;
   /** Maximum units available at once: the burst of a bucket, or the limit of a window. */
   readonly capacity: number;
-  /** Field that holds the state of this limit in the state of a subject. */
+  /** Name of the field in which a subject stores the state of this limit. */
   readonly field: string;
 }
 

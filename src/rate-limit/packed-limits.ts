@@ -6,8 +6,8 @@
  * algorithm number and the length take one character each, the other numbers take six. A policy is packed once.
  *
  * Invariants:
- *   1. Every character is below 128. So node-redis sends the string as it is; a Buffer would cost two more socket
- *      writes per call.
+ *   1. The code of every character is below 128, so node-redis sends the string without a conversion. A Buffer would
+ *      cost two more socket writes per call.
  *   2. Six characters of 7 bits hold the largest allowed numbers: 2^36 units and 400 days in ms.
  *   3. A limit is lean only if all products in the lean scripts are exact in a double: (capacity + 2) * window < 2^52.
  *      A fixed window computes no product. The general script decides all other limits, and every sliding window log.

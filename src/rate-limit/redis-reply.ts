@@ -2,8 +2,8 @@
  * Decodes the replies of the rate-limit scripts.
  *
  * A lean script returns the state of each limit at the server's time, with the cost added: 33 bytes per limit
- * (scripts/lean/one-end.lua). This module subtracts the cost and computes the outcome with the same TypeScript that the
- * memory store runs. A general script returns finished outcomes.
+ * (scripts/lean/one-end.lua). This module subtracts the cost and computes the outcome with the same TypeScript code as
+ * the memory store. A general script returns finished outcomes.
  *
  * Invariants:
  *   1. A malformed reply throws a plain Error (redis/script-reply.ts), so that the failure mode never hides a broken

@@ -2,12 +2,12 @@
  * Assembles the Lua scripts of rate limits. Redis keeps every loaded script until it restarts, so their number must not
  * grow with the number of policies.
  *
- *   lean      the common case, without functions: one script per algorithm for a call with one limit, one script for
- *             several limits
- *   take      the general script for every algorithm and state; decides whatever a lean script does not handle
- *   peek      decides without writing, so it also works while Redis rejects writes
- *   give      returns units
- *   reset     deletes the state of limits
+ *   - lean: decides the common case, without functions. There is one script per algorithm for a call with one limit, and
+ *     one script for several limits.
+ *   - take: the general script, which decides all other calls, for every algorithm and state.
+ *   - peek: decides without writing, so it also works while Redis rejects writes.
+ *   - give: returns units.
+ *   - reset: deletes the state of limits.
  */
 import type { AlgorithmName } from '../config/policy-file.ts';
 import { readTextAsset } from '../lib/assets.ts';

@@ -75,8 +75,9 @@ function answerOf(
 }
 
 /**
- * Returns the index of the limit that the response describes. Among denials it is the one with the longest wait, where
- * `never` is longest; if all limits allow the call, it is the one with the smallest remaining fraction of its capacity.
+ * Returns the index of the limit that the response describes. Among denials it is the one with the longest wait;
+ * `never` is treated as the longest. If all limits allow the call, it is the one with the smallest remaining fraction
+ * of its capacity.
  */
 function decidingIndex(limits: CompiledLimits, result: TakeResult): number {
   let deciding = 0;

@@ -1,6 +1,6 @@
 /**
- * Completeness of responses (cases D7 and D13): peeks, bursts, failure modes, delays without a leaky bucket, and resets
- * by name, algorithm and window.
+ * Tests that responses are complete for peeks, bursts, failure modes, delays without a leaky bucket, and resets by
+ * name, algorithm and window.
  */
 import {
   checkWith,

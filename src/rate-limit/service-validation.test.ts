@@ -1,6 +1,5 @@
 /**
- * Requests that the rate limit service rejects: one row each, with the code and the text. None of them reaches the
- * store.
+ * Tests the requests that the rate limit service rejects, each with its code and text. None of them reaches the store.
  */
 
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

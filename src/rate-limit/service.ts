@@ -47,8 +47,8 @@ export interface RateLimitServiceOptions {
   readonly policies: PolicySource;
   readonly scope: string;
   /**
-   * Whether the store hashes the subjects of all policies, whatever each policy sets. It is the only such setting for
-   * inline limits.
+   * Whether the store hashes the subjects of all policies, whatever each policy sets. Inline limits have no other such
+   * setting.
    */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;

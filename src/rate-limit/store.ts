@@ -1,6 +1,6 @@
 /**
- * Contract between RateLimitService and its stores. memory-store.ts and redis-store.ts implement it, and one contract
- * suite tests both.
+ * Contract between RateLimitService and its stores. The files memory-store.ts and redis-store.ts implement it, and one
+ * contract suite tests both.
  *
  * Invariants of every store:
  *   1. `take` decides all limits in one atomic step by the store's own clock. It consumes units from all limits or from
@@ -30,7 +30,7 @@ export interface SubjectKey {
 export interface TakeRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Units to consume. 0 is a peek that checks for one unit. */
+  /** Number of units to consume. 0 is a peek that checks for one unit. */
   readonly cost: number;
   /** Whether to decide as for this cost without consuming units. */
   readonly isPeek?: boolean;
@@ -48,7 +48,7 @@ export interface TakeResult {
 export interface GiveRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Units to return, at least 1. They must have been consumed before. */
+  /** Number of units to return, at least 1. The units must have been consumed before. */
   readonly units: number;
 }
 
@@ -75,7 +75,7 @@ export function decidedUnits({ cost }: Pick<TakeRequest, 'cost'>): number {
   return cost === 0 ? 1 : cost;
 }
 
-/** Maximum number of unexpired fields per subject. general-write.lua has the same constant. */
+/** Maximum number of unexpired fields per subject. The file general-write.lua has the same constant. */
 export const MAX_FIELDS = 4_096;
 
 /** Returns the error for a subject with too many differently named limits, each of which would occupy memory. */

@@ -1,5 +1,5 @@
 /**
- * State of a subject in the memory store: one entry per limit, keyed by the field of the limit.
+ * Stores the state of a subject in the memory store: one entry per limit, with the field of the limit as its key.
  *
  * Most subjects have a single limit. The store keeps it without a Map, because the Map would be a third of the
  * subject's memory.

@@ -1,5 +1,6 @@
 /**
- * Bounds of the memory store of sessions. test/integration/session-memory.test.ts tests its behavior within them.
+ * Tests the bounds of the memory store of sessions. The test of its behavior within them is
+ * test/integration/session-memory.test.ts.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { holdsInMemory, memorySessionStore } from '../../test/support/session/memory-store.ts';
@@ -144,7 +145,7 @@ test('a store full of expired sessions and their users accepts every login and k
   const hour = { idleTtlMs: 3_600_000, absoluteTtlMs: 3_600_000 };
   expect(create(store, session(0, { ...hour, userId: 'victim' }))).toBe('created');
   for (let index = 1; index < 1_000; index += 1) {
-    // The users would otherwise be kept for an hour.
+    // Otherwise the store would keep the users for an hour.
     const lives = { idleTtlMs: 1, absoluteTtlMs: 3_600_000 };
     expect(create(store, session(index, { ...lives, userId: `user-${index}` }))).toBe('created');
   }

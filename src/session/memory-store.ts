@@ -65,8 +65,8 @@ type Admission = { readonly outcome: 'admitted'; readonly evicted: number } | { 
 const SESSION_BYTES = 270;
 
 /**
- * Shared by all sessions without data or labels, because an empty Map takes 200 bytes. The maps of a session are never
- * modified.
+ * Empty map that all sessions without data or labels share, because an empty Map takes 200 bytes. The maps of a session
+ * are never modified.
  */
 const NOTHING = new Map<string, never>();
 
@@ -89,12 +89,12 @@ export class MemorySessionStore implements SessionStore {
     this.#users = new MemoryUsers({ sweeper: this.#sweeper, maxEntries, maxBytes });
   }
 
-  /** Number of sessions, including expired ones that were not removed yet. */
+  /** Number of sessions, including expired ones that have not been removed yet. */
   get size(): number {
     return this.#sessions.size;
   }
 
-  /** Memory of sessions and users. */
+  /** Memory of sessions and users, in bytes. */
   get bytes(): number {
     return this.#sessions.bytes + this.#users.bytes;
   }
@@ -350,7 +350,7 @@ function isTooLarge(session: MemorySession): boolean {
   return session.data.size > MAX_DATA_FIELDS || fieldBytesOf(session.data) > MAX_DATA_BYTES;
 }
 
-/** Copies values, because those of a request are views that would keep the whole message in memory. */
+/** Copies values, because the values of a request are views that would keep the whole message in memory. */
 function copied(data: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> {
   if (data.size === 0) {
     return NOTHING;

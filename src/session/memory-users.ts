@@ -1,10 +1,10 @@
 /**
- * Users of the memory session store: the generation that the sessions of each user must have, and the list of their
- * handles.
+ * Keeps the users of the memory session store: the generation that the sessions of each user must have, and the list of
+ * their handles.
  *
  * A user is removed together with its last session. If the list does not contain all of its sessions, the user stays
- * until the longest one would have expired. A user that returns gets a new generation, so that no session of its
- * earlier record becomes valid again.
+ * until the longest one would have expired. If the user logs in again later, it gets a new generation, so that no
+ * earlier session becomes valid again.
  */
 import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
 import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
@@ -21,7 +21,7 @@ export interface UserSession {
 
 interface MemoryUser {
   readonly generation: number;
-  /** Session that stays valid although its generation is older, after a logout everywhere with an exception. */
+  /** Session that remains valid with an older generation, because a logout everywhere excluded it. */
   readonly kept: { readonly handle: string; readonly generation: number } | undefined;
   /** Absolute expiry of each listed session by handle, oldest login first. */
   readonly listed: Map<string, number>;
@@ -54,12 +54,12 @@ export class MemoryUsers {
     return this.#users.bytes;
   }
 
-  /** Returns whether a session of this user can be entered only by evicting another user. */
+  /** Returns whether a session of this user can be listed only if another user is evicted. */
   isFullFor(userId: string, nowMs: number): boolean {
     return this.#users.isFullFor(userId, { bytes: 0, nowMs });
   }
 
-  /** Returns the maximum number of bytes that entering this session adds to `bytes`. */
+  /** Returns the maximum number of bytes by which listing this session increases `bytes`. */
   growthBytes(userId: string, handle: string, nowMs: number): number {
     const user = this.#users.peek(userId, nowMs);
     if (user === undefined) {

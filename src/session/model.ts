@@ -1,10 +1,10 @@
 /**
- * Session ids, records, bounds and expiry arithmetic, shared by both stores. Pure.
+ * Defines session ids, records, bounds and expiry arithmetic for both stores. Pure.
  *
- * A session id is `<selector>.<secret>`, with 128 random bits each. The store knows neither part. The handle, a hash of
- * the selector, names the key; the verifier, a hash of the secret, authorizes the caller. Therefore the store, its dump
- * or its replication stream does not reveal any session id. A rotation replaces the verifier under the same handle, so
- * it is one step on one key.
+ * A session id is `<selector>.<secret>`, with 128 random bits each. The store receives neither part. The handle, a hash
+ * of the selector, names the key; the verifier, a hash of the secret, authorizes the caller. Therefore neither the
+ * store nor its dump nor its replication stream reveals a session id. A rotation replaces the verifier under the same
+ * handle, so it is one step on one key.
  */
 import { hash } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
@@ -12,15 +12,16 @@ import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 /** Maximum length of an id in a request. A longer one is an invalid argument, not an unknown session. */
 export const MAX_SESSION_ID_BYTES = 256;
 /**
- * Maximum length of a user id. It exceeds that of known identity providers (a subject of OpenID Connect has at most 255
- * ASCII characters).
+ * Maximum length of a user id. It exceeds the maximum of known identity providers (a subject of OpenID Connect has at
+ * most 255 ASCII characters).
  */
 export const MAX_USER_ID_BYTES = 256;
 /** Maximum number of data fields. A script can read this many without blocking the server noticeably. */
 export const MAX_DATA_FIELDS = 256;
 export const MAX_DATA_FIELD_NAME_BYTES = 256;
 /**
- * Maximum size of data, including field names. Every GetSession returns all of it; larger values belong into the cache.
+ * Maximum size of data, including field names. Every GetSession returns all of it, so larger values belong in the
+ * cache.
  */
 export const MAX_DATA_BYTES = 262_144;
 export const MAX_LABELS = 16;
@@ -35,7 +36,7 @@ export const MAX_LABELS_BYTES = 2_048;
  * Maximum number of sessions in the list of a user. Older ones stay valid, but only a logout everywhere reaches them.
  */
 export const MAX_LISTED_SESSIONS = 1_000;
-/** Number of oldest sessions that a full list drops at once, so that it is sorted only once per that many logins. */
+/** Number of oldest sessions that a full list drops at once, so that it is sorted only once per 50 logins. */
 export const LISTED_SESSIONS_DROPPED = 50;
 /** Maximum grace period after a rotation. Calls that are in flight during the rotation end within it. */
 export const MAX_GRACE_MS = 30_000;
@@ -45,8 +46,8 @@ export const MAX_GRACE_MS = 30_000;
  */
 export const LIST_ENTRY_SETTLES_MS = 60_000;
 /**
- * Time within which a login under a user limit must create its session; until then its list entry counts as a session.
- * It is short, because the entry of an interrupted login blocks another login meanwhile.
+ * Time within which a login under a user limit must create its session; until then, the limit counts its list entry as
+ * a session. It is short, because the entry of an interrupted login can block another login during this time.
  */
 export const LOGIN_SETTLES_MS = 2_000;
 /** Time that a user's record outlives its longest session. It covers clock differences between masters. */

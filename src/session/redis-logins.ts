@@ -4,10 +4,10 @@
  * Invariants:
  *   1. One script counts the list and enters the login, so concurrent logins cannot exceed the limit.
  *   2. An entry is removed only after its session has certainly ended: the login did not create it in time, or this
- *      module ended it. So every listed session that a caller can present counts.
+ *      module ended it. So the limit counts every listed session that a caller can present.
  *   3. A session is ended only after all entries of the list were read and too few of them had ended. The oldest logins
  *      end first.
- *   4. A login under a limit must create its session by `untilMs`. Later, other logins may treat its entry as
+ *   4. A login under a limit must create its session by `untilMs`. After that time, other logins may treat its entry as
  *      abandoned.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -57,7 +57,7 @@ export interface RedisLoginsOptions {
 /** State of a listed session. */
 type ListedState =
   | { readonly kind: 'live'; readonly listed: ListedHandle; readonly generation: string }
-  /** `pending`: the login has not created its session yet, or was interrupted before. */
+  /** `pending`: the login has not created its session yet, or was interrupted before it could. */
   | { readonly kind: 'ended' | 'pending'; readonly listed: ListedHandle };
 
 /** Maximum number of attempts. Each failed one means that another login of the user was entered first. */
@@ -71,7 +71,7 @@ export class RedisLogins {
     this.#options = options;
   }
 
-  /** Enters the login. If it throws, no session results from the entry. */
+  /** Enters the login. If it throws, no session is created for the entry. */
   async enter({ limit, ...entry }: Login, deadlineAtMs: number): Promise<LoginOutcome> {
     const { users, clock } = this.#options;
     let ended: readonly ListedHandle[] = [];

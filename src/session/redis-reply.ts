@@ -145,7 +145,7 @@ function labelsOf(text = ''): ReadonlyMap<string, string> {
   try {
     return new Map(JSON.parse(text) as [string, string][]);
   } catch {
-    // Labels only serve display, so a session with damaged labels stays valid.
+    // Labels are only displayed, so a session with damaged labels stays valid.
     return new Map();
   }
 }

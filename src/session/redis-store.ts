@@ -1,14 +1,15 @@
 /**
  * Stores sessions in Redis: one key per session, one key per user, and one script per step on a key.
  *
- * A session's key holds everything except whether its user was logged out everywhere. The user's key, in another slot,
- * holds that as the user's generation, so reading it is a second step. The steps are ordered so that a failure or race
- * between them can only invalidate a session, never revive one. docs/internals/session-races.md lists the races.
+ * A session's key stores everything except whether its user was logged out everywhere. The generation in the
+ * user's key records that. This key is in another slot, so reading it is a second step. The steps are ordered so that a
+ * failure or race between them can only invalidate a session, never revive one. docs/internals/session-races.md lists
+ * the races.
  *
  * Invariants:
- *   1. The invariants of store.ts hold. No error contains an id, a verifier, a user or a value.
- *   2. A read writes nothing, so it works while Redis rejects writes. A separate step renews the idle timeout if that
- *      is due. If the renewal fails, the read returns the session with its present expiry.
+ *   1. The store satisfies the invariants of store.ts. No error contains an id, a verifier, a user or a value.
+ *   2. A read writes nothing, so it works while Redis rejects writes. If the idle timeout must be renewed, a separate
+ *      step renews it. If this fails, the read returns the session with its current expiry.
  *   3. A session or user with an unknown layout is neither read nor changed.
  */
 import { randomBytes } from 'node:crypto';
@@ -61,7 +62,7 @@ export interface RedisSessionStoreOptions {
 }
 
 const DIRECTORY = 'src/session/scripts';
-/** 1: done, 2: the version differs, 3: the data would be too large. */
+/** Codes of update.lua. 1: done, 2: the version differs, 3: the data would be too large. */
 const UPDATE_CODES = [1, 2, 3] as const;
 const ROTATE_CODES = [1, 3] as const;
 
@@ -95,7 +96,7 @@ export class RedisSessionStore implements SessionStore {
       readListed: (handle, deadlineAtMs) => this.#readListed(handle, deadlineAtMs),
       end: (handle, generation, deadlineAtMs) => this.#end(handle, [generation], deadlineAtMs),
     });
-    // An ACL that forbids user-extend.lua must also stop the update, which can no longer report that nothing was done.
+    // If an ACL forbids user-extend.lua, the update must fail before it changes anything.
     const leadsTo: ScriptStep = { script: this.#users.extendScript, families: ['user'] };
     this.#updateScript = { ...script('update', 'write'), leadsTo };
   }
@@ -168,7 +169,7 @@ export class RedisSessionStore implements SessionStore {
     }
     const old = found.session;
     const userId = rotation.userId ?? old.userId;
-    // A rotation for the same user keeps the generation. A new one would survive a logout everywhere between the steps.
+    // A rotation for the same user keeps the generation, so that a logout everywhere in between ends the session.
     const changesUser = userId !== old.userId;
     if (changesUser && rotation.graceMs > 0) {
       return { outcome: 'grace_refused' };
@@ -202,16 +203,16 @@ export class RedisSessionStore implements SessionStore {
       return { outcome: 'too_large', fields: asInteger(first), bytes: asInteger(second) };
     }
     if (changesUser && old.userId !== '') {
-      // Awaited, so that the next login of the old user does not count this session.
+      // Waits for the removal, so that the next login of the old user does not count this session.
       await this.#users.forget(old.userId, handle, deadlineAtMs).catch(() => undefined);
     }
     const session = sessionOf(handle, first);
     if (session === 'damaged') {
-      // Unexpected, because the script has read the same fields.
+      // This is unexpected, because the script has read the same fields.
       throw malformedReply('the fields of a session', first);
     }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
-      // An update has extended the session since its user was entered, so the user's lifetime is extended as well.
+      // An update has extended the session since its user was entered, so this extends the user's lifetime as well.
       const extendedMs = session.absoluteEndMs - session.lastSeenAtMs;
       unattended(this.#users.extend(userId, handle, extendedMs, deadlineAtMs));
     }
@@ -337,7 +338,7 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  /** Returns whether the session has its user's generation, or removes it. `absoluteTtlMs` extends the user. */
+  /** Returns whether the session has its user's generation; removes it if not. `absoluteTtlMs` extends the user. */
   async #isValid(
     session: { handle: string; userId: string; generation: string },
     absoluteTtlMs: number | undefined,

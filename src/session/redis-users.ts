@@ -1,8 +1,9 @@
 /**
- * Users of the Redis session store: one hash per user with its generation and the list of its sessions.
+ * Keeps the users of the Redis session store: one hash per user with its generation and the list of its sessions.
  *
  * Only the generation decides which sessions are valid. The list serves ListUserSessions and the removal of invalid
- * sessions. Therefore no step here must be atomic with a step on a session's key, which is in another slot.
+ * sessions. Therefore steps on a user's key and on a session's key, which is in another slot, need not be atomic
+ * together.
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -46,13 +47,13 @@ export interface UserEntry {
 export interface ListedHandle {
   readonly handle: string;
   readonly listedAtMs: number;
-  /** Whether the login's time to create its session is over. If the session does not exist then, it never will. */
+  /** Whether the login's time to create its session is over. If the session does not exist by then, it never will. */
   readonly isSettled: boolean;
 }
 
 export type EnterOutcome =
   | { readonly outcome: 'entered'; readonly generation: string }
-  /** The list is full and nothing was entered. `others` are the other entries. */
+  /** The list is full, so the session was not listed. `others` are the other entries. */
   | { readonly outcome: 'at_limit'; readonly user: UserGeneration; readonly others: readonly ListedHandle[] };
 
 const DIRECTORY = 'src/session/scripts';
@@ -161,7 +162,7 @@ export class RedisUsers {
     return { user: generationOf(parts), handles };
   }
 
-  /** Ends all sessions of the user except `kept`. Returns undefined, and does nothing, if `kept` is not valid. */
+  /** Ends all sessions of the user except `kept`. If `kept` is not valid, it does nothing and returns undefined. */
   async end(
     userId: string,
     kept: { readonly handle: string; readonly generation: string } | undefined,

@@ -92,8 +92,8 @@ export function readLabels(labels: Record<string, string>): ReadonlyMap<string, 
 }
 
 /**
- * Returns the timeouts of a new session. Those of the request win over the defaults, which never exceed its absolute
- * timeout.
+ * Returns the timeouts of a new session. The timeouts of the request take precedence over the defaults. A default never
+ * exceeds the absolute timeout of the request.
  */
 export function readTtls(
   request: { readonly idleTtlMs?: number | bigint; readonly absoluteTtlMs?: number | bigint },

@@ -1,5 +1,6 @@
 /**
- * SessionService on the memory store: its responses, its use of the deadline, and the secrets that it must not reveal.
+ * Tests SessionService on the memory store: its responses, its use of the deadline, and the secrets that it must not
+ * reveal.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 

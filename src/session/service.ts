@@ -2,12 +2,13 @@
  * SessionService: validates requests, issues session ids, calls the store and builds the responses.
  *
  * Invariants:
- *   1. A session id is returned only to the caller that presented it or for whom it was created. It occurs in no error
- *      and no store.
- *   2. A session_id of 1 to 256 bytes that belongs to no live session is NOT_FOUND, whatever its form.
+ *   1. A session id is returned only to the caller that presented it or for whom it was created. Neither an error nor a
+ *      store contains it.
+ *   2. A call whose session_id has 1 to 256 bytes and belongs to no live session fails with NOT_FOUND, whatever the
+ *      form of the id.
  *   3. The store's deadline is earlier than the caller's, so that its result or error arrives in time. A call whose
  *      deadline has passed does not reach the store.
- *   4. If the store responds synchronously, so does the service.
+ *   4. If the store responds synchronously, the service does so too.
  */
 import { randomBytes } from 'node:crypto';
 import type { PolicySource, UserLimit } from '../config/policy-file.ts';

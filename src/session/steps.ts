@@ -7,8 +7,8 @@ import { StoreError } from '../lib/store-error.ts';
 const MAX_PARALLEL_COMMANDS = 64;
 
 /**
- * Awaits a step that follows one that took effect. Its StoreErrors become `unknown`, because the call did change
- * something.
+ * Awaits a step that follows one that took effect. Its StoreErrors become `unknown`, because the call has already
+ * changed something.
  */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   try {
@@ -22,8 +22,8 @@ export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and has a
- * TTL.
+ * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and
+ * has a TTL.
  */
 export function unattended(step: Promise<unknown>): void {
   step.catch(() => undefined);

@@ -1,9 +1,9 @@
 /**
- * Compares the results of injection with golden files: cases/NAME.yaml is the input, and NAME.injected.yaml the output. Refused pods
- * have NAME.refused.txt with all errors instead.
+ * Compares the results of injection with golden files: cases/NAME.yaml is the input, and NAME.injected.yaml the output.
+ * Refused pods have NAME.refused.txt with all errors instead.
  *
- * PANNIER_TEST_UPDATE_GOLDEN=1 regenerates the golden files; review their diff. A comment `# case: {...}` in the input sets options:
- * `kubelets` (minor version), `namespaceInject` and `config` (of the injector).
+ * PANNIER_TEST_UPDATE_GOLDEN=1 regenerates the golden files; review their diff. A comment `# case: {...}` in the input
+ * sets options: `kubelets` (minor version), `namespaceInject` and `config` (of the injector).
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook, and verifies served
- * certificate chains against them. Performs no I/O.
+ * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook, and verifies
+ * served certificate chains against them. Performs no I/O.
  */
 import { X509Certificate } from 'node:crypto';
 import { caFacts } from './ca.ts';
@@ -42,8 +42,9 @@ export function bundleText(entries: readonly { readonly certificatePem: string }
 }
 
 /**
- * Returns why a client that trusts `bundle` would reject the served chain for `hostName` now, or undefined if it would accept it.
- * Follows the chain as Go's verifier does: from the serving certificate through the served intermediates to a root in the bundle.
+ * Returns why a client that trusts `bundle` would reject the served chain for `hostName` now, or undefined if it would
+ * accept it. Follows the chain as Go's verifier does: from the serving certificate through the served intermediates to
+ * a root in the bundle.
  */
 export function chainProblem(options: {
   chainPem: string;
@@ -84,7 +85,10 @@ function certificatesOf(text: string): X509Certificate[] {
   return (text.match(PEM_BLOCK) ?? []).map((block) => new X509Certificate(block));
 }
 
-/** Returns whether `issuer` has issued `subject`. A certificate that is itself in the bundle counts as issued by the bundle. */
+/**
+ * Returns whether `issuer` has issued `subject`. Also returns true if the two are the same certificate, because a
+ * bundle may contain a serving certificate itself.
+ */
 function hasIssued(issuer: X509Certificate, subject: X509Certificate): boolean {
   return (
     issuer.fingerprint256 === subject.fingerprint256 ||

@@ -1,12 +1,13 @@
 /**
- * Creates and parses CAs, and signs the serving certificates of the webhook with them. All keys are ECDSA keys on P-256.
+ * Creates and parses CAs, and signs the serving certificates of the webhook with them. All keys are ECDSA keys on
+ * P-256.
  *
  * Invariants:
  *   1. A CA cannot sign another CA (path length 0).
  *   2. A serving certificate is valid for exactly the host names given to `signServingCertificate`.
  *   3. A serving certificate does not outlive its CA.
- *   4. A certificate is valid from `BACKDATE_MS` before its creation, because the clock of an API server may be behind ours. A serving
- *      certificate is never valid before its CA.
+ *   4. A certificate is valid from `BACKDATE_MS` before its creation, because the clock of an API server may be behind
+ *      ours. A serving certificate is never valid before its CA.
  */
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
@@ -88,7 +89,9 @@ export async function signServingCertificate(options: {
   };
 }
 
-/** Parses a CA and its private key; returns undefined unless they are a CA certificate on P-256 and the matching key. */
+/**
+ * Parses a CA and its private key; returns undefined unless they are a CA certificate on P-256 and the matching key.
+ */
 export function readCa(certificatePem: string, keyPem: string): Ca | undefined {
   try {
     const certificate = new X509Certificate(certificatePem);

@@ -1,14 +1,16 @@
 /**
  * Serves a certificate from files: a mounted Secret that cert-manager or the user provides.
  *
- * Reads the files every second and compares their content, because file events of mounted Secrets are unreliable. A key that does not
- * match its certificate, for example between the writes of the two files, is logged once and the current pair stays in use.
+ * Reads the files every second and compares their content, because file events of mounted Secrets are unreliable. A key
+ * that does not match its certificate, for example between the writes of the two files, is logged once and the current
+ * pair stays in use.
  *
  * Invariants:
- *   1. A new pair replaces one that verifies against every caBundle only after the new pair has verified for `settleMs` itself, because
- *      API servers learn of a changed caBundle late. Without a current pair that verifies, a new pair is served at once.
- *   2. With `caFile` (cert-manager's ca.crt) this module adds the CAs of the pair to every caBundle, and removes only expired CAs, or
- *      the oldest ones of a full bundle. Without `caFile` it never writes a caBundle.
+ *   1. If the current pair verifies against every caBundle, a new pair replaces it only after the new pair has also
+ *      verified for `settleMs`, because API servers learn of a changed caBundle late. Otherwise a new pair is served at
+ *      once.
+ *   2. With `caFile` (cert-manager's ca.crt) this module adds the CAs of the pair to every caBundle, and removes only
+ *      expired CAs, or the oldest ones of a full bundle. Without `caFile` it never writes a caBundle.
  *   3. `isReady` returns true only if the served certificate has verified against every caBundle for `settleMs`.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';

@@ -1,5 +1,6 @@
 /**
- * Runs certificate reconcilers with real keys on an in-memory store: concurrent replicas, lost races, outages and rotations.
+ * Runs certificate reconcilers with real keys on an in-memory store: concurrent replicas, lost races, outages and
+ * rotations.
  */
 import { MemoryCertificateStore } from '../../../test/support/kubernetes/certificate-store.ts';
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';

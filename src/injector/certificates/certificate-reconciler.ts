@@ -1,10 +1,13 @@
 /**
- * Certificate reconciler: creates, rotates and publishes the certificates of this replica without cert-manager or an operator. In a
- * loop, it reads the Secret and the webhook configuration, asks the plan for the next step, and performs that step.
+ * Certificate reconciler: creates, rotates and publishes the certificates of this replica without cert-manager or an
+ * operator. In a loop, it reads the Secret and the webhook configuration, gets the next step from the plan, and
+ * performs it.
  *
  * Invariants:
- *   1. It performs one step at a time. Each write names the version that was read, so a replica that loses a race reads again.
- *   2. While the API server is unreachable it retries with a bounded backoff, and still renews serving certificates with a known CA.
+ *   1. It performs one step at a time. Each write names the version that was read, so a replica that loses a race must
+ *      read again.
+ *   2. While the API server is unreachable it retries with a bounded backoff, and still renews serving certificates
+ *      with a known CA.
  *   3. `isReady` returns true only if the served chain verifies against every caBundle as last read.
  */
 import { setTimeout as wait } from 'node:timers/promises';

@@ -1,6 +1,6 @@
 /**
- * Contract between the webhook server and the provider of its certificate: the certificate reconciler (certificate-reconciler.ts) or
- * files (certificate-files.ts).
+ * Contract between the webhook server and the provider of its certificate: the certificate reconciler
+ * (certificate-reconciler.ts) or files (certificate-files.ts).
  */
 export interface ServedCertificate {
   /** Serving certificate, followed by the intermediates that are served with it. */
@@ -12,7 +12,10 @@ export interface ServedCertificate {
 export interface CertificateSource {
   /** Registers a listener, which is called with the current certificate, if any, and with each later one. */
   onCertificate(listener: (certificate: ServedCertificate) => void): void;
-  /** Returns whether the served certificate verifies against the caBundle of every webhook as last read from the cluster. */
+  /**
+   * Returns whether the served certificate verifies against the caBundle of every webhook as last read from the
+   * cluster.
+   */
   isReady(): boolean;
   /** Returns one line that says why the certificate is not ready, or when the served certificate expires. */
   describe(): string;

@@ -1,8 +1,9 @@
 /**
- * Simulates several replicas, a Secret and a caBundle on a manual clock. Replicas crash between any two steps and lose races, the API
- * server is unreachable for a while, and users delete the Secret.
+ * Simulates several replicas, a Secret and a caBundle on a manual clock. Replicas crash between any two steps and lose
+ * races, the API server is unreachable for a while, and users delete the Secret.
  *
- * Invariant: no API server ever sees a serving certificate that it does not trust, even one that learns of changes late.
+ * Invariant: no API server ever sees a serving certificate that it does not trust, even one that learns of changes
+ * late.
  */
 import fc from 'fast-check';
 import { CertificatePlan, type CertificateStep, type Observation, type ServingCertificateFacts } from './plan.ts';

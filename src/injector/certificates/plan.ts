@@ -1,16 +1,20 @@
 /**
- * Decides the next step of a replica to keep its certificates valid and trusted. Pure: it has no keys, clocks or network.
+ * Decides the next step of a replica to keep its certificates valid and trusted. Pure: it has no keys, clocks or
+ * network.
  *
- * One Secret stores the CA, and a replica that finds no CA creates one. Every replica signs its own serving certificate and keeps it in
- * memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still use.
+ * One Secret stores the CA, and a replica that finds no CA creates one. Every replica signs its own serving certificate
+ * and keeps it in memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still
+ * use.
  *
- * These invariants keep API servers from ever seeing an untrusted certificate during a rotation. Each write names the version of the
- * object that it changes, so replicas need no leader and need not know how many they are:
+ * These invariants keep API servers from ever seeing an untrusted certificate during a rotation. Each write names the
+ * version of the object that it changes, so replicas need no leader and need not know their number:
  *   1. The first replica that finds the CA past two thirds of its lifetime, plus jitter, replaces the CA in the Secret.
- *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes expired CAs.
- *   3. Once it is serving, a replica uses a serving certificate of a new CA only after that CA has been in every caBundle for
- *      `settleMs`, because API servers learn of a change late.
- *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any more.
+ *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes
+ *      expired CAs.
+ *   3. Once it is serving, a replica uses a serving certificate of a new CA only after that CA has been in every
+ *      caBundle for `settleMs`, because API servers learn of a change late.
+ *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any
+ *      longer.
  */
 import { type CaFacts, changedBundle, sorted } from './trusted-cas.ts';
 
@@ -87,7 +91,10 @@ export class CertificatePlan {
     this.#servingCertificate = servingCertificate;
   }
 
-  /** Records an observation of the cluster and returns the next step. The caller performs it, observes the cluster and calls again. */
+  /**
+   * Records an observation of the cluster and returns the next step. The caller performs it, observes the cluster and
+   * calls again.
+   */
   next(observation: Observation, moment: Moment): CertificateStep {
     this.#record(observation, moment);
     const { secret, configuration } = observation;
@@ -108,7 +115,7 @@ export class CertificatePlan {
     return this.nextUnobserved(moment);
   }
 
-  /** Returns the next step while the API server is unreachable: signs a serving certificate with a known CA, or rests. */
+  /** Returns the next step while the API server is unreachable: sign a serving certificate with a known CA, or wait. */
   nextUnobserved(moment: Moment): CertificateStep {
     const signer = this.#signer(moment);
     if (signer !== undefined && this.#isServingCertificateDue(signer, moment)) {
@@ -151,7 +158,10 @@ export class CertificatePlan {
     return ca.createdAtMs + lifetimeMs * (RENEW_AT + JITTER_SHARE * this.#timing.jitter);
   }
 
-  /** Returns the newest CA that API servers trust. The first serving certificate may use any CA, because it is not ready until trusted. */
+  /**
+   * Returns the newest CA that API servers trust. The first serving certificate may use any CA, because the replica is
+   * not ready until API servers trust it.
+   */
   #signer(moment: Moment): CaFacts | undefined {
     const unexpired = this.#known.filter(({ expiresAtMs }) => moment.nowMs < expiresAtMs);
     const settled = unexpired.filter(({ id }) => this.#isSettled(id, moment));
@@ -163,7 +173,7 @@ export class CertificatePlan {
     if (servingCertificate === undefined || servingCertificate.caId !== signer.id) {
       return true;
     }
-    // Near the expiry of its CA, a new serving certificate would expire no later than the current one.
+    // Near the expiry of the CA, a new serving certificate would not expire later than the current one.
     const gainMs =
       Math.min(moment.nowMs + this.#timing.servingCertificateLifetimeMs, signer.expiresAtMs) -
       servingCertificate.expiresAtMs;

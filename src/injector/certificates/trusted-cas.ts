@@ -1,10 +1,12 @@
 /**
- * Computes the CAs that the caBundles of the webhooks must contain: every CA whose serving certificates a replica may still use. Pure.
+ * Computes the CAs that the caBundles of the webhooks must contain: every CA whose serving certificates a replica may
+ * still use. Pure.
  *
  * Invariants:
- *   1. The result contains the unexpired CAs of this replica and the unexpired CAs of other replicas that are already published, so
- *      concurrent replicas never remove a CA that another one needs.
- *   2. The result drops CAs that have been expired for a while, and the oldest CAs of others beyond `MAX_BUNDLE_SIZE`.
+ *   1. The result contains the unexpired CAs of this replica and the unexpired CAs of other replicas that are already
+ *      published, so concurrent replicas never remove a CA that another one needs.
+ *   2. The result drops CAs that have been expired for a while, and the oldest CAs of other replicas beyond
+ *      `MAX_BUNDLE_SIZE`.
  */
 
 export interface CaFacts {
@@ -35,7 +37,8 @@ export function changedBundle<Facts extends CaFacts>(options: {
     const lifetimeMs = ca.expiresAtMs - ca.createdAtMs;
     return nowMs < ca.expiresAtMs + Math.min(MAX_PRUNE_AFTER_MS, lifetimeMs / 3);
   });
-  // Only CAs of others are dropped by age: the own CA may be the oldest, for example a company CA.
+  // Drops only CAs of other replicas by age, because the CA of this replica may be the oldest, for example if it is a
+  // company CA.
   const others = kept.filter(({ id }) => !ownIds.has(id)).slice(-Math.max(1, MAX_BUNDLE_SIZE - ownIds.size));
   const expected = kept.filter((ca) => ownIds.has(ca.id) || others.includes(ca));
   const ids = idsOf(expected);

@@ -24,7 +24,10 @@ const MAX_PAGES = 1_000;
 
 export const INJECTOR_CONFIG = { name: 'pannier-injector-config', key: 'injector.yaml' } as const;
 
-/** Returns the pods that have not finished and are not being deleted, in one namespace or, if it is undefined, in all of them. */
+/**
+ * Returns the pods that have not finished and are not being deleted, in one namespace or, if it is undefined, in all of
+ * them.
+ */
 export async function livePods(core: ClusterApi, namespace: string | undefined): Promise<Pod[]> {
   const pods = await pagesOf((page) =>
     namespace === undefined ? core.listPodForAllNamespaces(page) : core.listNamespacedPod({ ...page, namespace }),

@@ -1,5 +1,6 @@
 /**
- * Decides whether a running pod has the sidecar that a new pod would get. It uses the code of injection and has no side effects.
+ * Decides whether a running pod has the sidecar that a new pod would get. It uses the code of injection and has no side
+ * effects.
  */
 import { STATUS_ANNOTATIONS } from '../../injection/annotations.ts';
 import { injectPod } from '../../injection/inject-pod.ts';
@@ -9,11 +10,11 @@ import { findPrevious } from '../../injection/previous.ts';
 import type { SidecarConfig } from '../../injection/sidecar-config.ts';
 
 type PodState =
-  /** Equal to the sidecar of a new pod. */
+  /** The sidecar equals that of a new pod. */
   | 'current'
-  /** Injected by another version. */
+  /** The sidecar was injected by another version. */
   | 'other-version'
-  /** Injected with another configuration or other annotations. */
+  /** The sidecar was injected with another configuration or other annotations. */
   | 'other-configuration'
   /** Injection is requested, but there is no sidecar. */
   | 'missing'
@@ -110,7 +111,10 @@ function distinct(texts: readonly (string | undefined)[]): string[] {
   return [...new Set(texts.filter((text) => text !== undefined))].sort();
 }
 
-/** Returns the workload that users know. The name of a Deployment is that of its ReplicaSet without the hash of the pod template. */
+/**
+ * Returns the workload that users know. The name of a Deployment is that of its ReplicaSet without the hash of the pod
+ * template.
+ */
 function workloadOf(pod: Pod): string {
   const owner = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller === true);
   if (owner === undefined) {

@@ -1,5 +1,6 @@
 /**
- * Table of the rate-limiting algorithms. To add one, write a .ts file and a .lua file and add a row here.
+ * Defines the rate-limiting algorithms in one table. To add an algorithm, write a .ts file and a .lua file and add a
+ * row here.
  *
  * `number` is the value of `pannier.v1.Algorithm`. It identifies the algorithm in the API, in Redis keys and in the
  * scripts.
@@ -24,8 +25,8 @@ export interface Algorithm extends Steps<AlgorithmState> {
   /** Returns the approximate memory of a state, in bytes. */
   stateBytes(state: AlgorithmState): number;
   /**
-   * Restores the state at `nowMs` from the two numbers that a Redis value holds (scripts/lean/one-end.lua). Undefined
-   * for the sliding window log, whose value holds more.
+   * Restores the state at `nowMs` from the two numbers that a Redis value holds (scripts/lean/one-end.lua). It is
+   * undefined for the sliding window log, whose value holds more numbers.
    */
   readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => AlgorithmState) | undefined;
 }

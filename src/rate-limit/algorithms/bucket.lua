@@ -1,5 +1,5 @@
--- Level of a bucket in exact arithmetic, shared by the token bucket and the leaky bucket. bucket.ts explains it.
--- Numbers of a value: time of the level, used units, fraction.
+-- Computes the level of a bucket in exact arithmetic, for the token bucket and the leaky bucket. The file bucket.ts
+-- explains it. Numbers of a value: time of the level, used units, fraction.
 
 local function drain(value, limit, windowMs, burst, nowMs)
   if not value then

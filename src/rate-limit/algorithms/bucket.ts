@@ -1,9 +1,9 @@
 /**
- * Level of a bucket in exact arithmetic, shared by the token bucket and the leaky bucket.
+ * Computes the level of a bucket in exact arithmetic, for the token bucket and the leaky bucket.
  *
  * The level is `used + fraction / windowMs` units, with integers and 0 <= fraction < windowMs. It drains by `limit`
  * units per window. The drained amount, dt * limit / windowMs, has the same denominator, so no call ever rounds the
- * level. bucket.lua and scripts/lean/bucket.lua implement the same arithmetic.
+ * level. The files bucket.lua and scripts/lean/bucket.lua implement the same arithmetic.
  */
 import { multiplyDivide } from './exact.ts';
 import type { StepLimit } from './step.ts';
@@ -24,7 +24,7 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
   if (state === undefined) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
-  // After the burst was reduced, the level may exceed it. Such a bucket counts as exactly full, which keeps waiting
+  // After the burst was reduced, the level may exceed it. Such a bucket is treated as exactly full, which keeps waiting
   // times bounded.
   const overflows = state.used >= limit.burst;
   const used = overflows ? limit.burst : state.used;

@@ -1,5 +1,5 @@
 /**
- * Compares the exact division with BigInt, at and below its bounds.
+ * Tests the exact division against BigInt, at and below its bounds.
  */
 import fc from 'fast-check';
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';

@@ -1,4 +1,4 @@
--- FIXED_WINDOW. fixed-window.ts explains it. Numbers of a value: time of the last write, used units, 0.
+-- FIXED_WINDOW. The file fixed-window.ts explains it. Numbers of a value: time of the last write, used units, 0.
 
 local function stepFixedWindow(_, value, limit, windowMs, _, nowMs, cost)
   local startMs = nowMs - nowMs % windowMs

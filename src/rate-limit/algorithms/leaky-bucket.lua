@@ -1,5 +1,5 @@
--- LEAKY_BUCKET. leaky-bucket.ts explains it, and bucket.lua defines its numbers. A negative maxDelayMs means no
--- maximum.
+-- LEAKY_BUCKET. The file leaky-bucket.ts explains it, and bucket.lua defines its numbers. A negative maxDelayMs means
+-- no maximum.
 
 local function stepLeakyBucket(_, value, limit, windowMs, burst, nowMs, cost, maxDelayMs)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)

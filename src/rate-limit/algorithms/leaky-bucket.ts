@@ -4,7 +4,7 @@
  *
  * An admitted call receives the time it must wait (`delayMs`), which is the time until the units before it have leaked.
  * If that exceeds `maxDelayMs`, the call is denied, and `retryAfterMs` is the time until the wait would be short
- * enough. leaky-bucket.lua implements the same arithmetic.
+ * enough. The file leaky-bucket.lua implements the same arithmetic.
  */
 import {
   type BucketLevel,

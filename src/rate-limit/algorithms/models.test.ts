@@ -1,9 +1,9 @@
 /**
- * Compares each algorithm with an exact model: BigInt for algorithms with fractions, a list of admissions for those
- * without.
+ * Compares each algorithm with an exact model. The model uses BigInt for an algorithm with fractions, and a list of
+ * admissions for the others.
  *
- * Every history also checks the reported times. A denied call is still denied one millisecond before its `retryAfterMs`
- * and allowed at it. A limit is unused again at `resetAfterMs`, and not a millisecond earlier.
+ * Every history also checks the reported times. A denied call is still denied one millisecond before `retryAfterMs` has
+ * passed, and allowed once it has passed. A limit is unused again after `resetAfterMs`, and not a millisecond earlier.
  */
 import fc from 'fast-check';
 import { MAX_WINDOW_MS } from '../../config/policy-file.ts';

@@ -1,6 +1,6 @@
 /**
- * Admission rates of the algorithms over time. A client that keeps to the rate of its limit is never denied, and floods
- * of every phase are admitted at the sustained rate and with the largest bursts of the table in
+ * Tests the admission rates of the algorithms over time. A client that stays within the rate of its limit is never
+ * denied. A flood of any phase is admitted at the sustained rate and with the largest burst of the table in
  * docs/guides/rate-limiting.md.
  */
 import { readFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import type { StepLimit } from './step.ts';
 const EPOCH_MS = 1_700_000_000_000;
 
 interface Admission {
-  /** Time of the admission, and the time after its delay. */
+  /** Time of the admission, followed by the time when its delay ends. */
   readonly atMs: number;
   readonly leavesAtMs: number;
 }
@@ -38,7 +38,7 @@ function flood(
   return admitted;
 }
 
-/** Returns the maximum number of these times within any period of so many milliseconds. */
+/** Returns the maximum number of these times within any period of `durationMs`. */
 function mostWithin(times: readonly number[], durationMs: number): number {
   let most = 0;
   let first = 0;

@@ -1,4 +1,4 @@
--- SLIDING_WINDOW_COUNTER. sliding-window-counter.ts explains it.
+-- SLIDING_WINDOW_COUNTER. The file sliding-window-counter.ts explains it.
 -- Numbers of a value: time of the last write, units of the current window, units of the previous one.
 
 local function rollForward(value, windowMs, nowMs)
@@ -20,7 +20,7 @@ local function rollForward(value, windowMs, nowMs)
   return startMs, nowMs, 0, 0, false
 end
 
--- Returns the first millisecond at which the share of the previous units is at most `available`.
+-- Returns the first millisecond at which the share of the previous window is at most `available`.
 local function shareFallsAt(startMs, previous, available, windowMs)
   return startMs + windowMs - multiplyDivideUp(available + 1, windowMs, previous)
 end

@@ -7,15 +7,16 @@
  *
  * Invariants:
  *   1. A client that sends one-unit calls exactly at the rate of its limit, one every W / limit ms, is always allowed,
- *      whatever its phase. Its previous window used at most `limit`. Its next call comes at least current * W / limit
- *      ms after the start of the window, within millisecond e, so current < limit * (e + 1) / W. Therefore current + 1
- *      <= ceil(limit * (e + 1) / W) = limit - share. This holds because the current millisecond counts as elapsed and
- *      the share is rounded down.
- *   2. Any period of d milliseconds admits at most limit + ceil(limit * (d - 1) / W) units: a full limit at the end of
- *      one window, and afterwards the units that the shrinking share frees.
+ *      whatever its phase. Its previous window used at most `limit`. Its next call arrives in millisecond e, at least
+ *      current * W / limit ms after the start of the window, so current < limit * (e + 1) / W. Therefore current + 1 <=
+ *      ceil(limit * (e + 1) / W) = limit - share. The proof relies on two facts: the current millisecond is regarded as
+ *      elapsed, and the share is rounded down.
+ *   2. Any period of d milliseconds admits at most limit + ceil(limit * (d - 1) / W) units: the full limit at the end
+ *      of one window, and then the units that the shrinking share frees.
  *
- * `give` returns units to the current window first and then to the previous one, because units consumed last are likely
- * returned first. sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua implement the same arithmetic.
+ * `give` returns units to the current window first and then to the previous one, because units that were consumed last
+ * are probably returned first. The files sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua
+ * implement the same arithmetic.
  */
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';

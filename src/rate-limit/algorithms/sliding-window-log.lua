@@ -1,6 +1,6 @@
--- SLIDING_WINDOW_LOG. sliding-window-log.ts explains it. Numbers of a value: oldest, first, next, skipped entries,
--- skipped units, total; then the entries of the tail. Each full chunk from `first` to `next - 1` has its own field:
--- expiry, layout, units, 64 entries. An entry has 10 bytes: ms, units.
+-- SLIDING_WINDOW_LOG. The file sliding-window-log.ts explains it. Numbers of a value: oldest, first, next, skipped
+-- entries, skipped units, total; then the entries of the tail. Each full chunk from `first` to `next - 1` has its own
+-- field: expiry, layout, units, 64 entries. An entry has 10 bytes: ms, units.
 
 local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10
@@ -8,9 +8,9 @@ local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
 -- Number of chunks whose units one command reads.
 local LOG_CHUNKS_READ = 16
--- Whether a chunk could not be read. Everything computed afterwards is meaningless and must not be written.
+-- Whether a chunk could not be read. Results that were computed afterwards are meaningless and must not be written.
 local hasNewerChunk = false
--- Fields of the logs that have a damaged chunk. A chunk of a newer layout adds no field.
+-- Fields of the logs that have a damaged chunk. A log with a chunk of a newer layout is not in this list.
 local damagedLogs = {}
 
 local function noteDamagedChunk(field)
@@ -118,8 +118,8 @@ end
 
 -- Returns the chunk that holds the unit number `target`, and the number of units in the chunks before it. Units are
 -- counted from the first unit of the first chunk. Returns nil if the unit is in the tail. `chunkUnits` is the sum of
--- all chunks. Every entry has at least one unit. If the sum equals the number of entries, the chunk is computed without
--- reading any. Otherwise the chunks are read from the nearer end.
+-- all chunks. Every entry has at least one unit. If the sum equals the number of entries, the function computes the
+-- chunk without reading any. Otherwise it reads the chunks from the nearer end.
 local function logFindChunk(field, log, target, chunkUnits)
   if target > chunkUnits then
     return nil, chunkUnits

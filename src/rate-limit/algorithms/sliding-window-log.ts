@@ -4,7 +4,7 @@
  *
  * An entry holds a time and the units admitted in that millisecond. It counts until one window later. The log consists
  * of full, immutable chunks and a short tail, so that a call copies only the tail even if the log has 10,000 entries.
- * sliding-window-log.lua stores each chunk in a separate field. `give` removes the newest entries.
+ * The file sliding-window-log.lua stores each chunk in a separate field. `give` removes the newest entries.
  */
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 

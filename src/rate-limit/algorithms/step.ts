@@ -8,8 +8,8 @@
  *   3. Stored time never moves backwards. If the state is ahead of `nowMs` by at most one window, because a failover
  *      promoted a master with a slower clock, the call is decided at the time of the state. The reported waiting times
  *      still count from `nowMs`.
- *   4. A state that is further ahead comes from a broken clock. It is moved to `nowMs` and keeps its used units.
- *      `repaired` is then true, and the store must write the state even after a denial; otherwise calls would be denied
+ *   4. A state that is further ahead was written with a broken clock. It is moved to `nowMs` and keeps its used units.
+ *      `repaired` is then true, and the store must write the state even after a denial. Otherwise calls would be denied
  *      until the broken time is reached.
  *   5. All numbers are integers within +-2^53, and the .lua file of the algorithm computes identical numbers.
  *   6. `give` returns units that were consumed before. The used units never drop below zero, so units that have expired
@@ -18,7 +18,7 @@
 
 /** Numbers of a limit, within the bounds of config/policy-file.ts. */
 export interface StepLimit {
-  /** Units per window. For a bucket it is the refill or leak rate. */
+  /** Units per window. For a bucket, this is the refill or leak rate. */
   readonly limit: number;
   readonly windowMs: number;
   /** Size of a bucket; equal to `limit` for the window algorithms. */
@@ -29,7 +29,7 @@ export interface StepOutcome {
   readonly allowed: boolean;
   /** Units left after this call. */
   readonly remaining: number;
-  /** Time until the same call would be allowed if no other call came, in ms; 0 if it is allowed now or never. */
+  /** Time until the same call would be allowed if no other call arrived, in ms; 0 if it is allowed now or never. */
   readonly retryAfterMs: number;
   /** Time until the limit is completely unused again, in ms; 0 if it already is. */
   readonly resetAfterMs: number;
@@ -61,7 +61,7 @@ export interface Steps<State> {
   remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;
 }
 
-/** Converts the outcome of a call that consumes nothing into a denial because the cost exceeds the capacity. */
+/** Converts the outcome of a call that consumes nothing into a denial whose cost exceeds the capacity. */
 export function asNever<State>(idle: Step<State>): Step<State> {
   const outcome = { ...idle.outcome, allowed: false, never: true, retryAfterMs: 0, delayMs: 0 };
   return { state: idle.state, outcome, repaired: idle.repaired };

@@ -1,4 +1,4 @@
--- TOKEN_BUCKET. token-bucket.ts explains it, and bucket.lua defines its numbers.
+-- TOKEN_BUCKET. The file token-bucket.ts explains it, and bucket.lua defines its numbers.
 
 local function stepTokenBucket(_, value, limit, windowMs, burst, nowMs, cost)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)

@@ -1,12 +1,11 @@
--- Common part of the general scripts (take.lua, peek.lua, give.lua), which decide any number of limits of any
--- algorithm.
+-- Begins the general scripts (take.lua, peek.lua, give.lua), which decide any number of limits of any algorithm.
 --
--- KEYS[1]  hash of the subject: one field per limit, and one per full chunk of a log. A value holds its expiry (ms),
+-- KEYS[1]  Hash of the subject: one field per limit, and one per full chunk of a log. A value holds its expiry (ms),
 --          its layout, and the numbers of its algorithm. The key does not expire before any of its values.
--- ARGV     packed limits (packed-limits.ts), units (the cost, or the units to return), maximum delay in ms (-1: no
---          maximum)
--- Reply    one string: a status byte (see general-limits.lua), then for each limit: flags (1 allowed, 2 never),
---          remaining, retry after ms, reset after ms, delay ms
+-- ARGV     Packed limits (packed-limits.ts), units (the cost, or the units to return), maximum delay in ms (-1: no
+--          maximum).
+-- Reply    One string: a status byte (see general-limits.lua), then for each limit: flags (1 allowed, 2 never),
+--          remaining, retry after ms, reset after ms, delay ms.
 
 local LAYOUT = 1
 local HEAD_BYTES = 9

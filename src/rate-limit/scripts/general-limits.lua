@@ -1,5 +1,5 @@
--- Parses the limits, reads their values, and defines the functions that decide them. It calls the algorithms, so it
--- follows them.
+-- Parses the limits, reads their values, and defines the functions that decide them. It calls the algorithms, so their
+-- files precede it.
 
 local DONE, TOO_MANY_FIELDS, NEWER_LAYOUT = '\1', '\2', '\3'
 local STEPS = {

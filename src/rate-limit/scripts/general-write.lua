@@ -2,8 +2,8 @@
 
 local FIELDS_CHECKED = 512
 local MAX_FIELDS = 4096
--- Number of fields that a call with a new field scans for expired ones, plus two per field that it writes. So expired
--- fields are removed faster than new ones are added.
+-- Number of fields that a call with a new field scans for expired ones. It scans two more for each field that it
+-- writes, so expired fields are removed faster than new ones are added.
 local FIELDS_SWEPT = 8
 
 -- Removes damaged fields. The sidecar repeats the call after this error reply (damage-repair.ts).
@@ -30,8 +30,8 @@ local function endOfValue(value)
 end
 
 -- Returns whether a field has expired. The chunks of a log (`<field>#<number>`) expire together with the log, even if
--- their own expiry is earlier, because the log still refers to its first chunk. A chunk that no log refers to counts as
--- expired.
+-- their own expiry is earlier, because the log still refers to its first chunk. A chunk that no log refers to is
+-- treated as expired.
 local function hasEnded(field, value)
   if endOfValue(value) > nowMs then
     return false
@@ -51,7 +51,7 @@ local function hasEnded(field, value)
   return tonumber(number) < first or tonumber(number) >= next
 end
 
--- Removes the expired ones among about `count` fields. Returns the next cursor and the number of fields scanned.
+-- Removes expired fields among about `count` fields. Returns the next cursor and the number of fields scanned.
 local function sweepFrom(cursor, count)
   local reply = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', count)
   local entries = reply[2]
@@ -96,7 +96,7 @@ local function lastEndOfOthers(isWritten)
   return lastMs
 end
 
--- Writes the outcomes in the list, which is indexed by limit and may have gaps. Returns an error reply, or nil.
+-- Writes the given outcomes. The list is indexed by limit and may have gaps. Returns an error reply, or nil.
 local function write(outcomes)
   local writes, isWritten = {}, {}
   local keyEndMs = 0

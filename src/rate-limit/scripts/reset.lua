@@ -1,10 +1,10 @@
 -- Deletes the state of some limits of a subject.
 --
--- KEYS[1]  hash of the subject
--- ARGV     fields of the limits
--- Reply    1 if any of the fields existed, 0 if none did, 3 if a value has a newer layout and nothing was deleted
+-- KEYS[1]  Hash of the subject.
+-- ARGV     Fields of the limits.
+-- Reply    1 if any of the fields existed, 0 if none did, 3 if a value has a newer layout and nothing was deleted.
 --
--- Also deletes the chunks of a log, whose fields are that of the limit followed by `#` and a number. Other fields are
+-- Also deletes the chunks of a log. Their fields consist of the field of the limit, `#` and a number. Other fields are
 -- not read.
 
 local LAYOUT = 1

@@ -1,8 +1,8 @@
--- Creates a session. No other script does.
--- KEYS  session
--- ARGV  verifier, user, generation, idle timeout, absolute timeout, labels, number of fields, their bytes, names and
---       values
--- Returns the time of the creation (the caller knows everything else), or nil if the handle is in use.
+-- Creates a session. No other script creates sessions.
+-- KEYS  Session.
+-- ARGV  Verifier, user, generation, idle timeout, absolute timeout, labels, number of fields, their bytes, names and
+--       values.
+-- Returns the time of the creation, or nil if the handle is in use. The caller has all other values.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return nil
 end

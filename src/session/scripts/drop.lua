@@ -1,7 +1,7 @@
--- Removes an invalid session if it still has one of these generations. Otherwise it has been rotated to another user
--- meanwhile.
--- KEYS  session
--- ARGV  generations
+-- Removes an invalid session if it still has one of these generations. If it has another generation, it has been
+-- rotated to another user in the meantime.
+-- KEYS  Session.
+-- ARGV  Generations.
 -- Returns the number of sessions removed. A session with an unknown layout is not removed.
 local found = redis.call('HMGET', KEYS[1], 'y', 'g')
 for index = 1, #ARGV do

@@ -1,13 +1,16 @@
--- Functions that the scripts of a session's hash share. KEYS[1] is the session in all of them. Fields: y layout, v
--- verifier, p previous verifier, q end of its grace period, u user, g generation, n version, c created, s last seen, i
--- idle timeout, a absolute expiry, k number of data fields, b their bytes, l labels, f:<name> data.
+-- Defines the functions that the scripts of a session's hash share. KEYS[1] is the session in all of them.
+--
+-- Fields that identify the session: y layout, v verifier, p previous verifier, q end of its grace period, u user, g
+-- generation, n version.
+-- Fields with times: c created, s last seen, i idle timeout, a absolute expiry.
+-- Fields with data: k number of data fields, b their bytes, l labels, f:<name> data.
 
 local LAYOUT = '1'
 -- Reply of a script that met an unknown layout and changed nothing.
 local UNKNOWN_LAYOUT = -1
 
--- Returns the live session, or nil and a reply. The reply is UNKNOWN_LAYOUT for an unknown layout. For a damaged
--- session, which the function removes, it is an error, after which the sidecar repeats the call (damage-repair.ts).
+-- Returns the live session, or nil and a reply. The reply is UNKNOWN_LAYOUT for an unknown layout. A damaged session is
+-- removed, and the reply is an error, after which the sidecar repeats the call (damage-repair.ts).
 local function loadSession()
   local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b', 'p', 'q')
   if not found[1] and not found[2] then
@@ -47,9 +50,9 @@ local function setEnd(seen, idle, absoluteEnd)
   redis.call('PEXPIREAT', KEYS[1], whole(math.min(seen + idle, absoluteEnd)))
 end
 
--- Returns the size of the data after a change, and whether it is too large; writes nothing. The change starts at
--- ARGV[first]: maximum number of fields, maximum bytes, number of fields to set, their names and values, names to
--- remove.
+-- Returns the size of the data after a change, and whether it is too large; writes nothing. The arguments of the change
+-- start at ARGV[first]: maximum number of fields, maximum bytes, number of fields to set, their names and values, and
+-- the names to remove.
 local function measureChange(session, first)
   local fields = session.fields
   local bytes = session.bytes

@@ -1,6 +1,7 @@
--- Renews the idle timeout of a session that the caller has just read. Of concurrent callers only one writes.
--- KEYS  session
--- ARGV  verifier
+-- Renews the idle timeout of a session that the caller has just read. If callers are concurrent, only one of them
+-- writes.
+-- KEYS  Session.
+-- ARGV  Verifier.
 -- Returns the last-seen time, nil if the session has ended or was rotated, or UNKNOWN_LAYOUT.
 local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then

@@ -1,8 +1,8 @@
 -- Changes the data and the timeouts of a session.
--- KEYS  session
--- ARGV  verifier, expected version or '', idle timeout or '', absolute timeout from now or '', maximum absolute
---       timeout, then the change
--- Returns nil or UNKNOWN_LAYOUT; otherwise user and generation, followed by one of:
+-- KEYS  Session.
+-- ARGV  Verifier, expected version or '', idle timeout or '', absolute timeout from now or '', maximum absolute
+--       timeout, then the change.
+-- Returns nil or UNKNOWN_LAYOUT, or else the user and the generation, followed by one of:
 --   1, version, expiry, remaining absolute timeout    updated
 --   2, version                                        the version is not the expected one
 --   3, fields, bytes                                  the data would be too large

@@ -1,13 +1,15 @@
--- Functions that the scripts of a user's hash share. KEYS[1] is the user in all of them. Fields: y layout, i
--- incarnation, n number (the generation is i:n), e expiry of the user, k the session that stays valid with an older
--- generation as "<handle> <generation>" or '', h:<handle> a listed session as "<listed at> <absolute expiry>".
+-- Defines the functions that the scripts of a user's hash share. KEYS[1] is the user in all of them.
+--
+-- Fields of the user: y layout, i incarnation, n number (the generation is i:n), e expiry.
+-- Field k: the session that stays valid with an older generation, as "<handle> <generation>" or ''.
+-- Field h:<handle>: a listed session, as "<listed at> <absolute expiry>".
 
 local LAYOUT = '1'
 -- Number of fields that are not list entries: y, i, n, e and k.
 local FIXED_FIELDS = 5
 
 -- Returns the layout, incarnation, number and kept session. Every script returns them, so that its caller detects an
--- unknown layout, in which case the script changes nothing. A damaged user is removed, which ends all of its sessions.
+-- unknown layout. In that case the script changes nothing. A damaged user is removed, which ends all of its sessions.
 -- The second result is then an error reply, after which the sidecar repeats the call (damage-repair.ts).
 local function readGeneration()
   local found = redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')

@@ -1,10 +1,11 @@
 -- Lists a session under its user.
--- KEYS  user
--- ARGV  handle, absolute timeout of the session, margin, incarnation of a new user, maximum list length, number of
---       entries to drop from a full list, user limit (0: none), time that a login has to create its session, ended
---       sessions as pairs of handle and time of listing
--- Returns the generation that the session must have. If the user limit is reached, nothing is entered, and a fifth
--- element lists the other entries: handle, time of listing, 1 if the time of its login is over.
+-- KEYS  User.
+-- ARGV  1 handle, 2 absolute timeout of the session, 3 margin, 4 incarnation of a new user.
+--       5 maximum list length, 6 number of entries to drop from a full list, 7 user limit (0: none).
+--       8 time that a login has to create its session.
+--       9 and later: ended sessions, as pairs of handle and time of listing.
+-- Returns the generation that the session must have. If the user limit is reached, the session is not listed, and a
+-- fifth element contains the other entries: handle, time of listing, 1 if the time of its login is over.
 local absoluteEnd = nowMs + tonumber(ARGV[2])
 local userEnd = absoluteEnd + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -40,10 +41,10 @@ local function listOthers(settles)
     if handle and handle ~= ARGV[1] then
       local listed = parseEntry(all[index + 1])
       others[#others + 1] = handle
-      -- A damaged entry whose session is live counts as the oldest.
+      -- A damaged entry whose session is live is treated as the oldest.
       others[#others + 1] = whole(listed or 0)
       -- The login has its full time even if the session is shorter, because the timeouts start when the session is
-      -- created. A time far in the future comes from the clock of an earlier master.
+      -- created. A time far in the future was set by the clock of an earlier master.
       others[#others + 1] = (not listed or math.abs(nowMs - listed) >= settles) and 1 or 0
     end
   end

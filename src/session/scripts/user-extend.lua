@@ -1,7 +1,7 @@
 -- Extends the lifetime of a user to that of a session whose absolute expiry has moved. Creates no user.
--- KEYS  user
--- ARGV  handle, absolute timeout of the session from now, margin
--- Returns the generation, with nils if there is no user.
+-- KEYS  User.
+-- ARGV  Handle, absolute timeout of the session from now, margin.
+-- Returns the generation, with nil values if there is no user.
 local generation, damage = readGeneration()
 if damage then
   return damage

@@ -1,7 +1,7 @@
 -- Removes sessions from the list if they were listed at least the given time ago.
--- KEYS  user
--- ARGV  minimum age, handles
--- Returns the generation, with nils if there is no user.
+-- KEYS  User.
+-- ARGV  Minimum age, handles.
+-- Returns the generation, with nil values if there is no user.
 local generation, damage = readGeneration()
 if damage then
   return damage

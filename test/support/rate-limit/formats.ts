@@ -1,6 +1,6 @@
 /**
- * Committed bytes of stored limits (test/fixtures/formats/rate-limit.json), and the calls that produce them: takes by
- * the production scripts at times that the test sets.
+ * Reads the committed bytes of stored limits (test/fixtures/formats/rate-limit.json) and repeats the calls that produce
+ * them, with the production scripts and at times that the test sets.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ export interface FormatCase {
   readonly peek: readonly StepOutcome[];
 }
 
-/** Time far in the server's future, so that no key expires by the real clock. */
+/** Start time far in the server's future, so that no key expires by the real clock. */
 export const START_MS = 3_000_000_000_123;
 export const SUBJECT_KEY = 'test:rl:{s|p|x}';
 

@@ -1,6 +1,6 @@
 /**
- * Redis store of limits whose time the test sets. It uses the production scripts, but replaces the lines that read the
- * server's clock by the last argument (Unix time in ms).
+ * Creates a Redis store of limits whose time the test sets. It uses the production scripts, but replaces the lines that
+ * read the server's clock by the last argument (Unix time in ms).
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { loadRateLimitScripts } from '../../../src/rate-limit/redis-scripts.ts';

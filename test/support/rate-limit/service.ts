@@ -1,6 +1,6 @@
 /**
- * Rate limit service for tests: it has a store and a clock that the test controls, fills in default request fields, and
- * records the calls to the store, the metrics and the log.
+ * Creates a rate limit service for tests. The test controls its store and clock. The service fills in default request
+ * fields and records the calls to the store, the metrics and the log.
  */
 import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../src/config/policy-file.ts';
 import type { CheckRateLimitRequestOutput } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
@@ -35,7 +35,7 @@ export interface ServiceWorld {
 }
 
 export interface ServiceWorldOptions {
-  /** Store of the service; default: a memory store. */
+  /** Store of the service; a memory store by default. */
   readonly store?: (clock: FakeClock) => RateLimitStore;
   readonly scope?: string;
   readonly policies: ReadonlyMap<string, PolicySpec>;
@@ -82,7 +82,7 @@ export function serviceContext(clock: FakeClock, leftMs = 1_000): CallContext {
   };
 }
 
-/** Builds a decoded request that sets only its key. */
+/** Decoded request in which only the key is set. */
 export const CHECK_DEFAULTS: CheckRateLimitRequestOutput = {
   policy: '',
   key: 'subject',

@@ -1,5 +1,6 @@
 /**
- * Memory stores of sessions with bounds that no test reaches, and a helper that observes more than the contract offers.
+ * Creates memory stores of sessions with bounds that no test reaches, and inspects more of their state than the
+ * contract allows.
  */
 import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src/session/memory-store.ts';
 
@@ -11,7 +12,10 @@ export function memorySessionStore(
   return new MemorySessionStore({ maxEntries: 100_000, maxBytes: 67_108_864, ...options });
 }
 
-/** Returns whether the store keeps a session under this handle, valid or not: only then it rejects a second one. */
+/**
+ * Returns whether the store keeps a session under this handle, valid or not. Only in that case does the store reject a
+ * second session with this handle.
+ */
 export function holdsInMemory(store: MemorySessionStore, handle: string): boolean {
   const { outcome } = store.create({
     credential: { handle, verifier: 'probe' },

@@ -1,6 +1,6 @@
 /**
- * Simple model of sessions that the random histories of the stores are compared with. It has no clock: its sessions end
- * only by a call.
+ * Simple model of sessions with which the random histories of the stores are compared. It has no clock, so only calls
+ * end its sessions.
  */
 import type { UserLimit } from '../../../src/config/policy-file.ts';
 import type { SessionCredential } from '../../../src/session/model.ts';
@@ -8,7 +8,7 @@ import type { SessionCredential } from '../../../src/session/model.ts';
 export interface ModelSession {
   readonly selector: string;
   readonly handle: string;
-  /** Verifiers of the session, of which the last one is current. */
+  /** Verifiers of the session; the last one is the current verifier. */
   readonly credentials: SessionCredential[];
   userId: string;
   version: number;

@@ -1,5 +1,5 @@
 /**
- * Redis store of sessions that records every command, and helpers that create and update sessions in it.
+ * Creates a Redis store of sessions that records every command, and creates and updates sessions in it.
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisCommands } from '../../../src/redis/commands.ts';

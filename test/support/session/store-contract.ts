@@ -1,5 +1,5 @@
 /**
- * Contract suite for every store of sessions. store-histories.ts adds random histories.
+ * Contract suite for every store of sessions. The file store-histories.ts adds random histories.
  */
 import { randomBytes } from 'node:crypto';
 import { issueSessionId, LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from '../../../src/session/model.ts';
@@ -288,7 +288,7 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(listed).toHaveLength(MAX_LISTED_SESSIONS + 1 - LISTED_SESSIONS_DROPPED);
       expect(listed.some(({ handle }) => handle === first.credential.handle)).toBe(false);
       expect(await read(first.credential)).toMatchObject({ userId: user });
-      // No list contains this session, so only the generation ends it, also for a login as another user.
+      // No list contains this session, so only the generation ends it. This also applies to a login as another user.
       await store.endUserSessions(user, undefined, deadline());
       expect((await rotate(first, { userId: `${user}-b` })).outcome).toEqual({ outcome: 'not_found' });
       expect(await read(first.credential)).toBeUndefined();

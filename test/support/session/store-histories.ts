@@ -1,6 +1,6 @@
 /**
- * Random histories for every store of sessions: sequential steps are compared with a simple model, and the results of
- * racing steps with conditions that hold for any order. store-contract.ts tests the single cases.
+ * Tests every store of sessions with random histories. Sequential steps are compared with a simple model, and the
+ * results of racing steps with conditions that are true in any order. The test of single cases is store-contract.ts.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';

@@ -1,5 +1,6 @@
 /**
- * Stores of sessions that the suites run on, each with control of its time and access to what it stores.
+ * Creates the stores of sessions on which the suites run. A suite can control the time of each store and inspect what
+ * it stores.
  */
 
 import { systemClock } from '../../../src/lib/clock.ts';

@@ -1,9 +1,9 @@
--- Reads the value of a call with one limit. The assembled script is: one-window.lua or one-bucket.lua, this file,
--- value.lua, the fragment of the algorithm, one-end.lua.
+-- Reads the value of a call with one limit. The assembled script consists of one-window.lua or one-bucket.lua, this
+-- file, value.lua, the fragment of the algorithm, and one-end.lua.
 --
--- KEYS[1]  hash of the subject
--- ARGV     packed limit (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum)
--- Reply    see one-end.lua; `F` if nothing was done and the general script (take.lua) must decide
+-- KEYS[1]  Hash of the subject.
+-- ARGV     Packed limit (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).
+-- Reply    See one-end.lua. The reply is `F` if nothing was done and the general script (take.lua) must decide.
 --
 -- Lean scripts create no function and no table, and most decisions call Redis three times: each of these costs a tenth
 -- of the script's time. They leave rare cases (a clock that moved backwards, a newer layout, a damaged value) to the

@@ -1,8 +1,8 @@
 -- Consumes the units of a call with one limit if they fit.
 --
--- Reply  the limit's current state with the cost added, in the form of its value: expiry of the value, 1 (allowed) or 0
---        (denied), now, used, other. If the call is allowed, the same bytes are stored, so nothing is packed twice.
---        redis-reply.ts computes the outcome from them.
+-- Reply  The current state of the limit with the cost added, in the form of its value: expiry of the value, 1 (allowed)
+--        or 0 (denied), now, used, other. If the call is allowed, the script stores the same bytes, so it packs them
+--        only once. The file redis-reply.ts computes the outcome from them.
 used = used + cost
 if not fits then
   return struct.pack('<dBddd', 0, 0, nowMs, used, other)

@@ -1,9 +1,9 @@
--- Reads the limits of a call with several limits, and their values. value.lua and the fragment of the algorithm follow
--- for each limit, and several-end.lua consumes the units of all limits or of none.
+-- Reads the limits of a call with several limits, and their values. For each limit, value.lua and the fragment of the
+-- algorithm follow. Then several-end.lua consumes the units of all limits or of none.
 --
--- KEYS[1]  hash of the subject
--- ARGV     packed limits (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum)
--- Reply    see several-end.lua; `F` if nothing was done and the general script (take.lua) must decide
+-- KEYS[1]  Hash of the subject.
+-- ARGV     Packed limits (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).
+-- Reply    See several-end.lua. The reply is `F` if nothing was done and the general script (take.lua) must decide.
 
 local packed = ARGV[1]
 -- Tables preallocated for four limits, because growing them took a tenth of the script's time.
