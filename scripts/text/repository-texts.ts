@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { type SourceText, TERMS_FILE } from './terms.ts';
 
 const EXCLUDED =
-  /\.(?:binpb|png)$|^package-lock\.json$|^LICENSE$|^third_party\/|^src\/grpc\/generated\/|^test\/injection\/(?:cases|manifests)\//;
+  /\.(?:binpb|png)$|^package-lock\.json$|^LICENSE$|^third_party\/|^src\/grpc\/generated\/|^test\/injection\/cases\//;
 
 /**
  * Returns the texts of the files below `paths`, which are relative to `directory`. Without paths, returns all texts.

@@ -5,7 +5,7 @@
  *   1. Comments on consecutive lines are one piece.
  *   2. A string that is the first argument of test, it or describe (also .each) is a test name. Other strings are
  *      extracted only if they have at least two words.
- *   3. The text of a template has "x" in place of each expression.
+ *   3. The text of a template has "x" instead of each expression.
  */
 import jsTokens, { type Token } from 'js-tokens';
 import { withoutInlineCode } from './prose.ts';

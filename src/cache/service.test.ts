@@ -186,7 +186,7 @@ test.each([{ keys: [Buffer.from('key')] }, { all: true }])(
   },
 );
 
-test('CacheInvalidate with an unknown outcome ends as UNAVAILABLE and still drops the near-cache entry', async () => {
+test('CacheInvalidate with an unknown outcome ends with UNAVAILABLE and still drops the near-cache entry', async () => {
   const t = await setUpNear();
   t.setInvalidation(() => Promise.reject(new StoreError('unknown', 'no answer')));
   const request = invalidateRequest({ keys: [Buffer.from('key')], tags: ['t'] });

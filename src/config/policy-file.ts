@@ -34,7 +34,7 @@ export interface PolicySpec {
   readonly onFailure: FailureModeName;
   /** Whether all scopes share one count. */
   readonly shared: boolean;
-  /** Whether the store receives hashes in place of subjects. */
+  /** Whether the store receives hashes instead of subjects. */
   readonly hashSubjects: boolean;
 }
 

@@ -7,7 +7,7 @@
  *
  * Invariants:
  *   1. At most 100 problems are noted.
- *   2. Unknown and duplicate keys, several documents, aliases in place of values and files above 1 MiB are problems.
+ *   2. Unknown and duplicate keys, several documents, aliases instead of values and files above 1 MiB are problems.
  */
 import {
   isAlias,

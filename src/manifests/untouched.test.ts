@@ -278,7 +278,7 @@ spec:
     expect(injected).not.toContain('*labels');
   });
 
-  test('is expanded in place of a merge key, without overridden pairs', () => {
+  test('is expanded instead of a merge key, without overridden pairs', () => {
     const source = `base: &base
   containers: [{name: app, securityContext: {runAsUser: 9007199254740993, mode: 0644}}]
   dnsPolicy: None

@@ -2,7 +2,7 @@
  * Opens one connection with node-redis. Only this module knows the options of the library.
  *
  * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). Its
- * command timeouts are expensive and do not bound the reply. Its reconnecting can stop for good and ignores topology
+ * command timeouts are expensive and do not bound the reply. Its reconnecting can stop permanently and ignores topology
  * changes. Its offline queue would replay increments. Its maintenance notifications are disabled too. A client serves
  * one connection; a reconnect creates a new client.
  *

@@ -14,7 +14,7 @@ export interface RoleQuestion {
 }
 
 /**
- * Role queries in order of preference. The next one is used once the server has refused the previous one for good. If
+ * Role queries in order of preference. The next one is used once the server has permanently rejected the previous one. If
  * all are refused, the server is assumed to be a master.
  */
 export const ROLE_QUESTIONS: readonly RoleQuestion[] = [

@@ -2,7 +2,7 @@
  * Parses replies of scripts and commands. Pure.
  *
  * Invariant: an unexpected form is a broken contract between a script and its parser, so it throws a plain Error. The
- * call ends as INTERNAL and is logged. It is never a StoreError, because neither a failure mode nor an operator can
+ * call ends with INTERNAL and is logged. It is never a StoreError, because neither a failure mode nor an operator can
  * resolve it.
  */
 import type { RedisReply } from './commands.ts';

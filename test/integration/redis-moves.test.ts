@@ -135,7 +135,7 @@ test('uses all of several connections per master, and replaces a killed one with
   const results = await Promise.all(Array.from({ length: 30 }, () => redis.run(count, ['a'], [], soonMs())));
   expect(Math.max(...results.map(Number))).toBe(before + 30);
   redis.close();
-  await waitFor('no connection of ours', async () => (await ours()).length === 0);
+  await waitFor('none of our connections', async () => (await ours()).length === 0);
   await node.stop();
 });
 
@@ -154,7 +154,7 @@ test('completes commands in flight on a retired node, and then closes it', async
   node.retire();
   expect(node.isReady).toBe(false);
   expect(await slow).toBe('OK');
-  await waitFor('no connection of ours', async () => {
+  await waitFor('none of our connections', async () => {
     return !String(await server.command('CLIENT', 'LIST')).includes('name=pannier');
   });
   await server.stop();

@@ -76,7 +76,7 @@ describe('standalone', () => {
     await waitFor('the connection closed', async () => (await clientCount(node, 'name=pannier')) === 1);
     expect(recorder.events.at(-1)).toBe('a=last');
     redis.close();
-    await waitFor('no connection of ours', async () => (await clientCount(node, 'name=pannier')) === 0);
+    await waitFor('none of our connections', async () => (await clientCount(node, 'name=pannier')) === 0);
   });
 
   test('is live and receives messages after it was unsubscribed and subscribed again at once', async () => {

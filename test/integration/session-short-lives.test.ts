@@ -67,7 +67,7 @@ test.each([
   ['rotate', 'rotated'],
   ['read', 'ann'],
 ] as const)(
-  `${ROUNDS} calls of %s on a session that expires within milliseconds succeed or end as NOT_FOUND`,
+  `${ROUNDS} calls of %s on a session that expires within milliseconds succeed or end with NOT_FOUND`,
   async (name, done) => {
     const outcomes = new Set<string>();
     const untilMs = soonMs(20_000);

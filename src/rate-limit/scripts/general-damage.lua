@@ -1,4 +1,4 @@
--- Detects damaged values, which no script of ours can have written. A value of a newer layout is never damaged,
+-- Detects damaged values, which none of our scripts can have written. A value of a newer layout is never damaged,
 -- whatever it contains.
 
 local VALUE_BYTES = 33
