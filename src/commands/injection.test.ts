@@ -272,7 +272,7 @@ describe('status', () => {
       'deployment/c-configuration other-configuration 1 1',
       'deployment/d-missing missing 2 1',
       'deployment/e-refused refused 1 1',
-      'deployment/stray not-asked-for 1 1',
+      'deployment/stray not-requested 1 1',
     ]);
     expect(io.output).toContain('shop/deployment/e-refused: unknown annotation pannier.dev/colour; ');
     expect(io.output).not.toMatch(/f-untouched|g-done/);

@@ -248,8 +248,12 @@ pannier_redis_up{role="state"} 1
 pannier_redis_up{role="cache"} 1
 \`\`\`
 
-In Kubernetes, set \`podMonitor.enabled\` and \`prometheusRule.enabled\` in the chart. The chart then has Prometheus scrape all sidecars, and
-installs the alerts below. [injector.md](../internals/injector.md) lists the metrics of the injector.
+The label \`role\` says which data a connection to Redis serves: \`state\` for limits and sessions, or \`cache\` for cached values. Both roles use the
+same Redis, unless [\`PANNIER_CACHE_REDIS_URL\`](redis.md#the-url) is set. A sidecar without Redis exports no metric with this label.
+
+In Kubernetes, \`kubectl port-forward POD 9471\` makes the admin port of a pod reachable. If the Prometheus operator is installed, set the values
+\`podMonitor.enabled\`, \`serviceMonitor.enabled\` and \`prometheusRule.enabled\` of the chart. Prometheus then scrapes all sidecars and the injector, and
+evaluates the alerts below. [injector.md](../internals/injector.md#metrics) lists the metrics of the injector.
 
 ## What to watch first
 

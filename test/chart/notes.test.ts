@@ -62,8 +62,8 @@ test.each(RISKY)('$values: warns "$warning"', ({ values, warning }) => {
   expect(notes(values)).toMatch(new RegExp(`WARNING:[^]*${warning}`));
 });
 
-test('explains that helm test runs nothing without a namespace that has the Redis Secret', () => {
+test('explains that helm test runs no pod without a namespace that contains the Redis Secret', () => {
   expect(notes({ redis: { ...redis, secretName: 'login' } })).toContain(
-    'set tests.namespace to a namespace that has the Secret login',
+    '`helm test` runs no pod: set tests.namespace to a namespace that contains the Secret login.',
   );
 });

@@ -185,7 +185,9 @@ describe('a pod that requests injection', () => {
     expect(running.spec?.containers.map(({ name }) => name)).toEqual(['pannier', 'app']);
     expect(running.status?.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0, 0]);
     const job = { ...pod, spec: { ...pod.spec, restartPolicy: 'Never' } };
-    expect(await cluster.refusal(namespace, job)).toContain('would keep it from completing');
+    expect(await cluster.refusal(namespace, job)).toContain(
+      'cannot inject the pod: spec.restartPolicy is "Never", and a sidecar that is a plain container would keep the pod from completing; use kubelets of 1.29 or newer, or set annotation pannier.dev/native to "true"',
+    );
   });
 
   test('runs where Pod Security restricted is enforced', async () => {
@@ -226,7 +228,9 @@ describe('a hostNetwork pod', () => {
       metadata: { ...pod.metadata, annotations: { ...pod.metadata.annotations, ...annotations } },
       spec: { ...pod.spec, hostNetwork: true },
     });
-    expect(await cluster.refusal(namespace, onHost({}))).toMatch(/hostNetwork.*grpc-port/s);
+    expect(await cluster.refusal(namespace, onHost({}))).toContain(
+      'cannot inject the pod: spec.hostNetwork is true, so its ports are ports of the node; set annotations pannier.dev/grpc-port and pannier.dev/admin-port to ports that no other pod of the node uses',
+    );
     await cluster.createPod(namespace, onHost({ 'pannier.dev/grpc-port': '29470', 'pannier.dev/admin-port': '29471' }));
     const running = await cluster.waitForReady(namespace, 'host');
     expect(running.spec?.containers[0]?.env).toContainEqual({ name: 'PANNIER_ADDRESS', value: '127.0.0.1:29470' });
@@ -252,9 +256,10 @@ describe('a namespace that requests injection', () => {
   });
 
   test('with an invalid value is rejected with the accepted values', async () => {
-    await expect(cluster.namespace({ annotations: { 'pannier.dev/inject': 'yes' } })).rejects.toMatchObject({
-      message: expect.stringMatching(/pannier\.dev\/inject.*yes.*; set it to/s),
-    });
+    const creating = cluster.namespace({ annotations: { 'pannier.dev/inject': 'yes' } });
+    await expect(creating.then(() => '', refusalText)).resolves.toContain(
+      'cannot inject Pannier: annotation pannier.dev/inject of the namespace is "yes"; set it to "true" or "false"',
+    );
   });
 });
 
@@ -343,7 +348,7 @@ describe('annotations', () => {
 
   test('rejects an unknown annotation and suggests the nearest one', async () => {
     const text = await cluster.refusal(namespace, requestingPod('unknown', { 'pannier.dev/log-levl': 'info' }));
-    expect(text).toMatch(/pannier\.dev\/log-levl.*pannier\.dev\/log-level/s);
+    expect(text).toContain('unknown annotation pannier.dev/log-levl; did you mean pannier.dev/log-level?');
   });
 
   test('rejects a misspelt inject annotation instead of ignoring it', async () => {
@@ -352,6 +357,8 @@ describe('annotations', () => {
       ...pod,
       metadata: { name: 'misspelt', annotations: { 'pannier.dev/injct': 'true' } },
     });
-    expect(text).toContain('pannier.dev/injct');
+    expect(text).toContain(
+      "cannot inject Pannier: annotation pannier.dev/injct has no effect without pannier.dev/inject; set pannier.dev/inject to 'true' or 'false'",
+    );
   });
 });

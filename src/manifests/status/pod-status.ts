@@ -19,7 +19,7 @@ type PodState =
   /** Injection is requested, but there is no sidecar. */
   | 'missing'
   /** There is a sidecar, but injection is not requested any more. */
-  | 'not-asked-for'
+  | 'not-requested'
   /** The annotations have errors, so the next pod of this workload would be refused. */
   | 'refused';
 
@@ -27,7 +27,7 @@ type PodState =
 const STATES: readonly PodState[] = [
   'missing',
   'refused',
-  'not-asked-for',
+  'not-requested',
   'other-configuration',
   'other-version',
   'current',
@@ -56,7 +56,7 @@ export function podStatus(question: StatusQuestion): PodStatus | undefined {
   const facts = { version: previous?.version, configHash: previous?.configHash, problems: [] };
   switch (injection.kind) {
     case 'skip':
-      return previous === undefined ? undefined : { ...facts, state: 'not-asked-for' };
+      return previous === undefined ? undefined : { ...facts, state: 'not-requested' };
     case 'refuse':
       return { ...facts, state: 'refused', problems: injection.problems };
     case 'inject': {
