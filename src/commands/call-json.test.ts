@@ -110,7 +110,12 @@ describe('errors of a request', () => {
     [
       { onFailure: 'FAILURE_MODE_DENNY' },
       'CheckRateLimitRequest',
-      'onFailure must be a FailureMode, got "FAILURE_MODE_DENNY"; did you mean "FAILURE_MODE_DENY"?',
+      'onFailure must be a value of FailureMode, got "FAILURE_MODE_DENNY"; did you mean "FAILURE_MODE_DENY"?',
+    ],
+    [
+      { limits: [{ algorithm: 'token_bucket' }] },
+      'CheckRateLimitRequest',
+      'limits[0].algorithm must be a value of Algorithm, got "token_bucket"; did you mean "ALGORITHM_TOKEN_BUCKET"?',
     ],
     [{ onFailure: true }, 'CheckRateLimitRequest', 'onFailure must be a name or number of FailureMode, got a boolean'],
     [{ key: 'hello' }, 'CacheGetRequest', 'key must be base64 (or plain text with --text), got other text'],

@@ -187,8 +187,10 @@ function readEnum(reader: Reader, value: unknown, typeName: string, path: string
   }
   const number = values.get(value);
   if (number === undefined) {
-    const nearest = nearestOf(value, values.keys());
-    const accepted = nearest === undefined ? `one of ${[...values.keys()].join(', ')}` : `a ${shortName(typeName)}`;
+    // A policy file has `token_bucket` where a request has `ALGORITHM_TOKEN_BUCKET`.
+    const names = [...values.keys()];
+    const nearest = names.find((name) => name.endsWith(`_${value.toUpperCase()}`)) ?? nearestOf(value, names);
+    const accepted = nearest === undefined ? `one of ${names.join(', ')}` : `a value of ${shortName(typeName)}`;
     const hint = nearest === undefined ? '' : `; did you mean ${JSON.stringify(nearest)}?`;
     reader.problems.push(`${path} must be ${accepted}, got ${JSON.stringify(value)}${hint}`);
   }
