@@ -55,14 +55,14 @@ test-mixed: node_modules/.installed dist/main.mjs ## Runs sidecars of this commi
 	sh scripts/ensure-redis.sh
 	$(call suite,mixed,test/mixed/*.test.ts) $(ARGS)
 
-check: node_modules/.installed proto-breaking ## Checks types, formatting, lint rules, protos, generated files, unused code and the rules of the repository.
+check: node_modules/.installed proto-breaking ## Checks types, formatting, lint rules, protos, generated files, unused code, text style and the rules of the repository.
 	tsc
 	biome ci --error-on-warnings .
 	buf lint
 	node scripts/check-generated.ts
 	knip
 	knip --production --config knip.production.jsonc
-	$(JEST) test/source-rules.test.ts
+	$(JEST) test/source-rules.test.ts test/text
 
 conformance: conformance-h2spec conformance-interop ## Runs both conformance suites below.
 

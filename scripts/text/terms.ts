@@ -12,7 +12,7 @@ import { parse } from 'yaml';
 import { sentencesOf } from './prose.ts';
 import { type TextContext, textPieces } from './text-piece.ts';
 
-export interface AllowedUse {
+interface AllowedUse {
   /** Beginning of the paths to which the allowed use applies. */
   readonly path: string;
   /** Part of the allowed sentence. */
