@@ -256,7 +256,7 @@ export class BoundedMap<Value> {
   }
 }
 
-/** Returns the bytes that an entry counts, given the bytes of its value. */
+/** Returns the bytes by which an entry counts against maxBytes, given the bytes of its value. */
 export function entryBytes(key: string, valueBytes: number): number {
   return key.length * 2 + valueBytes + ENTRY_OVERHEAD_BYTES;
 }

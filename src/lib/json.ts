@@ -40,9 +40,11 @@ export type ListStep =
   | { readonly kind: 'add'; readonly after: number };
 
 /**
- * Returns the shortest sequence of steps that changes one list into the other. It keeps items that are equal or have the same identity, which
- * may differ in other fields: the same name, or the same kind and name in a Kubernetes List. It finds them as the longest common
- * subsequence of the lists without their common beginning and end.
+ * Returns the shortest sequence of steps that changes one list into the other.
+ *
+ * It keeps items that are equal or have the same identity: the same name, or the same kind and name in a Kubernetes
+ * List. Items with the same identity may differ in other fields. To find them, it skips the common beginning and end of
+ * the lists, and computes the longest common subsequence of the rest.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
   const shorter = Math.min(before.length, after.length);

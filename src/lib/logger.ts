@@ -1,5 +1,5 @@
 /**
- * The logger that modules receive: fields first, then a fixed message. pino implements it.
+ * Defines the logger that modules receive. A call passes the fields first and then a fixed message. pino implements it.
  *
  * Invariant: fields never contain a session id, a key, a value, a subject or a password.
  */

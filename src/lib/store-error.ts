@@ -1,7 +1,8 @@
 /**
  * Errors between a service and its store.
  *
- * Stores throw no other errors on purpose. `kind` states the outcome of the command:
+ * Stores throw no other errors deliberately, so any other error is unexpected. `kind` states the outcome of the
+ * command:
  *
  * - `unavailable`: it was not executed (no connection, queue full, frozen node, refused by the server), and a retry is safe
  * - `unknown`: it may have been executed, because no reply arrived or the server refused a script halfway

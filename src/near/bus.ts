@@ -10,13 +10,14 @@
  * The following invariants hold if the caller executes each action before it feeds the next event:
  *   1. After message n of an incarnation was applied, no entry remains that message n or an earlier one invalidates. A
  *      missing message shows as a gap in the numbers, and a gap invalidates the whole bucket (R2).
- *   2. While the channel is not live, the bucket has no entries, because `lost` invalidates it (R3) and messages are
- *      ignored.
+ *   2. While the channel is not live, the bucket has no entries: `lost` invalidates it (R3), and results of reads are
+ *      not cached. Messages are ignored.
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
- *   4. Within one live subscription numbers only grow. One connection to one server neither repeats nor reorders messages, a
- *      new subscription starts without a known position, and a moved slot is first reported as lost. So a number that does
- *      not grow comes from a server that took over another history (R7), and it invalidates the bucket.
+ *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
+ *      messages, a new subscription starts without a known position, and a moved slot is first reported as lost. So a
+ *      number that is not above the known one shows that the server now has another history (R7), and the bucket is
+ *      invalidated.
  *   5. Assume that all reads and messages have arrived and a later probe was answered. Then the mark of each entry belongs
  *      to the current history of the server, and no later change of that history invalidates the entry.
  *

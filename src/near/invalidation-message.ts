@@ -37,9 +37,12 @@ export interface InvalidationMessage {
   readonly sequence: number;
   /** Bytes of the stamp as latin1 text. */
   readonly stamp: string;
-  /** Names as latin1 text, which is exact for any bytes. Empty for a flush. */
+  /** Names as latin1 text, which is exact for any bytes. The list is empty for a flush. */
   readonly names: readonly string[];
-  /** Version (24 bytes as latin1 text) of the entry that a write stored under the only name. Unset for an invalidation. */
+  /**
+   * Version (24 bytes as latin1 text) of the entry that a write stored under the only name. It is unset for an
+   * invalidation.
+   */
   readonly version?: string;
 }
 

@@ -11,7 +11,10 @@ export interface MetricRow {
   readonly help: string;
 }
 
-/** Histogram buckets in seconds, from a near-cache hit to a call that exceeds the default deadline. */
+/**
+ * Upper bounds of the histogram buckets in seconds. They range from the duration of a near-cache hit to that of a call
+ * that exceeds the default deadline.
+ */
 export const CALL_BUCKETS_S = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ];

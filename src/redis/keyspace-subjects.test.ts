@@ -86,7 +86,7 @@ describe('hashed subjects', () => {
     ];
     fc.assert(
       fc.property(fc.uniqueArray(subjects, { minLength: 1, maxLength: 20 }), (distinct) => {
-        // A name that is visible in Redis may be used as a subject, too.
+        // A caller may also use a name that is visible in Redis as a subject.
         const named = distinct.flatMap((subject) =>
           namings.map((name) => name(subject).slice('pannier:rl:{scope|policy|'.length, -1)),
         );

@@ -42,7 +42,7 @@ export interface NodePermissionsOptions {
   readonly onChange: (missing: MissingPermissions | undefined) => void;
 }
 
-/** Slots of the keys that a probe uses. */
+/** Hash tag of the keys that a probe uses, and whether the server belongs to a Cluster. */
 export interface ProbedSlots {
   readonly isCluster: boolean;
   readonly hashTag: string;

@@ -33,8 +33,8 @@ export interface SendOptions {
   /** Estimated size of the reply. Commands with this option share the reply budget of the connection. */
   readonly expectedReplyBytes?: number | undefined;
   /**
-   * Monotonic time limit, extended by the transfer time of the bytes in flight. If unset, the limit is the command
-   * timeout after the command was sent.
+   * Time limit on the monotonic clock, extended by the transfer time of the bytes in flight. If unset, the command ends
+   * when the command timeout has passed since it was sent.
    */
   readonly endMs?: number | undefined;
 }

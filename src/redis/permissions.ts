@@ -1,6 +1,6 @@
 /**
- * Lists the permissions that the probe checks. docs/operations/redis.md lists their union, together with commands that
- * need no probe (test/support/redis/documented-permissions.ts).
+ * Lists the permissions that the probe checks. The ACL list in docs/operations/redis.md grants all of them, and also
+ * the commands that need no probe (test/support/redis/documented-permissions.ts).
  *
  *   1. Every command of a script or store is listed with each family of keys that it is used on. Tests compare this
  *      table with the scripts and with the documented list.

@@ -364,7 +364,7 @@ function copied(data: ReadonlyMap<string, Buffer>): ReadonlyMap<string, Buffer> 
   return copies;
 }
 
-/** Returns the size of session data as MAX_DATA_BYTES counts it. */
+/** Returns the size of session data, which MAX_DATA_BYTES limits: the bytes of all names and values. */
 function fieldBytesOf(data: ReadonlyMap<string, Buffer>): number {
   let bytes = 0;
   for (const [name, value] of data) {

@@ -36,9 +36,9 @@ export interface MemoryUsersOptions {
   readonly maxBytes: number;
 }
 
-/** Memory of a user with its numbers, without its list. */
+/** Bytes that a user takes in memory, without its list. */
 const USER_BYTES = 100;
-/** Memory of the expiry of a listed handle. The handle's string is shared with the session. */
+/** Bytes that the expiry of a listed handle takes in memory. The handle's string is shared with the session. */
 const END_BYTES = 16;
 const HANDLE_BYTES = mapBytes(2) - mapBytes(1) + END_BYTES;
 

@@ -138,7 +138,7 @@ export function changesData(change: DataChange): boolean {
   return change.set.size > 0 || change.remove.size > 0;
 }
 
-/** Returns the size of a field as MAX_DATA_BYTES counts it. */
+/** Returns the bytes by which a field counts against MAX_DATA_BYTES: those of its name and of its value. */
 export function fieldBytes(name: string, value: Buffer): number {
   return Buffer.byteLength(name) + value.length;
 }

@@ -38,7 +38,7 @@ export function changeArguments(change: DataChange): RedisArgument[] {
   return args;
 }
 
-/** Returns the size of session data as MAX_DATA_BYTES counts it. */
+/** Returns the size of session data, which MAX_DATA_BYTES limits: the bytes of all names and values. */
 function bytesOf(data: ReadonlyMap<string, Buffer>): number {
   let bytes = 0;
   for (const [name, value] of data) {

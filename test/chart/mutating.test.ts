@@ -1,6 +1,6 @@
 /**
  * Tests that injection mode mutating-policy renders the same sidecar as the injector for the same values: container,
- * volumes and configuration hash. The tests in test/kubernetes check that the API server applies it.
+ * volumes and configuration hash. The tests in test/kubernetes check that the API server applies the policy.
  */
 import { resolveSidecar, type Sidecar } from '../../src/injection/sidecar.ts';
 import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';

@@ -1,5 +1,6 @@
 /**
- * Tests CacheSet with a version from an earlier read: through the service on memory, Redis and a Cluster, and over gRPC.
+ * Tests CacheSet with a version from an earlier read. The tests call the service with each store (memory, Redis and a
+ * Cluster), and a sidecar over gRPC.
  */
 import type { CacheService } from '../../src/cache/service.ts';
 import { callContext, getRequest, setRequest } from '../support/cache/requests.ts';

@@ -1,6 +1,7 @@
 /**
  * Compares our HPACK implementation with nghttp2, which node:http2 contains. Each side decodes thousands of random
- * header lists of the other to the same fields. The tables have any size, which also changes between lists.
+ * header lists of the other to the same fields. Requests are tested with dynamic tables of several sizes, including one
+ * whose size changes between lists.
  */
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { encodeFields, STATUS_200 } from '../../src/grpc/http2/hpack/encoder.ts';

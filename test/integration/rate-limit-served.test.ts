@@ -161,7 +161,7 @@ function collect(messageName: string, message: Record<string, unknown>): void {
   }
 }
 
-/** Returns the fields of all messages of a method's response, and the values of their enums. */
+/** Returns the fields of a response message and of all messages inside it, and the values of their enums. */
 function declaredAnswers(messageName: string): { key: string; name: string }[] {
   return fieldsOf(messageName).flatMap((field) => {
     const own = { key: `${messageName}.${field.name}`, name: field.name };

@@ -23,8 +23,8 @@ interface Load {
 }
 
 /**
- * Increments counters at these keys with several calls at a time. Records failures, and the number of calls to compare
- * with the counters.
+ * Increments counters at these keys with several calls at a time. Records failures, and counts the successful calls, so
+ * that a test can compare their number with the counters.
  */
 function startLoad(redis: Redis, keys: readonly string[]): Load {
   const load: Load = { failures: [], done: 0, stop: async () => undefined };

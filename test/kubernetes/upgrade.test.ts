@@ -86,7 +86,8 @@ test('rotates the CA every 60 s without a failed admission', async () => {
   await waitForCurrentReplicas();
   const load = new AdmissionLoad(cluster, namespace);
   await waitInCluster('the first admissions', () => load.admitted > 5);
-  // The current CA has the long lifetime of the previous values. Deleting it causes the next one to be created at once.
+  // The current CA still has the long lifetime of the previous chart values. When its Secret is deleted, the injector
+  // creates the next CA at once.
   let current = await currentCa();
   await cluster.core.deleteNamespacedSecret({ namespace: RELEASE_NAMESPACE, name: CA_SECRET });
   for (let rotation = 0; rotation <= ROTATIONS; rotation += 1) {

@@ -279,7 +279,7 @@ export class Http2Connection {
     this.#table.maxAcceptedId = this.#table.lastId;
     this.#goaway(this.#table.lastId, ErrorCode.none, '');
     this.#table.onEmpty = () => this.#closeDrained();
-    // Streaming calls end only now, so that messages which handlers have sent until here are delivered.
+    // Streaming calls end only now, so that the peer receives the messages that handlers have sent so far.
     this.#guard(() => this.#calls.endStreaming());
     if (this.#table.size === 0) {
       this.#closeDrained();

@@ -67,7 +67,10 @@ export class WireWriter {
     this.#int32(value | 0);
   }
 
-  /** Writes an enum by its number, known or not, or by its name in `numbers`. An unknown name is written as 0. */
+  /**
+   * Writes an enum value. A number is written as it is, even if it is unknown. A name is converted by `numbers`, and an
+   * unknown name is written as 0.
+   */
   enumeration(tag: number, value: number | string, numbers: Readonly<Record<string, number>>): void {
     this.int32(tag, typeof value === 'number' ? value : (numbers[value] ?? 0));
   }

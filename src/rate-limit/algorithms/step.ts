@@ -61,7 +61,7 @@ export interface Steps<State> {
   remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;
 }
 
-/** Converts the outcome of a call that consumes nothing into a denial whose cost exceeds the capacity. */
+/** Converts the outcome of a call that consumes nothing into the denial of a call whose cost exceeds the capacity. */
 export function asNever<State>(idle: Step<State>): Step<State> {
   const outcome = { ...idle.outcome, allowed: false, never: true, retryAfterMs: 0, delayMs: 0 };
   return { state: idle.state, outcome, repaired: idle.repaired };

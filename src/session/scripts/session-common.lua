@@ -1,9 +1,9 @@
 -- Defines the functions that the scripts of a session's hash share. KEYS[1] is the session in all of them.
 --
--- Fields that identify the session: y layout, v verifier, p previous verifier, q end of its grace period, u user, g
--- generation, n version.
--- Fields with times: c created, s last seen, i idle timeout, a absolute expiry.
--- Fields with data: k number of data fields, b their bytes, l labels, f:<name> data.
+-- Fields that identify the session: y (layout), v (verifier), p (previous verifier), q (end of its grace period),
+-- u (user), g (generation), n (version).
+-- Fields with times: c (created), s (last seen), i (idle timeout), a (absolute expiry).
+-- Fields with data: k (number of data fields), b (their bytes), l (labels), f:<name> (value of a data field).
 
 local LAYOUT = '1'
 -- Reply of a script that met an unknown layout and changed nothing.

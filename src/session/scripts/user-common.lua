@@ -1,6 +1,6 @@
 -- Defines the functions that the scripts of a user's hash share. KEYS[1] is the user in all of them.
 --
--- Fields of the user: y layout, i incarnation, n number (the generation is i:n), e expiry.
+-- Fields of the user: y (layout), i (incarnation), n (number; the generation is i:n), e (expiry).
 -- Field k: the session that stays valid with an older generation, as "<handle> <generation>" or ''.
 -- Field h:<handle>: a listed session, as "<listed at> <absolute expiry>".
 

@@ -1,5 +1,5 @@
 /**
- * Generates malformed and unusual messages: valid ones of every method, mutated at random from a seed.
+ * Generates malformed and unusual messages: it mutates valid requests for every method at random, from a seed.
  */
 import { loadContract, methodsOf } from '../../../src/grpc/contract.ts';
 
@@ -64,7 +64,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
   ServerReflectionInfo: { host: 'localhost', fileContainingSymbol: 'pannier.v1.CacheService' },
 };
 
-/** Returns a valid message of every method of the contract. Throws if REQUESTS has none for a method. */
+/** Returns a valid request for every method of the contract. Throws if REQUESTS has none for a method. */
 export function goodMessages(): GoodMessage[] {
   const contract = loadContract();
   const messages: GoodMessage[] = [];

@@ -1,8 +1,8 @@
 /**
  * Creates pods that request injection at a steady rate while a test changes the injector, and records the outcome of each.
  *
- * Most pods are dry runs, which pass through the whole admission chain and leave nothing behind. Some are stored, for a scheduler that does
- * not exist.
+ * Most pods are dry runs, which pass through the whole admission chain and leave nothing behind. Some are stored. They
+ * name a scheduler that does not exist, so they never run.
  */
 import { ApiException } from '@kubernetes/client-node';
 import { requestingPod } from './chart.ts';

@@ -16,7 +16,7 @@ import { frozenStore } from './frozen-clock.ts';
 export interface FormatCase {
   readonly name: string;
   readonly limits: readonly LimitSpec[];
-  /** Number of consecutive takes of the same cost. */
+  /** Consecutive calls of `take`: their number, the time between them, and the cost of each. */
   readonly takes: { readonly count: number; readonly everyMs: number; readonly cost: number };
   /** Values by field, in hex. */
   readonly hash: Readonly<Record<string, string>>;
@@ -34,7 +34,7 @@ export function readFormatCases(): readonly FormatCase[] {
   return JSON.parse(text) as FormatCase[];
 }
 
-/** Runs the takes of a case on the subject of the tests. */
+/** Repeats the `take` calls of a case for the subject that all tests use. */
 export async function makeTakes(redis: Redis, { limits, takes }: Pick<FormatCase, 'limits' | 'takes'>): Promise<void> {
   for (let index = 0; index < takes.count; index += 1) {
     await takeAt(redis, compileLimits(limits), { atMs: START_MS + index * takes.everyMs, cost: takes.cost });

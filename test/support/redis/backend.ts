@@ -1,6 +1,6 @@
 /**
  * Starts test servers as containers (of PANNIER_TEST_REDIS_IMAGE, to test servers other than Redis 7.0) or as local
- * processes. The choice is made once per test process.
+ * processes. Each test process chooses one kind and keeps it.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Tests every store of sessions with random histories. Sequential steps are compared with a simple model, and the
- * results of racing steps with conditions that are true in any order. The test of single cases is store-contract.ts.
+ * Tests every session store with random histories. It compares sequential steps with a simple model, and checks the
+ * results of racing steps against conditions that hold in any order. store-contract.ts tests single cases.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';

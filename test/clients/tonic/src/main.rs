@@ -269,7 +269,8 @@ async fn watch(channel: &Channel) -> Outcome {
     Ok(())
 }
 
-/// Until the response begins, the library ends the call by a timer. After that, the sidecar ends the stream at the deadline.
+/// If the deadline passes before the response begins, the library ends the call with its own timer. Once the response
+/// has begun, the sidecar ends the stream at the deadline.
 async fn deadline(channel: &Channel) -> Outcome {
     let (mut stream, _) = open_watch(channel, Duration::from_secs(1)).await?;
     let code = code_of(tokio::time::timeout(CALL_TIMEOUT, next_event(&mut stream)).await?);
