@@ -102,7 +102,7 @@ bench: node_modules/.installed dist/main.mjs ## Measures start time, memory, and
 	node bench/codec.ts $(ARGS)
 	node bench/policy-reload.ts $(ARGS)
 
-bench-transport: node_modules/.installed dist/main.mjs ## Measures CPU per call on both transports, on node:http2 and on grpc-go in one run.
+bench-transport: node_modules/.installed dist/main.mjs ## Measures the CPU per call of both transports, and compares it with node:http2 and grpc-go.
 	node bench/transport.ts $(ARGS)
 
 bench-redis: node_modules/.installed ## Measures the CPU that Redis uses per decision, cache access and session read.

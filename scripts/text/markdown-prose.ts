@@ -1,11 +1,7 @@
 /**
  * Extracts the prose of a Markdown page: headings, paragraphs, list items and table cells. Pure.
  *
-<<<<<<< HEAD
- * 1. Fenced and indented code, link targets and HTML comments are not prose.
-=======
  * Invariant: fenced and indented code, link targets and HTML comments are not part of the prose.
->>>>>>> v3
  */
 import { withoutInlineCode } from './prose.ts';
 import type { TextPiece } from './text-piece.ts';

@@ -5,7 +5,7 @@
 /** Placeholder for inline code, which keeps a sentence complete. */
 const INLINE_CODE = '`code`';
 
-/** Replaces inline code by a placeholder, because the rules for prose do not apply to code. Keeps its line breaks. */
+/** Replaces inline code with a placeholder, because the rules for prose do not apply to code. Keeps its line breaks. */
 export function withoutInlineCode(text: string): string {
   return text.replaceAll(/`[^`]*`/g, (code) => INLINE_CODE + '\n'.repeat(code.split('\n').length - 1));
 }

@@ -25,7 +25,7 @@ export function nearestOf(word: string, known: Iterable<string>): string | undef
 }
 
 /**
- * Returns a suggestion in quotes, or undefined if nothing is near. In this order:
+ * Returns a suggestion in quotes, or undefined if no known word is similar. Suggests the first of these that exists:
  *   1. the nearest candidate of about the same length;
  *   2. all candidates that begin with the word (`sliding_window` is the prefix of two algorithms);
  *   3. the nearest candidate of any length, or one that is a prefix of the word (`per` for `period`).

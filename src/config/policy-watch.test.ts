@@ -1,6 +1,6 @@
 /**
- * Tests which content is loaded as a new policy file, one read at a time. The test of real reloads is
- * test/integration/config-policy-watch.test.ts.
+ * Tests which content of the policy file is loaded. The tests trigger each read of the file themselves;
+ * test/integration/config-policy-watch.test.ts tests reloads in a running sidecar.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -13,7 +13,8 @@
  *   3. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
  *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause,
  *      such as too little memory, may disappear without a change of the file.
- *   5. A reload removes the last policy only if the file says `policies: {}`. The names of removed policies are logged.
+ *   5. A reload removes the last policy only if the file contains `policies: {}`. The names of removed policies are
+ *      logged.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';

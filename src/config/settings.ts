@@ -159,7 +159,7 @@ export const SETTINGS = [
     initial: 'false',
     meaning:
       'If true, a password, TLS or subject key file that is missing or empty counts as unset. If false, it is an error.',
-    why: 'The default reports a wrong path at start. The injector sets true, because a mounted Secret holds only the files that its owner chose.',
+    why: 'With the default, a wrong path is an error at start. The injector sets true, because a mounted Secret holds only the files that its owner chose.',
   },
   {
     name: 'REDIS_COMMAND_TIMEOUT_MS',
@@ -245,7 +245,7 @@ export const SETTINGS = [
     kind: { kind: 'choice', choices: ['true', 'false'] },
     initial: 'false',
     meaning: 'If true, the policy file may be missing at start, and the sidecar loads it once it exists.',
-    why: 'The default reports a wrong path at start. With true, a ConfigMap that is created later needs no restart.',
+    why: 'With the default, a wrong path is an error at start. With true, a ConfigMap that is created later needs no restart.',
   },
   {
     name: 'KEY_PREFIX',

@@ -2,7 +2,7 @@
  * Builds the container and the volumes of a sidecar as Kubernetes objects.
  *
  * Invariants:
- *   1. The container passes the Pod Security Standard `restricted`.
+ *   1. The container meets the Pod Security Standard `restricted`.
  *   2. The kubelet never expands references in the values of environment variables.
  *   3. Equal sidecars yield equal objects.
  */

@@ -101,7 +101,10 @@ function alignMiddle(before: readonly unknown[], after: readonly unknown[]): Lis
   return steps;
 }
 
-/** Computes at [row][column] the length of the longest common subsequence of the rest of both lists. */
+/**
+ * Returns a table of lengths. The cell [row][column] is the length of the longest common subsequence of `before` from
+ * `row` on and `after` from `column` on.
+ */
 function commonLengths(before: readonly unknown[], after: readonly unknown[]): number[][] {
   const lengths = Array.from({ length: before.length + 1 }, () => new Array<number>(after.length + 1).fill(0));
   for (let row = before.length - 1; row >= 0; row -= 1) {

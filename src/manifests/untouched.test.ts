@@ -318,7 +318,7 @@ test('restores a random pod as JSON in any layout byte for byte', () => {
   );
 });
 
-/** Replaces empty lists and mappings by null. */
+/** Replaces empty lists and mappings with null. */
 function withNulls(value: unknown): unknown {
   if (Array.isArray(value)) {
     return value.length === 0 ? null : value.map(withNulls);

@@ -27,7 +27,7 @@ const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['Job', TEMPLATE],
   ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
 ]);
-/** API groups of the kinds above. A kind of another group is not edited, even if it has the same name. */
+/** API groups of the kinds above. A kind with the same name in another API group is not edited. */
 const GROUPS = /^(v1|apps\/.+|batch\/.+|extensions\/.+)$/;
 const MAX_ITEMS_DEPTH = 4;
 

@@ -99,7 +99,7 @@ function aliasesOfEdited({ document, edits }: { document: Document; edits: reado
   return found;
 }
 
-/** Replaces shared places by their values. Returns undefined if one of them cannot be expanded. */
+/** Replaces shared places with their values. Returns undefined if one of them cannot be expanded. */
 function expand(source: string, shared: readonly SharedPlace[]): string | undefined {
   const edits: TextEdit[] = [];
   for (const { document, node } of shared) {
@@ -122,8 +122,8 @@ function expand(source: string, shared: readonly SharedPlace[]): string | undefi
 }
 
 /**
- * Replaces the key `<<` of a mapping by the pairs that it merges. Returns undefined if it has several, or if a pair
- * cannot be copied.
+ * Replaces the key `<<` of a mapping with the pairs that it merges. Returns undefined if the mapping has several such
+ * keys, or if a pair cannot be copied.
  */
 function mergeEdits(written: Written, node: YAMLMap<Node, Node | null>): TextEdit[] | undefined {
   const pairs = mergedPairs(written, node);

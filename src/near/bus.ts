@@ -57,7 +57,10 @@ export interface BucketReads {
   /** Newest known change; undefined until the first message or probe after the channel became live. */
   known: Known | undefined;
   ahead: Ahead | undefined;
-  /** Whether two witnesses contradicted each other. Reads are not cached until a message or a probe shows the history. */
+  /**
+   * Whether two witnesses contradicted each other. Reads are not cached until a message or a probe shows the history of
+   * the server.
+   */
   isDoubted: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Tests whether a ring shows that a key has changed since a mark. There are examples of each verdict. Random histories
- * with failovers that lose writes compare the verdicts with the real values.
+ * Tests whether a ring shows that a key has changed since a mark. Examples cover each verdict. Further tests generate
+ * random histories with failovers that lose writes, and compare the verdicts with the real values.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';

@@ -120,7 +120,7 @@ export const METRICS = {
     name: 'pannier_redis_master_changes_total',
     type: 'counter',
     labels: ['role'],
-    help: 'Changes to another standalone master or deployment, and changes of the address behind the host name.',
+    help: 'Switches to another standalone master or deployment, and changes of the address behind the host name.',
   },
   redisSilentSentinels: {
     name: 'pannier_redis_silent_sentinels',
@@ -192,7 +192,7 @@ export const METRICS = {
     name: 'pannier_policy_reloads_total',
     type: 'counter',
     labels: ['outcome'],
-    help: 'Detected changes of the policy file, by outcome: reloaded or refused.',
+    help: 'Detected changes to the policy file, by outcome: reloaded or refused.',
   },
   policies: {
     name: 'pannier_policies',

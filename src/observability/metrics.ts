@@ -240,7 +240,7 @@ function describe(row: MetricRow): { name: string; help: string; labelNames: str
   return { name: row.name, help: row.help, labelNames: [...row.labels] };
 }
 
-/** Returns a function that keeps the first `max` distinct values and replaces all others by `(other)`. */
+/** Returns a function that keeps the first `max` distinct values and replaces all others with `(other)`. */
 function boundedLabel(max: number): (value: string) => string {
   const known = new Set<string>();
   return (value) => {

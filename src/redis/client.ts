@@ -67,7 +67,7 @@ export interface ClientEvents {
    * system error code (ECONNRESET, ETIMEDOUT ...), `unreadable` (the reply was not RESP), or `closed` (by us).
    */
   onLost(reason: string): void;
-  /** Called when the server ended a sharded subscription and node-redis noticed. */
+  /** Called when node-redis reports that the server has ended a sharded subscription. */
   onChannelMoved?(channel: string): void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Tests the pace of attempts to an unreachable address, on a simulated clock.
+ * Tests the delays between attempts to connect to an unreachable address, on a simulated clock.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

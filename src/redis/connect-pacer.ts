@@ -1,13 +1,14 @@
 /**
- * Decides when a failed address is tried again, with one pace for all connections of this process.
+ * Decides when a connection to a failed address is attempted again. The delays apply to all connections of this
+ * process.
  *
  * Command connections, subscriber connections and topology queries use the same addresses. With separate backoffs, a
  * server in an outage would receive the sum of their attempts.
  *
  *   1. The first attempt after a loss starts at once. Later attempts are 100 ms apart at first and 4 s at most, with
  *      jitter.
- *   2. All attempts to an address share one pace. A retry starts only if no other attempt to the address was made
- *      during its delay.
+ *   2. The attempts of all connections to an address count together. A retry starts only if no other attempt to
+ *      connect to the address was made during its delay.
  *   3. A successful attempt starts all waiting retries of that address. A connection that the server accepted and then
  *      closed, or whose server we refused (such as a replica), is not started this way, but by `now`.
  *   4. The number of addresses is bounded. The address with the oldest outage is dropped first, which costs one early

@@ -17,8 +17,8 @@ const USER_BUCKET_COUNT = 256;
 
 export interface Keyspace {
   /**
-   * Returns the key of a hash with all limits of a policy for a subject. `policy` is empty for inline limits.
-   * subject-name.ts defines the forms of a subject in a key.
+   * Returns the key of a hash that holds the state of all limits of a policy for a subject. `policy` is empty for
+   * inline limits. subject-name.ts defines the forms of a subject in a key.
    */
   rateLimit(scope: string, policy: string, subject: string): string;
   /** Returns the same key for a subject that is stored only as a hash. */
@@ -34,13 +34,13 @@ export interface Keyspace {
    * without Buffers is one socket write.
    */
   cacheEntry(namespace: string, bucket: number, key: Buffer): string | Buffer;
-  /** Returns the key of a hash with incarnation, sequence and flush mark of a bucket. */
+  /** Returns the key of a hash that holds the incarnation, the sequence and the flush mark of a bucket. */
   cacheSequence(namespace: string, bucket: number): string;
   /** Returns the channel for invalidations of a bucket, in the slot of the bucket. */
   cacheChannel(namespace: string, bucket: number): string;
   /** Returns the key of a string that holds a tag's version. */
   cacheTag(namespace: string, tag: string): string;
-  /** Returns the key of a hash with incarnation and sequence of a tag bucket. */
+  /** Returns the key of a hash that holds the incarnation and the sequence of a tag bucket. */
   cacheTagSequence(namespace: string, bucket: number): string;
   /** Returns the channel for a tag bucket, in the slot of its tags. */
   cacheTagChannel(namespace: string, bucket: number): string;

@@ -1,12 +1,13 @@
 /**
- * Maintains the connection to one Sentinel. It queries the master and receives announcements of a switch.
+ * Maintains the connection to one Sentinel. It asks the Sentinel for the address of the master, and receives
+ * announcements of a switch.
  *
  * Invariants:
- *   1. The master is queried every second (with jitter), at once on +switch-master for our master, and on request. Only
- *      one query runs at a time. A request during a query causes one more.
+ *   1. The Sentinel is queried every second (with jitter), at once on +switch-master for our master, and on request.
+ *      Only one query runs at a time. A request during a query causes one more.
  *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, cannot be made, or has not
  *      answered within the connect timeout. So no vote is older than a second plus that timeout.
- *   3. Reconnecting continues until `close`, at the same pace as connections to a server (connect-pacer.ts).
+ *   3. Reconnecting continues until `close`, with the same delays as connections to a server (connect-pacer.ts).
  *   4. The reason why a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still used,
  *      and one warning reports it.
  */
@@ -70,8 +71,8 @@ export class SentinelLink {
   }
 
   /**
-   * Queries the master now. Resolves when a query that was sent after this call has been answered or has failed. Never
-   * rejects.
+   * Asks the Sentinel for the address of the master now. Resolves when a query that was sent after this call has been
+   * answered or has failed. Never rejects.
    */
   async ask(): Promise<void> {
     if (this.#client === undefined) {

@@ -5,8 +5,8 @@
  *   1. A master to which any member of the deployment is connected is read over that connection, within the command
  *      timeout.
  *   2. Every other server is read over a separate connection, within the connect timeout for each step. The connection
- *      is closed after the query. If `isKept`, it is kept for up to 30 s, so that a server that is read every 5 s needs
- *      no login each time.
+ *      is closed after the query. If `isKept`, it stays open for up to 30 s instead, because a server that is read
+ *      every 5 s would otherwise require a new login each time.
  *   3. A connected master that reports the role of a replica loses its connections, because its name may now lead to
  *      the new master.
  */

@@ -100,7 +100,10 @@ export class RedisLogins {
     throw busy();
   }
 
-  /** Awaits the creation of a session. If it certainly failed, removes its list entry before the caller can retry. */
+  /**
+   * Awaits the creation of a session. If an error shows that the session was not created, removes the list entry of the
+   * session before the caller can retry.
+   */
   async orGiveUp<Value>(step: Promise<Value>, created: NewSession, deadlineAtMs: number): Promise<Value> {
     try {
       return await step;

@@ -27,7 +27,7 @@ afterAll(async () => {
   await fleet?.stop();
 });
 
-/** Returns the units that the limit allowed to `CALLERS` concurrent callers of all three sidecars. */
+/** Returns the total number of units that `CALLERS` concurrent callers of all three sidecars have received. */
 async function admittedUnits(check: (client: PannierClient) => Promise<number>): Promise<number> {
   let admitted = 0;
   async function caller(index: number): Promise<void> {

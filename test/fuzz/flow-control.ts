@@ -6,7 +6,7 @@
  *   1. The server never sends more than the windows allow.
  *   2. No byte is lost, duplicated or reordered.
  *   3. Once the windows are open, every call ends successfully.
- *   4. Bytes that wait in a socket keep little other memory alive.
+ *   4. The buffers that unsent bytes keep alive have at most twice the size of these bytes, plus a constant.
  */
 import {
   data,

@@ -198,7 +198,7 @@ async function runBatch(target: FuzzTarget, random: FastRandom, batch: Batch): P
     try {
       const outcome = target.run(random);
       if (outcome instanceof Promise) {
-        // The rejection is handled below. Without this handler, Node would report it as unhandled before that.
+        // The loop below handles a rejection. Without this handler, Node would report it as unhandled before then.
         outcome.catch(() => {});
         later.push({ index, end: () => outcome });
       } else if (outcome !== undefined) {

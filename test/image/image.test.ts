@@ -1,6 +1,7 @@
 /**
- * Container image: without any setting, read-only, without capabilities and as a non-root user, it becomes ready and ends with exit code 0.
- * `make e2e-image` builds the image first. The variable IMAGE selects another image.
+ * Tests that the container image becomes ready without any setting, and ends with exit code 0. The container is
+ * read-only, has no capabilities and runs as a non-root user. `make e2e-image` builds the image first. The variable
+ * IMAGE selects another image.
  */
 import { execFileSync } from 'node:child_process';
 import { containerEngine } from '../support/container-engine.ts';

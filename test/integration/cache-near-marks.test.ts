@@ -1,6 +1,7 @@
 /**
- * Tests that the near cache checks the bucket position of each read from a real Redis. A read whose history differs
- * from the messages is not cached. It invalidates the bucket long before a probe would.
+ * Tests that the near cache compares the bucket position of each read from a real Redis with the received messages. If
+ * the two contradict each other, the sidecar does not cache the result of the read. It also invalidates the bucket,
+ * long before a probe would.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/lib/key-hash.ts';

@@ -25,7 +25,7 @@ const BINARY_ROW = 'binary metadata of responses';
 
 /** Rows of the table with their requests. */
 const ROWS: Readonly<Record<string, readonly string[]>> = {
-  '`:authority` that is empty, missing, a path or has a user': [
+  '`:authority` that is empty or missing, is a path, or contains a user': [
     ':authority "/run/pannier/pannier.sock"',
     ':authority ""',
     ':authority "user@host"',

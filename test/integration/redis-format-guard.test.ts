@@ -53,7 +53,7 @@ afterEach(() => {
   }
 });
 
-/** Returns the guard of a release that writes this format, immediately after a connection was established. */
+/** Creates the guard of a release that writes this format, and notifies it of a new connection. */
 function guardOf(writes: number, commands: Redis = redis): FormatGuard {
   const release = { writes, readsUpTo: writes + 1 };
   const options = { commands, role: 'state', key: KEY, clock: systemClock, log, release, recheckMs: 50 };

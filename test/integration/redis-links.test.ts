@@ -101,8 +101,8 @@ test('reads and writes a value of the default maximum size over a slow link with
   expect(losses).toEqual([]);
 }, 60_000);
 
-// Redis executes all commands that it has read before it sends a reply, so the client sends it reads of at most 16 MiB
-// at a time.
+// Redis executes all commands that it has received before it sends a reply. The client therefore limits the reads in
+// flight to 16 MiB of expected replies.
 test('answers many concurrent large reads, a few at a time, without losing the connection', async () => {
   const value = Buffer.alloc(LARGE_BYTES, 1);
   await open(PATIENT);

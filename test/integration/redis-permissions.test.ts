@@ -1,7 +1,7 @@
 /**
- * Tests a user that lacks one of the permissions in docs/operations/redis.md, for each of them. The tests check the
- * outcomes of calls before and after a probe has found the missing permission. There must be no partial writes, and one
- * log line must name the permission.
+ * Tests users that each lack one of the permissions in docs/operations/redis.md. The tests check the outcomes of calls
+ * before and after a probe has found the missing permission. There must be no partial writes, and one log line must
+ * name the permission.
  */
 import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
 import { countKeysWithoutEnd } from '../support/cache/redis.ts';

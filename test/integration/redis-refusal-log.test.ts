@@ -1,7 +1,7 @@
 /**
  * Tests a sidecar on servers that refuse its commands. For each error code, it writes one error line at the start and
- * one line at the end of the refusal. In between, /readyz contains a line and a metric is 1. Limits fail open by
- * default, so users that call only limits have no other sign.
+ * one line at the end of the refusal. In the meantime, /readyz contains a line and a metric is 1. Limits fail open by
+ * default, so an application that uses only limits receives no error that would reveal the refusal.
  */
 import { execFileSync } from 'node:child_process';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

@@ -1,6 +1,7 @@
 /**
- * Tests committed bytes of sessions and users in Redis. The current release reads them with a known result and writes
- * the same bytes. It rejects an unknown layout without changing it.
+ * Tests the stored format of sessions and users with bytes from a fixture. The current release must read these bytes as
+ * the session that the fixture describes. A new session must have the same bytes, except for times and random values.
+ * The release must reject an unknown layout without changing it.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -83,7 +83,7 @@ test('a session that is read constantly is renewed and written at most once per 
 test('a read renews the idle timeout and reports the expiry that Redis has', async () => {
   const session = await createIn(recorded.store, { idleTtlMs: 1_500 });
   const first = await read(session, false);
-  // Reads until well after the time at which the session would have expired without them.
+  // The session is read until well after the time at which it would have expired without these reads.
   await waitFor('a session older than its idle timeout', async () => {
     const { lastSeenAtMs } = await read(session, true);
     return lastSeenAtMs > first.lastSeenAtMs + 2_000;

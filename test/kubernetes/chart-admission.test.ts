@@ -272,7 +272,7 @@ interface BothWays {
   readonly made: BothWays['expected'];
 }
 
-/** Returns the pod as the injector and as the API server change it; rejects if one of them rejects the pod. */
+/** Returns two pods: the result of the injector and that of the API server. Rejects if one of them rejects the pod. */
 async function bothWays(given: Pod): Promise<BothWays> {
   const configMap = find(render(MUTATING), 'ConfigMap', 'chart-mutating-injector-config');
   const parsed = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));

@@ -319,7 +319,8 @@ function asPod(template: Pod): Pod {
 async function admitted(pod: Pod): Promise<string> {
   try {
     const { metadata, spec } = await cluster.createPod(namespace, pod as unknown as V1Pod, { dryRun: true });
-    // The API server removes empty lists, but the command line sees them and records them in this annotation.
+    // This annotation is not compared, because it also records the empty lists of a pod. The API server removes these
+    // before it calls the injector, so only an injection without the API server finds them.
     const { 'pannier.dev/kept': _kept, ...annotations } = metadata?.annotations ?? {};
     return canonicalText({ annotations, labels: metadata?.labels, spec });
   } catch (error) {

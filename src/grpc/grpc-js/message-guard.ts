@@ -8,8 +8,8 @@
  *      with one.
  *   4. This module replaces the error texts of the library with ours, and adds `grpc-accept-encoding` to every response.
  *
- * It is an interceptor, which is a public API, that replaces private members of the call. The version is pinned, and
- * the first call fails if a member is missing.
+ * The module is an interceptor, which is a public API, but it replaces private members of the call. The version of the
+ * library is therefore pinned, and the first call fails if a member is missing.
  */
 import { Metadata, type ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../deadline-errors.ts';

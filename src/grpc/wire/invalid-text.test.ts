@@ -1,7 +1,7 @@
 /**
- * Tests every `string` field and map key of every request of the contract, at any depth: bytes that are not UTF-8
- * result in INVALID_ARGUMENT with the path of the field. The test reads the fields from the descriptors, so new fields
- * are covered.
+ * Tests that bytes that are not UTF-8 end a call with INVALID_ARGUMENT and the path of the field. The tests cover every
+ * `string` field and map key of every request, at any depth. They read the fields from the descriptors, so they cover
+ * new fields too.
  */
 import { type Contract, type FieldDescriptor, FieldType, readContract } from '../descriptors.ts';
 import { METHOD_CODECS } from '../generated/codec/methods.ts';

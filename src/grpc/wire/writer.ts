@@ -2,9 +2,10 @@
  * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call it field by field.
  *
  * One writer serves all messages. It writes them one after the other into a slab, and `finish` returns a view of the
- * slab. It therefore neither computes sizes in advance nor copies finished messages. The writer abandons a full slab and never overwrites it;
- * only the returned views then keep it alive. A message that does not fit gets its own buffer. The length of a nested
- * message or packed field is unknown at first, so one byte is reserved for it. If it needs more, the content is moved.
+ * slab. It therefore neither computes sizes in advance nor copies finished messages. The writer abandons a full slab
+ * and never overwrites it; only the returned views then keep it alive. A message that does not fit gets its own buffer.
+ * The length of a nested message or packed field is unknown at first, so one byte is reserved for it. If it needs more,
+ * the content is moved.
  *
  * Invariants:
  *   1. A message that `finish` has returned is never changed.
@@ -15,7 +16,9 @@
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
 
-/** Maximum memory that a small response which waits for a slow reader can keep alive. */
+/**
+ * Size of the slab. It is small, because one response that waits for a slow reader keeps the whole slab in memory.
+ */
 const SLAB_BYTES = 8 * 1024;
 /** Spare bytes in the buffer of a large message, for small fields after the large one. */
 const LARGE_SPARE_BYTES = 512;

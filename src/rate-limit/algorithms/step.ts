@@ -55,7 +55,7 @@ export interface Steps<State> {
     cost: number,
     maxDelayMs: number | undefined,
   ): Step<State>;
-  /** Returns `units` that were consumed before. The outcome equals that of a subsequent `remaining`. */
+  /** Gives back `units` that were consumed before. The outcome equals that of a subsequent call of `remaining`. */
   give(state: State, limit: StepLimit, nowMs: number, units: number): Step<State>;
   /** Reports the current state and consumes nothing. */
   remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;

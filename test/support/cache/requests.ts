@@ -1,5 +1,6 @@
 /**
- * Builds requests of CacheService as the decoder returns them, with every field set, and contexts of calls.
+ * Builds requests and call contexts for tests of CacheService. A request has every field set, as if the decoder had
+ * returned it.
  */
 import type { CacheGetRequestOutput } from '../../../src/grpc/generated/pannier/v1/CacheGetRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../../../src/grpc/generated/pannier/v1/CacheInvalidateRequest.ts';

@@ -1,6 +1,6 @@
 /**
- * Creates a Redis store of limits whose time the test sets. It uses the production scripts, but replaces the lines that
- * read the server's clock by the last argument (Unix time in ms).
+ * Creates a Redis store of limits whose time the test sets. The store uses the production scripts, except that they
+ * take the time from their last argument (Unix time in ms) instead of the clock of the server.
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { loadRateLimitScripts } from '../../../src/rate-limit/redis-scripts.ts';

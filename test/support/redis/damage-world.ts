@@ -13,7 +13,7 @@ export interface DamageWorld {
   readonly client: PannierClient;
   /** Sends the arguments as raw bytes. */
   send(...args: (string | Buffer)[]): Promise<unknown>;
-  /** Replaces the value by a string that is not a valid value. */
+  /** Replaces the value with a string that is not a valid value. */
   setString(key: string): Promise<void>;
   /** Removes all keys except the version keys of the formats. */
   empty(): Promise<void>;

@@ -23,7 +23,7 @@ export interface RedisNode {
   /** Kills the server (SIGKILL). */
   kill(): Promise<void>;
   stop(): Promise<void>;
-  /** Sends one command over an administrator's connection. Text is returned as string. */
+  /** Sends one command over an administrator's connection. Text replies are returned as strings. */
   command(...args: readonly string[]): Promise<unknown>;
 }
 

@@ -107,7 +107,7 @@ export class Outbox {
     }
   }
 
-  /** Updates the budget with the number of bytes that the socket has buffered now. */
+  /** Updates the budget with the number of bytes that the socket currently buffers. */
   noteUnsent(): void {
     const unsentBytes = this.#socket.destroyed ? 0 : this.#socket.writableLength;
     this.#budget.add(unsentBytes - this.#unsentBytes);

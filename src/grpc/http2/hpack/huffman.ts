@@ -25,7 +25,10 @@ const MAX_PADDING_BITS = 7;
 
 /** Transitions: STEPS[state * 16 + nibble] is FAILED, or EMITS | symbol << 8 | next state. */
 const STEPS = new Uint32Array(STATES * NIBBLES);
-/** Accepting states are 1: the input may end fewer than eight bits into the EOS code, which consists of ones. */
+/**
+ * 1 for each state in which the input may end: after a symbol, or after at most seven bits of padding. Padding is the
+ * beginning of the EOS code, which consists of ones.
+ */
 const MAY_STOP = new Uint8Array(STATES);
 
 /** Inner nodes of the code tree by number. A child is the number of a node, or -1 - symbol for a leaf. */

@@ -70,8 +70,9 @@ export class Sender {
   }
 
   /**
-   * Returns whether new calls must be refused: this connection has too many buffered responses, or all connections have
-   * and this one uses more than its quota.
+   * Returns whether new calls must be refused. They are refused if the buffered responses of this connection exceed its
+   * limit. They are also refused if the buffered responses of all connections exceed the global budget and this
+   * connection uses more than its quota.
    */
   hasTooMuchQueued(): boolean {
     return this.#queuedBytes > this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
