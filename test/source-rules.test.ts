@@ -307,6 +307,11 @@ describe('source files', () => {
   });
 });
 
+test('no file contains the markers of a merge conflict', () => {
+  const wrong = textFiles.filter((path) => /^(?:<{7}|>{7}) /m.test(read(path)));
+  expect(wrong).toEqual([]);
+});
+
 test('no file names a path of a specific machine', () => {
   const place = new RegExp(['/work/', '/root/\\w', '/home/\\w', 'registry\\.npmjs'].join('|'));
   const allowed = new Set(['test/source-rules.test.ts', 'Dockerfile']);
