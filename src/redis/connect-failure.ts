@@ -23,7 +23,7 @@ export interface ConnectFailuresOptions {
   readonly log: Logger;
   /** Refused operation: CONNECT or CONNECT_SUBSCRIBER. */
   readonly command: string;
-  /** Refusal logs of the roles that use these servers. */
+  /** Refusal logs of the roles that use the servers. */
   readonly refusals: () => Iterable<RefusalLog>;
 }
 
@@ -47,7 +47,7 @@ export class ConnectFailures {
     return this.#reasons;
   }
 
-  /** Clears all reasons, because a server can be used. The next failure is logged again. */
+  /** Clears all reasons, because a server can be used. After that, the next failure is logged again. */
   clear(): void {
     for (const node of this.#reasons.keys()) {
       for (const refusalLog of this.#options.refusals()) {

@@ -66,7 +66,7 @@ test('times out a small command after the command timeout, with a silent connect
 
 test('does not extend the time limit of the oldest command by later writes', () => {
   send(200);
-  // The test writes 1 MB/s. If all writes extended the limit, it would never be reached.
+  // The test writes 1 MB/s. If all writes extended the time limit, the limit would never be reached.
   pass(300, () => send(10_000));
   expect(silentAtMs[0]).toBeGreaterThanOrEqual(TIMEOUT_MS);
   expect(silentAtMs[0]).toBeLessThanOrEqual(TIMEOUT_MS + 50);

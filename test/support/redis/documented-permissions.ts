@@ -6,8 +6,8 @@
 export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
 
 /**
- * Commands that are not probed. Some are sent while connecting, so a refusal is found at once. Calls work without the
- * others, and docs/operations/redis.md states what is lost.
+ * Commands that are not probed. Some are sent while a connection is opened, so a refusal is found at once. Calls work
+ * without the other commands. docs/operations/redis.md states which functions are then missing.
  */
 export const UNPROBED_COMMANDS: readonly string[] = [
   'hello',
@@ -19,5 +19,8 @@ export const UNPROBED_COMMANDS: readonly string[] = [
   'info',
 ];
 
-/** Commands on the `format` keys. Without them calls are served without the format check (format-guard.ts). */
+/**
+ * Commands on the `format` keys. If the user lacks these permissions, calls are served without the format check
+ * (format-guard.ts).
+ */
 export const FORMAT_COMMANDS: readonly string[] = ['get', 'set'];
