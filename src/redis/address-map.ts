@@ -3,8 +3,8 @@
  * nodes are behind a NAT, or if their certificates name other hosts. Pure.
  *
  * Invariants:
- *   1. An entry with a port applies only to that address. It takes precedence over an entry with the same host and no
- *      port. Such an entry applies to all other ports of the host.
+ *   1. An entry with a port applies only to that address. Such an entry takes precedence over an entry with the same
+ *      host and no port. An entry without a port applies to all other ports of the host.
  *   2. A target without a port keeps the announced port.
  *   3. A target is not mapped again. If the map has no entry for an announced address, the address itself is used.
  *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so a node is known only
@@ -20,7 +20,10 @@ export interface AddressMapping {
 
 interface PartialAddress {
   readonly host: string;
-  /** Port. If undefined, an announced host matches with every port, and a target keeps the announced port. */
+  /**
+   * Port. If undefined in an announced address, the entry applies to every port. If undefined in a target, the
+   * announced port is kept.
+   */
   readonly port: number | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Opens one connection with node-redis. Only this module knows the options of the library.
+ * Opens one connection with node-redis. Only this module uses the options of the library.
  *
  * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). The
  * command timeouts of the library are expensive and do not limit the time until the reply. Its automatic reconnect can

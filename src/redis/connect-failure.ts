@@ -4,7 +4,7 @@
  *
  *   1. Error replies of a server go to the refusal logs of the roles (refusal-log.ts). Every other reason is logged
  *      here as a warning.
- *   2. Reasons come from connect-reason.ts. Reasons and addresses are bounded in number.
+ *   2. Reasons come from connect-reason.ts. The numbers of reasons and addresses are bounded.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { StoreError } from '../lib/store-error.ts';

@@ -121,7 +121,8 @@ export class ConnectPacer {
 }
 
 /**
- * Allows an immediate reconnect at most every 100 ms, so that a server that keeps closing connections is not flooded.
+ * Allows an immediate reconnect at most every 100 ms, so that a server that closes every connection is not flooded with
+ * attempts.
  */
 export class Hurry {
   #lastMs = Number.NEGATIVE_INFINITY;

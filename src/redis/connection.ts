@@ -15,8 +15,8 @@
  *      (role-vouch.ts). A connection to a replica is dropped as `demoted`.
  *   6. While the expected replies in flight use up the budget, further commands are queued and later sent in order
  *      (reply-budget.ts).
- *   7. Reconnection attempts continue until `close`. The first attempt after a loss starts at once, and later attempts
- *      back off (connect-pacer.ts).
+ *   7. Reconnection attempts continue until `close` is called. The first attempt after a loss starts at once, and later
+ *      attempts back off (connect-pacer.ts).
  */
 import { ErrorReply } from '@redis/client';
 import { StoreError } from '../lib/store-error.ts';

@@ -28,7 +28,7 @@ interface RepairableCommand {
   readonly keyType?: KeyType | undefined;
 }
 
-/** Script that removes keys of the wrong type. Exported for tests that check every script. */
+/** Script that removes keys of the wrong type. This constant is exported for tests that check every script. */
 export const removeWrongType = loadScript(
   'remove-wrong-type',
   ['src/redis/scripts/remove-wrong-type.lua'],

@@ -2,17 +2,17 @@
  * Chooses the deployment to use from the reports of its servers. Pure: the time and the reports are inputs.
  *
  * Invariants:
- *   1. A standalone master at one address is replaced by a master at another address only if the other master continues
- *      the history of the first. The proof is that the `replid2` of the other master is a former id of the master in
- *      use. The replacement is immediate, even if the old server still reports that it is a master.
+ *   1. A standalone master at one address is replaced by a master at another address only if the second master
+ *      continues the history of the first. The proof is that the `replid2` of the second master is an id that the
+ *      master in use has had. The replacement is immediate, even if the old server still reports that it is a master.
  *   2. The address in use remains in use even if its server reports another history, because a server without
  *      persistence restarts with a new history.
  *   3. At start, a standalone master is chosen only if no other seed is or may be a master. A seed that does not answer
  *      is treated as a possible master until it has been silent for 10 s.
- *   4. A Cluster is replaced only by servers that know one of its node ids. As an exception, the Cluster is also
- *      replaced under two conditions: no such server has answered for 30 s, and every seed answers and leads to the
- *      same other deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster, because
- *      the server may be a node of that Cluster.
+ *   4. A Cluster is replaced only by servers that report one of its node ids. As an exception, the Cluster is also
+ *      replaced if no such server has answered for 30 s. In this case, every seed must answer and lead to the same
+ *      other deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster, because the
+ *      server may be a node of that Cluster.
  *   5. The outcome of a round does not depend on the order in which its reports arrive.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -25,8 +25,8 @@ const SILENCE_MS = 10_000;
 /** Time without an answer from any node of the Cluster, after which the seeds may lead to another deployment. */
 const REPLACEMENT_MS = 30_000;
 /**
- * Maximum number of remembered replication ids of the server in use. After a restart of that server, its replica knows
- * only an earlier id.
+ * Maximum number of remembered replication ids of the server in use. After a restart of that server, its replica
+ * reports only an earlier id.
  */
 const MAX_HISTORY = 4;
 

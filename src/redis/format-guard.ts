@@ -153,7 +153,7 @@ export class FormatGuard implements RedisCommands {
     this.#lastMs = this.#options.clock.monotonicMs();
     const isSettled = await this.#readAndWrite();
     this.#isChecking = false;
-    // Jitter keeps the sidecars of a fleet from checking at the same time.
+    // Jitter prevents the sidecars of a fleet from checking at the same time.
     this.#schedule((isSettled ? RENEWAL_MS : this.#recheckMs) * (0.75 + Math.random() / 4));
   }
 

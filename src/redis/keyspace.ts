@@ -10,8 +10,8 @@ import { bucketOf } from '../lib/key-hash.ts';
 import { createSubjectHash, subjectName } from './subject-name.ts';
 
 /**
- * Number of buckets of users. Each call reads only one user, so the only effect of more buckets is that users spread
- * more evenly over the masters of a Cluster.
+ * Number of buckets over which users are distributed. Each call reads only one user, so the only effect of more buckets
+ * is that users spread more evenly over the masters of a Cluster.
  */
 const USER_BUCKET_COUNT = 256;
 
@@ -25,7 +25,7 @@ export interface Keyspace {
   hashedRateLimit(scope: string, policy: string, subject: string): string;
   /** Returns the key of a hash that holds a session. `handle` is the hash of the selector. */
   session(handle: string): string;
-  /** Returns the key of a hash that holds a user's generation and the list of handles. */
+  /** Returns the key of a hash that holds the generation of a user and the list of the user's session handles. */
   user(userId: string): string;
   /** Returns the key of a string with the format of a role's stored data (format-version.ts). */
   format(role: 'state' | 'cache'): string;
@@ -46,7 +46,7 @@ export interface Keyspace {
   cacheTagChannel(namespace: string, bucket: number): string;
 }
 
-/** Creates the keyspace of a prefix. `subjectKey` is the secret for hashed subjects. */
+/** Creates the keyspace for a key prefix. `subjectKey` is the secret for hashed subjects. */
 export function createKeyspace(prefix: string, subjectKey?: Buffer): Keyspace {
   const hashSubject = createSubjectHash(subjectKey);
   return {

@@ -2,8 +2,8 @@
  * Decides when the user's permissions are probed on one node, and stores the result of the last probe.
  *
  *   1. The first probe starts when a connection to the node is ready. Another probe starts when a connection becomes
- *      ready at least a minute after the last probe, because permissions may have changed with a restart or a new ACL
- *      rule. A NOPERM reply to a caller starts a probe at least 1 s after the last one. This interval doubles up to 60
+ *      ready at least a minute after the last probe. A restart or a new ACL rule may have changed the permissions by
+ *      then. A NOPERM reply to a caller starts a probe at least 1 s after the last one. This interval doubles up to 60
  *      s while such probes find no missing permission.
  *   2. While a permission is missing, or after a failed probe, the probe is repeated, after 1 s at first and later
  *      every 30 s, with jitter. A repeated probe detects a permission that was granted in the meantime.

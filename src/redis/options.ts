@@ -76,7 +76,7 @@ export interface SentinelOptions {
 export interface RedisOptions extends RedisAccess {
   /** Role of the deployment, `state` or `cache`, for logs. */
   readonly role: string;
-  /** Seed servers, or the Sentinels. */
+  /** Addresses of the seed servers, or of the Sentinels if the deployment has any. */
   readonly seeds: readonly NodeAddress[];
   /** Sentinel settings. If unset, the master is chosen without Sentinels. */
   readonly sentinel?: SentinelOptions;

@@ -86,7 +86,8 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Marks the command as sent after `bytesAhead` bytes in flight, on a connection that has received `bytesRead` bytes.
+   * Marks the command as sent. Before it, `bytesAhead` bytes were in flight and the connection had received `bytesRead`
+   * bytes.
    */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
     this.sentAtMs = nowMs;

@@ -173,7 +173,7 @@ class Attempt {
     }
   }
 
-  /** Prepares the next attempt, or throws if there is none. */
+  /** Prepares the next attempt. Throws if no further attempt is possible. */
   async #afterLoss(lost: LostConnection): Promise<void> {
     if (lost.wasSent) {
       if (this.#request.isRead !== true || this.#hasRepeated) {

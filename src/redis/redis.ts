@@ -27,7 +27,7 @@ import type { TopologyMembership, TopologySource, TopologyStatus } from './topol
 import { createTopologySource } from './topology-source.ts';
 
 export interface Redis extends RedisCommands {
-  /** Starts connecting in the background and keeps retrying until `close`. Returns at once and never throws. */
+  /** Starts connecting in the background and retries until `close` is called. Returns at once and never throws. */
   start(): void;
   /** Returns whether every slot has a master and every master has a ready connection. */
   isReady(): boolean;

@@ -13,8 +13,8 @@
  *   3. For a code that describes the state of the whole server (ENDED_BY), a success that would be impossible in this
  *      state removes all subjects on that node.
  *   4. A subject that is unused for an hour is dropped, unless a background check found it.
- *   5. refusal-text.ts removes sensitive parts from the texts of Redis. Codes, subjects and details are bounded in
- *      number.
+ *   5. refusal-text.ts removes sensitive parts from the texts of Redis. The numbers of codes, subjects and details are
+ *      bounded.
  *   6. While there are no refusals, a successful command costs only a check of `isEmpty`.
  */
 import type { Clock } from '../lib/clock.ts';

@@ -4,7 +4,8 @@
  *
  *   1. The sum of the expected replies in flight is at most MAX_EXPECTED_BYTES. A single command may exceed this limit.
  *   2. Queued commands are sent in order, and no other command with an expected size overtakes them.
- *   3. The queue is bounded in commands and bytes. A command that times out in the queue is never sent.
+ *   3. The number of queued commands and their total size are bounded. A command that times out in the queue is never
+ *      sent.
  */
 import type { RedisArgument } from './commands.ts';
 import { InFlight } from './in-flight.ts';

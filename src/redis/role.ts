@@ -15,7 +15,7 @@ export interface RoleQuestion {
 
 /**
  * Role queries in order of preference. Each further query is used once the server has permanently rejected the previous
- * one. If the server has rejected all of them, it is assumed to be a master.
+ * one. If the server has rejected all queries, callers assume that it is a master.
  */
 export const ROLE_QUESTIONS: readonly RoleQuestion[] = [
   { command: ['ROLE'], parse: parseRole },

@@ -168,7 +168,10 @@ function emptyBlocks(library: string): string[] {
   return blocks.slice(1).filter((block) => !/^local /m.test(block) || /^\s/.test(block));
 }
 
-/** Returns the commands that the ACL list permits on the keys of a script, by the folder of its file. */
+/**
+ * Returns the commands that the ACL list permits on the keys of a script. The folder of the script determines the
+ * commands.
+ */
 function permittedCommands(path: string): Set<string> {
   const { state, cache } = KEY_COMMANDS;
   if (path === CATCHES_ERRORS) {

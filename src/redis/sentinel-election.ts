@@ -33,7 +33,7 @@ export type UndecidedReason =
   | { readonly kind: 'unknown_name'; readonly sentinels: readonly string[] }
   | { readonly kind: 'refused'; readonly code: string; readonly sentinels: readonly string[] }
   | { readonly kind: 'silent'; readonly sentinels: readonly string[] }
-  /** A majority of the Sentinels name a master, but no master has the votes of a majority. */
+  /** A majority of the Sentinels have voted, but no master has the votes of a majority. */
   | { readonly kind: 'disagreement'; readonly masters: readonly string[] };
 
 /** Vote of each Sentinel that the URL lists, by the name of the Sentinel. */

@@ -8,7 +8,7 @@
  *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, when it cannot be opened, or
  *      when the Sentinel has not answered within the connect timeout. So no vote is older than one second plus that
  *      timeout.
- *   3. Reconnection attempts continue until `close`, with the same delays as connections to a server
+ *   3. Reconnection attempts continue until `close` is called, with the same delays as connections to a server
  *      (connect-pacer.ts).
  *   4. The reason why a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still used,
  *      and one warning reports it.

@@ -2,8 +2,8 @@
  * Reads what one server reports about itself: the slots of its Cluster, or its role and replication ids.
  *
  * `replid` identifies the history of a data set. A replica has the same `replid` as its master. A promoted replica gets
- * a new id and keeps the old id as `replid2`. This `replid2` proves that the server continues the old history. A master
- * that restarts gets a new id.
+ * a new id and reports the old id as `replid2`. This `replid2` proves that the server continues the old history. A
+ * master that restarts gets a new id.
  *
  * Some servers refuse CLUSTER with ERR, because the command is renamed, unknown to a proxy, or disabled with an error
  * text that differs from that of Redis. Such a server is treated as standalone if INFO does not contradict this and
@@ -39,7 +39,8 @@ export type ServerReport = ClusterReport | StandaloneReport;
 export type SendCommand = (command: readonly string[]) => Promise<RedisReply>;
 
 /**
- * Reads the report of a server. Rejects if the server does not answer, or if it is a Cluster node that knows no slots.
+ * Reads the report of a server. Rejects if the server does not answer, or if it is a Cluster node that reports no
+ * slots.
  */
 export async function readServerReport(
   send: SendCommand,

@@ -115,8 +115,8 @@ test('reconnects at once after a good connection, and backs off after repeated f
   fake.lastOf('SSUBSCRIBE').hangUp();
   const untilMs = performance.now() + 4_000;
   await waitFor('four seconds', () => performance.now() > untilMs);
-  // The first attempt is immediate, and each attempt is abandoned after 200 ms. The delays between them are at least
-  // half of 100, 200, 400, 800, 1,600 and 3,200 ms.
+  // The first attempt is immediate, and each attempt is abandoned after 200 ms. The delays between the attempts are at
+  // least half of 100, 200, 400, 800, 1,600 and 3,200 ms.
   expect(fake.peer.accepted()).toBeGreaterThan(3);
   expect(fake.peer.accepted()).toBeLessThan(9);
   fake.answers.delete('CLIENT');

@@ -52,7 +52,7 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #refusalOf: (address: NodeAddress) => StoreError | undefined;
   readonly #onNotPermitted: (refusal: Refusal) => void;
   readonly #onClose: () => void;
-  /** Channels to keep subscribed. */
+  /** Channels that must stay subscribed. */
   readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
   readonly #connections = new Map<string, SubscriberConnection>();
   #repair: NodeJS.Timeout | undefined;
@@ -76,7 +76,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#channels.size > 0;
   }
 
-  /** Error of the first master that refuses a channel for lack of permission. */
+  /** Error for the first master that refuses a channel for lack of permission. */
   get refusal(): StoreError | undefined {
     for (const { slot } of this.#channels.values()) {
       const owner = this.#ownerOf(slot);

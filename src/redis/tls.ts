@@ -46,7 +46,7 @@ export function tlsOptions(address: NodeAddress, files: TlsFiles, names: TlsName
   };
 }
 
-/** Returns the server name to verify. If it is undefined, Node verifies the host of the address. */
+/** Returns the server name to verify. If the result is undefined, Node verifies the host of the address. */
 function serverName({ host }: NodeAddress, { addressMap, serverName }: TlsNames): string | undefined {
   const isNamedByMap = addressMap.targetHosts.has(host) && isIP(host) === 0;
   return isNamedByMap ? host : serverName;

@@ -128,7 +128,7 @@ export class Topology {
     this.#masters.set(addressText(master), master);
   }
 
-  /** Whether every slot has a master. While a Cluster is being created, its nodes know only their own slots. */
+  /** Whether every slot has a master. While a Cluster is being created, each node reports only its own slots. */
   get isWhole(): boolean {
     return this.#isWhole;
   }

@@ -72,8 +72,8 @@ export class Watchdog {
   }
 
   /**
-   * Drops the connection unless a byte arrives soon. The caller has just sent a PING after `bytesAhead` bytes in
-   * flight.
+   * Drops the connection unless a byte arrives soon. The caller has just sent a PING, before which `bytesAhead` bytes
+   * were in flight.
    */
   demandProof(bytesAhead: number): void {
     this.start();

@@ -104,7 +104,7 @@ async function startClusterNode(options: RedisServerOptions, index: number, bus?
   return await startRedis({ ...options, args: [...args, ...bus.argsOf(index)], port });
 }
 
-/** Waits until all nodes know the proxy port of each other node and are connected to that port. */
+/** Waits until each node knows the proxy port of every other node and is connected to that port. */
 async function waitUntilLed(nodes: readonly RedisNode[], bus: RedisBus | undefined): Promise<void> {
   await waitFor('every node reached through its proxy', async () => {
     const lists = bus === undefined ? [] : await Promise.all(nodes.map((node) => node.command('CLUSTER', 'NODES')));
