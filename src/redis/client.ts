@@ -2,8 +2,8 @@
  * Opens one connection with node-redis. Only this module uses the options of the library.
  *
  * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). The
- * command timeouts of the library are expensive and do not limit the time until the reply. Its automatic reconnect can
- * stop permanently and ignores topology changes. Its offline queue would replay increments. Its maintenance
+ * command timeouts of the library are expensive and do not limit the time until the reply. The automatic reconnect can
+ * stop permanently and ignores topology changes. The offline queue would replay increments. The maintenance
  * notifications are disabled too. A client serves one connection, and each reconnect creates a new client.
  *
  * The class is constructed directly, because `createClient` attaches 400 commands one by one. This would take 70 ms and
@@ -241,7 +241,7 @@ function unansweredText(isTls: boolean, isReached: boolean, limit: string): stri
     : `the TCP connection was not accepted ${limit}`;
 }
 
-/** Queue slots for ASKING and similar commands, in addition to those of callers. */
+/** Queue slots for ASKING and similar commands, in addition to the slots for commands of callers. */
 const CONTROL_COMMANDS = 1_000;
 
 async function inTime<Value>(

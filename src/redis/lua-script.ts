@@ -11,10 +11,10 @@
  *     work on a server whose memory is full.
  *
  * Every .lua file follows these rules, which script-rules.test.ts enforces:
- *   - All keys come from KEYS.
+ *   - A script uses only keys from KEYS.
  *   - A script that creates a key sets its TTL.
  *   - TIME is read once, in the prelude.
- *   - Numbers are formatted by `whole`, never by `..`.
+ *   - The function `whole` formats numbers. The operator `..` is not applied to numbers.
  *   - Locals, parameters, functions and fields are camelCase, and constants are UPPER_CASE.
  *
  * Source of the flags: https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags

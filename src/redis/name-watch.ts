@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. The name is resolved every 5 s with jitter, one lookup at a time. A failed lookup changes nothing.
- *   2. A connection stores the addresses to which the host name resolved when the connection was opened. It is dropped
- *      once the name resolves to none of these addresses.
+ *   2. A connection stores the addresses to which the host name resolved when the connection was opened. The connection
+ *      is dropped once the name resolves to none of these addresses.
  */
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';

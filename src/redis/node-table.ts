@@ -17,7 +17,7 @@ export interface NodeState {
   readonly node: string;
   readonly isReady: boolean;
   readonly inFlight: number;
-  /** Reason of the last failed connection attempt; undefined if none failed. */
+  /** Reason for the last failed connection attempt; undefined if none failed. */
   readonly reason: string | undefined;
 }
 

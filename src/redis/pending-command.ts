@@ -20,7 +20,7 @@ import type { ServerReply } from './server-reply.ts';
 const LATE_MS = 50;
 const BYTES_PER_MS = 1_024;
 
-/** Options of one command. They are one object without closures, because every command allocates such an object. */
+/** Options of one command. Every command allocates such an object, so it contains no closures. */
 export interface SendOptions {
   /** Continues with the command, which was sent at `sentAtMs`, after an error reply or the loss of its connection. */
   recover?(failure: ServerReply | LostConnection, sentAtMs: number): Promise<RedisReply>;
@@ -86,8 +86,8 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Marks the command as sent. Before it, `bytesAhead` bytes were in flight and the connection had received `bytesRead`
-   * bytes.
+   * Marks the command as sent. Before this, `bytesAhead` bytes were in flight and the connection had received
+   * `bytesRead` bytes.
    */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
     this.sentAtMs = nowMs;

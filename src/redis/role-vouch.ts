@@ -11,7 +11,7 @@
  *   3. An idle connection sends no role queries. The role that the server reported during the connection setup is
  *      treated as the reply to a query.
  *   4. The role query is ROLE, or INFO replication if ROLE is not permitted or not known. A server that answers neither
- *      is assumed to be a master.
+ *      command is assumed to be a master.
  */
 import type { OpenClient } from './client.ts';
 import { isRefusedForGood, ROLE_QUESTIONS, type RoleQuestion, type ServerRole } from './role.ts';

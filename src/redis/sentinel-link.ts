@@ -157,8 +157,8 @@ export class SentinelLink {
   }
 
   /**
-   * Subscribes to +switch-master. A Sentinel that refuses the subscription is still used. The refusal log raises
-   * alerts, so it does not record this refusal.
+   * Subscribes to +switch-master. A Sentinel that refuses the subscription is still used. Entries in the refusal log
+   * raise alerts. This refusal needs no alert, so the log does not record it.
    */
   #subscribe(client: OpenClient): void {
     const { isTls, log, role } = this.#options.redis;

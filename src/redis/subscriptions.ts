@@ -1,8 +1,8 @@
 /**
  * Holds the channels of one subscriber connection and the order of their probes. No I/O.
  *
- * An ended subscription and a later one to the same channel are two objects. `isCurrent` returns whether an object is
- * the latest subscription to its channel.
+ * An ended subscription and a later subscription to the same channel are separate objects. `isCurrent` returns whether
+ * an object is the latest subscription to its channel.
  */
 import type { ChannelProbe } from './commands.ts';
 

@@ -1,5 +1,5 @@
 /**
- * Tests when a connection is silent and when a command times out, on a simulated clock.
+ * Tests when a connection is treated as silent and when a command times out, on a simulated clock.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

@@ -1,6 +1,8 @@
 -- Removes keys that have an unexpected type. The script detects a wrong type from an error reply, because the TYPE
--- command would need another permission. KEYS contains keys of one slot. ARGV contains the expected type of each key,
--- which is 'hash', 'string', or an empty string for any type. Returns the number of removed keys.
+-- command would need another permission.
+-- KEYS contains keys of one slot.
+-- ARGV contains the expected type of each key, which is 'hash', 'string', or an empty string for any type.
+-- Returns the number of removed keys.
 local removed = 0
 for index = 1, #KEYS do
   local reply = 0

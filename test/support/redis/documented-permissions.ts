@@ -2,7 +2,7 @@
  * Lists the commands that docs/operations/redis.md grants in addition to the table of src/redis/permissions.ts.
  */
 
-/** Commands of the subscriber connection, in addition to `hmget` on its channels and their sequences. */
+/** Commands of the subscriber connection. It also uses `hmget`, with its channels and their sequences as keys. */
 export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
 
 /**
