@@ -1,5 +1,5 @@
 /**
- * Tests the mapping from announced addresses to reachable ones.
+ * Tests the mapping from announced addresses to reachable addresses.
  */
 import { addressMapOf } from '../../test/support/redis/address-map.ts';
 import { addressText, parseAddressText } from './address.ts';

@@ -1,14 +1,14 @@
 /**
- * Maps the addresses that nodes announce to addresses where they can be reached, for nodes behind a NAT or whose
- * certificates name other hosts. Pure.
+ * Maps the addresses that nodes announce to addresses where this process can reach the nodes. A map is needed if the
+ * nodes are behind a NAT, or if their certificates name other hosts. Pure.
  *
  * Invariants:
- *   1. An entry with a port applies only to that address. It takes precedence over the entry of its host without a
- *      port, which applies to all other ports.
+ *   1. An entry with a port applies only to that address. Such an entry takes precedence over an entry with the same
+ *      host and no port. An entry without a port applies to all other ports of the host.
  *   2. A target without a port keeps the announced port.
- *   3. A target is not mapped again. An address without an entry is used as announced.
- *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so the reachable
- *      address of a node is its only name. Seeds are not announcements.
+ *   3. A target is not mapped again. If the map has no entry for an announced address, the address itself is used.
+ *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so a node is known only
+ *      by its reachable address. The map does not apply to seeds.
  */
 import { canonicalHost } from '../lib/canonical-host.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -20,12 +20,15 @@ export interface AddressMapping {
 
 interface PartialAddress {
   readonly host: string;
-  /** Port. If undefined, it means every port of an announced host, or the announced port in a target. */
+  /**
+   * Port. If undefined in an announced address, the entry applies to every port. If undefined in a target, the
+   * announced port is kept.
+   */
   readonly port: number | undefined;
 }
 
 export interface AddressMap {
-  /** Targets by `addressText`, or by host for entries without a port. */
+  /** Targets by the `addressText` of the announced address, or by its host if the entry has no port. */
   readonly targets: ReadonlyMap<string, PartialAddress>;
   readonly targetHosts: ReadonlySet<string>;
 }

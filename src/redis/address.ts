@@ -12,7 +12,10 @@ export interface Credentials {
   readonly password: string | undefined;
 }
 
-/** Returns the credentials. Called for every connection, so that a rotated password takes effect without a restart. */
+/**
+ * Returns the current credentials. Each connection calls this function, so a rotated password
+ * takes effect without a restart.
+ */
 export type CredentialsSource = () => Promise<Credentials>;
 
 /** Returns `host:port`, which names a node in maps, logs and metrics. */

@@ -1,5 +1,5 @@
 /**
- * Tests that an abandoned connection attempt leaves nothing behind, and that received bytes are counted.
+ * Tests that an abandoned connection attempt leaves no socket open, and that received bytes are counted.
  */
 import dns from 'node:dns';
 import { once } from 'node:events';
@@ -26,7 +26,7 @@ afterEach(() => {
 });
 
 test('gives up an attempt and closes its socket if lookup and handshake are too slow together', async () => {
-  // Each step alone is within the limit, and node-redis measures only the silence between them.
+  // Each step alone is within the limit, and node-redis measures only the silence between the steps.
   const slowMs = CONNECT_TIMEOUT_MS * 0.6;
   answerNamesAfter(slowMs);
   const certificate = await generate([{ name: 'commonName', value: HOST }], {

@@ -1,14 +1,14 @@
 /**
- * Opens one connection with node-redis. Only this module knows the options of the library.
+ * Opens one connection with node-redis. Only this module uses the options of the library.
  *
- * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). Its
- * command timeouts are expensive and do not bound the reply. Its reconnecting can stop permanently and ignores topology
- * changes. Its offline queue would replay increments. Its maintenance notifications are disabled too. A client serves
- * one connection; a reconnect creates a new client.
+ * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). The
+ * command timeouts of the library are expensive and do not limit the time until the reply. The automatic reconnect can
+ * stop permanently and ignores topology changes. The offline queue would replay increments. The maintenance
+ * notifications are disabled too. A client serves one connection, and each reconnect creates a new client.
  *
- * The class is constructed directly, because `createClient` attaches 400 commands one by one. That takes 70 ms and
- * creates 20 MB of garbage, whose pages V8 never returns. Pannier sends only raw commands. The bundle leaves the
- * command table out (scripts/node-redis-tables.ts).
+ * The class is constructed directly, because `createClient` attaches 400 commands one by one. This would take 70 ms and
+ * create 20 MB of garbage, and V8 never returns that memory to the system. Pannier sends only raw commands, so the
+ * bundle omits the command table (scripts/node-redis-tables.ts).
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -40,12 +40,12 @@ export interface OpenClient {
   sSubscribe(channel: string, onMessage: (message: Buffer, channel: Buffer) => void): Promise<void>;
   sUnsubscribe(channel: string): Promise<void>;
   /**
-   * Returns the bytes received on this connection, including partial replies. They are the only proof that the server
-   * is alive.
+   * Returns the number of bytes received on this connection, including partial replies. Received bytes are the only
+   * proof that the server is alive.
    */
   bytesRead(): number;
   /**
-   * Monotonic time at which the guard sent ROLE, if the server then reported that it is a standalone master; otherwise
+   * Monotonic time at which the guard sent ROLE, if the server replied that it is a standalone master; otherwise
    * negative infinity.
    */
   readonly vouchedAtMs: number;
@@ -63,8 +63,9 @@ export function wasNeverTaken(error: unknown): boolean {
 
 export interface ClientEvents {
   /**
-   * Called once when the connection is gone, whichever side ended it. The reason is `hung up` (closed by the server), a
-   * system error code (ECONNRESET, ETIMEDOUT ...), `unreadable` (the reply was not RESP), or `closed` (by us).
+   * Called once when the connection has ended, whichever side closed it. The reason is `hung up` (closed by the
+   * server), a system error code (ECONNRESET, ETIMEDOUT ...), `unreadable` (the reply was not RESP), or `closed` (by
+   * us).
    */
   onLost(reason: string): void;
   /** Called when node-redis reports that the server has ended a sharded subscription. */
@@ -72,8 +73,8 @@ export interface ClientEvents {
 }
 
 /**
- * Connects and logs in within `access.connectTimeoutMs`, after it has read the credentials within a separate limit of
- * the same length. Rejects with the cause and leaves no open connection behind.
+ * Reads the credentials, then connects and logs in. Each of these two steps has a time limit of
+ * `access.connectTimeoutMs`. If a step fails, rejects with the cause and leaves no connection open.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
   const name = addressText(address);
@@ -143,7 +144,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   joinWrites(client);
   const bytesRead = countBytesRead(client);
   let vouchedAtMs: number | undefined;
-  // node-redis bounds only the TCP connect. It would wait forever for a server that accepts and never answers HELLO.
+  // node-redis bounds only the TCP connect. It would wait forever for a server that accepts the connection but never
+  // answers HELLO.
   try {
     await inTime(client.connect(), access.connectTimeoutMs, (limit) => unansweredText(access.isTls, isReached, limit));
     if (access.guard !== undefined && client.isReady) {
@@ -158,8 +160,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       throw new Error('cannot connect to Redis: the connection was lost at once');
     }
   } catch (error) {
-    // node-redis does not own a connecting socket yet, so `destroy` would miss it. Such a socket would log in later and
-    // stay open forever.
+    // node-redis has no reference to a socket that is still connecting, so `destroy` would not close it. Such a socket
+    // would log in later and stay open forever.
     client.on('connect', () => client.destroy());
     client.destroy();
     throw error;
@@ -197,7 +199,7 @@ async function readTlsOptions(address: NodeAddress, access: RedisAccess): Promis
 
 /**
  * Counts received bytes. node-redis exposes neither its socket nor a counter, but every received chunk passes through
- * `write` of its decoder. A test fails if that changes.
+ * `write` of its decoder. A test fails if a new version of node-redis changes this.
  */
 function countBytesRead(client: object): () => number {
   const { decoder } = (client as { _getQueue(): { decoder: { write(chunk: Buffer): void } } })._getQueue();
@@ -239,7 +241,7 @@ function unansweredText(isTls: boolean, isReached: boolean, limit: string): stri
     : `the TCP connection was not accepted ${limit}`;
 }
 
-/** Queue slots for ASKING and similar commands, in addition to those of callers. */
+/** Queue slots for ASKING and similar commands, in addition to the slots for commands of callers. */
 const CONTROL_COMMANDS = 1_000;
 
 async function inTime<Value>(

@@ -1,5 +1,6 @@
 /**
- * Estimates the size of a command in memory and on the wire: characters of strings plus bytes of buffers.
+ * Estimates the size of a command in memory and on the wire, as the number of characters in strings plus the number of
+ * bytes in buffers.
  */
 import type { RedisArgument } from './commands.ts';
 

@@ -1,5 +1,6 @@
 /**
- * Defines the operations that stores use: the contract between the capability modules and src/redis.
+ * Defines the Redis operations that stores use. This interface is the contract between the capability modules and
+ * src/redis.
  *
  * Blob strings are returned as Buffer, simple strings as string, integers as number, nil as null. Every promise settles
  * by `deadlineAtMs` (monotonic) or the command timeout, whichever is earlier, and rejects only with a StoreError.
@@ -38,59 +39,64 @@ export interface RedisCommands {
 
 export interface CommandOptions {
   /**
-   * Estimated size of the reply. It is budgeted per connection, so that large reads cannot exhaust the pod's memory.
+   * Estimated size of the reply. Each connection limits the sum of these sizes, so that large reads cannot exhaust the
+   * pod's memory.
    */
   readonly expectedReplyBytes?: number;
-  /** Type that the key of `send` should have. A key of another type is removed and the command sent once more. */
+  /**
+   * Type that the key of `send` should have. If the key has another type, it is removed and the command is sent once
+   * more.
+   */
   readonly keyType?: KeyType;
   /**
-   * Whether calls are served without the permission. The sender reports a missing permission itself, so the refusal log
-   * does not record it.
+   * Whether calls are served even if the user lacks the permission for this command. In this case the sender of the
+   * command reports the missing permission, and the refusal log does not record it.
    */
   readonly isPermissionOptional?: boolean;
 }
 
 /**
- * Commands that write nothing. A replica answers them too, so replies are accepted only from a server with a verified
- * role.
+ * Commands that write nothing. A replica answers these commands too, so their replies are accepted only from a server
+ * with a verified role.
  */
 export const READ_COMMANDS: ReadonlySet<string> = new Set(['EXISTS', 'GET', 'HGET', 'HGETALL', 'HMGET', 'MGET']);
 
 /**
- * Receives the events of the sharded channels of one Redis deployment, in the order of the connection. This interface
- * and `RedisSubscriber` match those that the invalidation bus expects (near/subscriber.ts).
+ * Receives the events of the sharded channels of one Redis deployment, in the order in which they arrive on the
+ * connection. This interface and `RedisSubscriber` match those that the invalidation bus expects (near/subscriber.ts).
  */
 export interface RedisListener {
   /** Handles a message of a live channel. */
   onMessage(channel: string, message: Buffer): void;
-  /** Handles a completed subscription: messages published from now on reach onMessage, until onLost. */
+  /** Handles a completed subscription. Messages published from now on reach onMessage, until onLost is called. */
   onLive(channel: string): void;
   /**
-   * Handles a lost subscription (connection lost, slot moved): messages may have been missed. onLive follows after the
-   * repair.
+   * Handles a lost subscription (connection lost, slot moved). Messages may have been missed. onLive is called after
+   * the repair.
    */
   onLost(channel: string): void;
   /**
-   * Handles the reply to the probe of a live channel. Replies are delivered one at a time and never belong to a
-   * subscription before the last onLive. Every message published before the server ran the probe has already reached
-   * onMessage; later messages may have too.
+   * Handles the reply to the probe of a live channel. Replies are delivered one at a time, and only for the
+   * subscription that the last onLive reported. Every message published before the server ran the probe has already
+   * reached onMessage. Later messages may also have reached it.
    */
   onProbe?(channel: string, reply: RedisReply): void;
 }
 
-/** Creates a read command in the slot of the channel, called for each probe. Its reply goes to `onProbe`. */
+/** Returns a read command for the slot of the channel. Called for each probe, whose reply `onProbe` handles. */
 export type ChannelProbe = () => readonly RedisArgument[];
 
 export interface RedisSubscriber {
   /** Keeps the channel subscribed on the master that owns its slot. Idempotent. */
   subscribe(channel: string, probe?: ChannelProbe): void;
   unsubscribe(channel: string): void;
-  /** Reason why channels stay unsubscribed until an operator acts; undefined if there is none. */
+  /** Reason why channels stay unsubscribed until an operator acts; undefined if no action is needed. */
   readonly refusal?: StoreError | undefined;
   /**
-   * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have
-   * reached onMessage. All subscriptions are intact. Each server with a subscription has since proved to be a master
-   * that serves its slots. Resolves to false if this is not certain by `deadlineAtMs`. Never rejects.
+   * Resolves to true once three conditions hold. All messages that were published on subscribed channels before this
+   * call have reached onMessage. All subscriptions are intact. Since the call, each server with a subscription has
+   * proved that it is a master that serves its slots. Resolves to false if the conditions are not certain by
+   * `deadlineAtMs`. Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;

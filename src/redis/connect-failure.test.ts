@@ -1,5 +1,5 @@
 /**
- * Tests that the reason of a failed connection is logged once, without data that was sent to the server.
+ * Tests that the reason for a failed connection is logged once, without data that was sent to the server.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';

@@ -4,7 +4,7 @@
  *
  *   1. Error replies of a server go to the refusal logs of the roles (refusal-log.ts). Every other reason is logged
  *      here as a warning.
- *   2. Reasons come from connect-reason.ts. Reasons and addresses are bounded in number.
+ *   2. Reasons come from connect-reason.ts. The numbers of reasons and addresses are bounded.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { StoreError } from '../lib/store-error.ts';
@@ -23,7 +23,7 @@ export interface ConnectFailuresOptions {
   readonly log: Logger;
   /** Refused operation: CONNECT or CONNECT_SUBSCRIBER. */
   readonly command: string;
-  /** Refusal logs of the roles that use these servers. */
+  /** Refusal logs of the roles that use the servers. */
   readonly refusals: () => Iterable<RefusalLog>;
 }
 
@@ -47,7 +47,7 @@ export class ConnectFailures {
     return this.#reasons;
   }
 
-  /** Clears all reasons, because a server can be used. The next failure is logged again. */
+  /** Clears all reasons, because a server can be used. After that, the next failure is logged again. */
   clear(): void {
     for (const node of this.#reasons.keys()) {
       for (const refusalLog of this.#options.refusals()) {

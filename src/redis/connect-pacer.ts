@@ -1,18 +1,19 @@
 /**
- * Decides when a connection to a failed address is attempted again. The delays apply to all connections of this
- * process.
+ * Decides when to retry a connection to an address at which an attempt has failed. The delays apply to all connections
+ * of this process.
  *
- * Command connections, subscriber connections and topology queries use the same addresses. With separate backoffs, a
- * server in an outage would receive the sum of their attempts.
+ * Command connections, subscriber connections and topology queries use the same addresses. With a separate backoff for
+ * each of them, a server in an outage would receive many more attempts.
  *
  *   1. The first attempt after a loss starts at once. Later attempts are 100 ms apart at first and 4 s at most, with
  *      jitter.
- *   2. The attempts of all connections to an address count together. A retry starts only if no other attempt to
+ *   2. All connections to an address share the delays. A retry starts only if no other attempt to
  *      connect to the address was made during its delay.
  *   3. A successful attempt starts all waiting retries of that address. A connection that the server accepted and then
- *      closed, or whose server we refused (such as a replica), is not started this way, but by `now`.
- *   4. The number of addresses is bounded. The address with the oldest outage is dropped first, which costs one early
- *      attempt.
+ *      closed, or whose server we refused (such as a replica), is not retried after a success of another connection.
+ *      Its owner calls `now` instead.
+ *   4. The number of addresses is bounded. When the bound is reached, the address with the oldest outage is dropped.
+ *      Only one attempt to that address is then made too early.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -36,7 +37,7 @@ export interface Retry {
 export interface RetryOptions {
   /** Number of failed attempts of this connection, not counting the first. */
   readonly failures: number;
-  /** Whether the success of another attempt starts this one. */
+  /** Whether this attempt starts when another attempt succeeds. */
   readonly isWokenBySuccess: boolean;
 }
 
@@ -67,12 +68,12 @@ export class ConnectPacer {
     }
   }
 
-  /** Runs `attempt` once: when its delay is over, when another attempt succeeds, or when `now` is called. */
+  /** Runs `attempt` once: at the end of its delay, at the success of another attempt, or at a call of `now`. */
   retry(address: string, options: RetryOptions, attempt: () => void): Retry {
     const beganMs = this.#clock.monotonicMs();
     const outage = this.#outage(address);
-    // A doubling delay is about as long as the outage so far. Using that duration gives all connections the same delay,
-    // independent of their own number of attempts.
+    // With a doubling backoff, each delay is about as long as the outage so far. A delay that equals this duration is
+    // the same for all connections, however many attempts each of them has made.
     const stepMs = (): number => {
       const ownMs = BACKOFF.firstMs * 2 ** Math.min(options.failures, 30);
       return Math.min(Math.max(ownMs, this.#clock.monotonicMs() - outage.beganMs), BACKOFF.maxMs);
@@ -120,7 +121,8 @@ export class ConnectPacer {
 }
 
 /**
- * Allows an immediate reconnect at most every 100 ms, so that a server that keeps closing connections is not flooded.
+ * Allows an immediate reconnect at most every 100 ms, so that a server that closes every connection is not flooded with
+ * attempts.
  */
 export class Hurry {
   #lastMs = Number.NEGATIVE_INFINITY;

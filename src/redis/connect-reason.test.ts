@@ -1,5 +1,5 @@
 /**
- * Tests the reason that an operator reads for each error of node-redis, Node and src/redis.
+ * Tests the reason that is logged for each error of node-redis, Node and src/redis.
  */
 import { ConnectionTimeoutError, SimpleError, SocketClosedUnexpectedlyError } from '@redis/client';
 import { connectReason } from './connect-reason.ts';

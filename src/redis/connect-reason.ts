@@ -1,9 +1,9 @@
 /**
  * Describes why a server cannot be used, in words that are safe to log. Pure.
  *
- * Error replies pass through refusal-text.ts, and our errors provide their text. Any other error is named by its code,
- * with a hint if the code alone does not suggest a remedy. Other error texts are dropped, because they may contain
- * secrets.
+ * refusal-text.ts cleans the texts of error replies. The errors of src/redis already have safe texts. Any other error
+ * is named by its code, with a hint if the code alone does not suggest a remedy. Other error texts are dropped, because
+ * they may contain secrets.
  */
 import { ConnectionTimeoutError, ErrorReply, SocketClosedUnexpectedlyError } from '@redis/client';
 import { systemCodeOf } from '../lib/system-code.ts';

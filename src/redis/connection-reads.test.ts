@@ -1,6 +1,6 @@
 /**
- * Tests reads on one connection: the role of the server is verified, large replies are limited, and reads survive a
- * lost connection.
+ * Tests that one connection verifies the role of the server before reads, limits large replies, and repeats reads after
+ * a lost connection.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';

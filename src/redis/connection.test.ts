@@ -1,5 +1,5 @@
 /**
- * Tests one connection against a peer that answers late, in parts, with invalid data, or not at all.
+ * Tests one connection against a simulated server that answers late, in parts, with invalid data, or not at all.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';

@@ -1,22 +1,22 @@
 /**
- * Maintains one connection to one node, settles every command on it in time, and detects a node that stopped
- * responding.
+ * Maintains one connection to one node, settles every command of the connection in time, and detects that the node has
+ * stopped responding.
  *
  * Invariants:
- *   1. `send` never waits for a connection. Without one it rejects at once with `unavailable`, or with `forbidden` if
- *      Redis refused the last login (password, ACL).
+ *   1. `send` never waits for a connection. If there is no connection, it rejects at once with `unavailable`, or with
+ *      `forbidden` if Redis refused the last login (password, ACL).
  *   2. A command settles within its time limit (pending-command.ts) plus 10 ms. If our event loop was blocked, sockets
  *      are read once before the command fails.
  *   3. If commands are in flight and no bytes arrive, the node is considered frozen and the connection is dropped
  *      (watchdog.ts).
- *   4. A lost connection fails its commands. A read, and a command that was certainly not written, continues through
- *      its `recover`. Other commands reject with `unknown`.
- *   5. If `isVouching`, a reply to a read is accepted only if ROLE has recently shown a master (role-vouch.ts). A
- *      connection to a replica is dropped as `demoted`.
- *   6. If the expected replies of several commands exceed the budget, the commands are sent one after the other, in
- *      order (reply-budget.ts).
- *   7. Reconnecting continues until `close`. The first attempt after a loss starts at once, and later attempts back off
- *      (connect-pacer.ts).
+ *   4. A lost connection fails its commands. Reads, and commands that were certainly not written, continue through
+ *      `recover`. Other commands reject with `unknown`.
+ *   5. If `isVouching`, a reply to a read is accepted only if the server has recently reported that it is a master
+ *      (role-vouch.ts). A connection to a replica is dropped as `demoted`.
+ *   6. While the expected replies in flight use up the budget, further commands are queued and later sent in order
+ *      (reply-budget.ts).
+ *   7. Reconnection attempts continue until `close` is called. The first attempt after a loss starts at once, and later
+ *      attempts back off (connect-pacer.ts).
  */
 import { ErrorReply } from '@redis/client';
 import { StoreError } from '../lib/store-error.ts';
@@ -37,12 +37,12 @@ import { RoleVouch } from './role-vouch.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
 
-/** Minimum duration of a connection that received no bytes. A shorter connection is treated as a failed attempt. */
+/** Minimum duration of a connection on which no bytes arrived. A shorter connection is treated as a failed attempt. */
 const STABLE_MS = 1_000;
 
 /**
- * Maximum number of bytes in flight, which bounds the memory in use until a silent node is detected (250 ms). A single
- * command may exceed it.
+ * Maximum number of bytes in flight. It bounds the memory in use until a silent node is detected (250 ms). A single
+ * command may exceed this limit.
  */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
 
@@ -51,7 +51,7 @@ const NO_OPTIONS: SendOptions = {};
 export interface ConnectionOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
-  /** Whether a replica at this address would answer reads. */
+  /** Returns whether a replica at this address would answer reads. */
   readonly isVouching: () => boolean;
   readonly onReady: () => void;
   readonly onLost: (reason: string) => void;
@@ -79,7 +79,7 @@ export class RedisConnection {
   #readyAtBytes = 0;
   readonly #hurry = new Hurry();
   readonly #failures: ConnectFailures;
-  /** Number of the current write batch. node-redis writes it in the next turn of the event loop, not before. */
+  /** Number of the current write batch. node-redis writes the batch in the next turn of the event loop. */
   #batch = 0;
   #isBatchOpen = false;
   readonly #closeBatch = (): void => {
@@ -107,7 +107,7 @@ export class RedisConnection {
     return this.#state.kind === 'ready';
   }
 
-  /** Whether the connection is suspected of being dead and waits for a PONG. */
+  /** Whether the connection may be dead and waits for a PONG. */
   get isProving(): boolean {
     return this.#watchdog.isProving;
   }
@@ -116,12 +116,12 @@ export class RedisConnection {
     return this.#inFlight.size;
   }
 
-  /** Reason why the server refused the last login; undefined after a successful one. */
+  /** Reason why the server refused the last login; undefined after a successful login. */
   get refusal(): StoreError | undefined {
     return this.#failures.refusal;
   }
 
-  /** Reason why the last attempt failed; undefined after a successful one. */
+  /** Reason why the last attempt failed; undefined after a successful attempt. */
   get failureReason(): string | undefined {
     return this.#failures.reasons.get(this.name);
   }
@@ -216,7 +216,7 @@ export class RedisConnection {
     }
   }
 
-  /** Reconnects at once instead of waiting for the next attempt, because the node was just reached. */
+  /** Reconnects at once, because another connection has just reached the node. */
   reconnectNow(): void {
     if (this.#state.kind === 'waiting') {
       this.#state.retry.now();
@@ -239,7 +239,8 @@ export class RedisConnection {
       pending.lose(new LostConnection('retired', false), this.#redis.wheel);
     }
     if (client !== undefined && this.#inFlight.size > 0) {
-      // The watchdog still enforces the time limits of the commands in flight, and stops itself after the last one.
+      // The watchdog still enforces the time limits of the commands in flight, and stops itself after the last of these
+      // commands.
       this.#watchdog.start();
       setTimeout(() => client.destroy(), this.#redis.commandTimeoutMs + WATCH_MS);
     } else {
@@ -322,8 +323,8 @@ export class RedisConnection {
   }
 
   /**
-   * Schedules the next attempt. Connections that the server accepted and then closed or refused must not wake each
-   * other, because that would never end.
+   * Schedules the next attempt. Connections that the server accepted and then closed or refused must not start each
+   * other's attempts, because the attempts would never end.
    */
   #retryLater(isWokenBySuccess: boolean): void {
     if (this.#isClosed()) {

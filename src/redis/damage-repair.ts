@@ -1,14 +1,16 @@
 /**
- * Decides which script repairs a damaged value before the failed command is sent once more. Pure.
+ * Chooses the script that repairs a damaged value before the failed command is sent once more. Pure.
  *
- * There are two codes of damage:
- *   - WRONGTYPE means that the key has a different type from ours. remove-wrong-type.lua removes the key.
- *   - DAMAGED is an error reply of our scripts and means that a value of the current layout is unreadable. A script that
+ * Two error codes indicate damage:
+ *   - WRONGTYPE means that the key does not have the type that our commands expect. remove-wrong-type.lua removes the
+ *     key.
+ *   - DAMAGED is an error code of our scripts. It means that a value of the current layout is unreadable. A script that
  *     writes has already removed the value. A script that reads has a `repair` script, which removes it.
  *
- * Only values that cannot belong to a newer layout are removed. Newer layouts remain FAILED_PRECONDITION
- * (docs/internals/formats.md). After the removal a limit starts from zero, a cache entry is a miss, and a session is
- * NOT_FOUND. A removed user has no valid session, so no ended session becomes valid again.
+ * Only values that cannot belong to a newer layout are removed. A value of a newer layout stays, and its calls fail
+ * with FAILED_PRECONDITION (docs/internals/formats.md). After the removal, a limit starts from zero, a read of the
+ * cache entry is a miss, and calls for the session return NOT_FOUND. A user whose record was removed has no valid
+ * session, so no ended session becomes valid again.
  */
 import type { RedisArgument } from './commands.ts';
 import { type KeyType, loadScript, type Script } from './lua-script.ts';
@@ -22,11 +24,11 @@ export interface Repair {
 interface RepairableCommand {
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  /** Type that the key of a bare command should have. If unset, the key is never removed. */
+  /** Type that the key of a command outside of scripts should have. If unset, the key is never removed. */
   readonly keyType?: KeyType | undefined;
 }
 
-/** Script that removes keys of the wrong type. Exported for tests that check every script. */
+/** Script that removes keys of the wrong type. This constant is exported for tests that check every script. */
 export const removeWrongType = loadScript(
   'remove-wrong-type',
   ['src/redis/scripts/remove-wrong-type.lua'],
@@ -37,7 +39,8 @@ export const removeWrongType = loadScript(
 );
 
 /**
- * Returns the repair, `none` if the command can be repeated without one, or `impossible` if the key types are unknown.
+ * Returns the repair, `none` if the command can be repeated without a repair, or `impossible` if the key types are
+ * unknown.
  */
 export function repairOf(
   code: string,

@@ -1,6 +1,6 @@
 /**
- * Tests the choice of the deployment from simulated reports: masters that do or do not continue a history, silent
- * servers, and Clusters with known and unknown node ids.
+ * Tests the choice of the deployment from simulated reports. The reports include masters that do or do not continue a
+ * history, silent servers, and Clusters with known and unknown node ids.
  */
 import { seededRandom } from '../../test/support/seeded-random.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -28,7 +28,7 @@ function cluster(address: NodeAddress, ...ids: readonly string[]): ServerReport 
 interface Given {
   readonly seeds?: readonly NodeAddress[];
   readonly reports?: readonly ServerReport[];
-  /** Earlier reports of servers that do not answer in this round. */
+  /** Earlier reports from servers that do not answer in this round. */
   readonly earlier?: readonly { readonly report: ServerReport; readonly agoMs: number }[];
   readonly pending?: readonly NodeAddress[];
   readonly nowMs?: number;
@@ -52,7 +52,7 @@ function using(address: NodeAddress, ...history: readonly string[]): Deployment 
   return { kind: 'standalone', master: address, history };
 }
 
-/** Returns the server in use after the choice: an address, or `Cluster` with its ids. */
+/** Returns the deployment in use after the choice: an address, or `Cluster` with its node ids. */
 function outcome({ deployment }: Choice): string | undefined {
   switch (deployment.kind) {
     case 'undecided':
@@ -290,7 +290,7 @@ test('never uses an unrelated master or chooses between two, and its outcome is 
       const known = [...current.history, own?.replid].filter((id) => id !== undefined);
       expect(known.includes(next?.replid2 as string) || (own === undefined && next?.replid === known[0])).toBe(true);
     }
-    // The servers answer or fail one after the other.
+    // The servers answer or fail one at a time.
     let deployment = current;
     const order = [...seeds].sort(() => random() - 0.5);
     for (let answered = 1; answered <= order.length; answered += 1) {

@@ -2,30 +2,31 @@
  * Chooses the deployment to use from the reports of its servers. Pure: the time and the reports are inputs.
  *
  * Invariants:
- *   1. A standalone master at one address is replaced by a master at another address only if the other master continues
- *      its history. The proof is a `replid2` that the master in use had as an id. The replacement is immediate, even if
- *      the old server still reports that it is a master.
+ *   1. A standalone master at one address is replaced by a master at another address only if the second master
+ *      continues the history of the first. The proof is that the `replid2` of the second master is an id that the
+ *      master in use has had. The replacement is immediate, even if the old server still reports that it is a master.
  *   2. The address in use remains in use even if its server reports another history, because a server without
  *      persistence restarts with a new history.
  *   3. At start, a standalone master is chosen only if no other seed is or may be a master. A seed that does not answer
  *      is treated as a possible master until it has been silent for 10 s.
- *   4. A Cluster is replaced only by servers that know one of its node ids. As an exception, it is also replaced if no
- *      such server has answered for 30 s and every seed answers and leads to the same other deployment. A server that
- *      refuses CLUSTER without a reason never replaces a Cluster, because it may be one of its nodes.
- *   5. The order in which reports arrive within a round does not change its outcome.
+ *   4. A Cluster is replaced only by servers that report one of its node ids. As an exception, the Cluster is also
+ *      replaced if no such server has answered for 30 s. In this case, every seed must answer and lead to the same
+ *      other deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster, because the
+ *      server may be a node of that Cluster.
+ *   5. The outcome of a round does not depend on the order in which its reports arrive.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import type { ClusterReport, ServerReport, StandaloneReport } from './server-report.ts';
 import { Topology } from './topology.ts';
 import type { TopologyNotice } from './topology-notice.ts';
 
-/** Time for which a silent seed may still be a master. */
+/** Time for which a silent seed is treated as a possible master. */
 const SILENCE_MS = 10_000;
-/** Time without an answer from a node of the Cluster after which its seeds may lead to another deployment. */
+/** Time without an answer from any node of the Cluster, after which the seeds may lead to another deployment. */
 const REPLACEMENT_MS = 30_000;
 /**
- * Maximum number of remembered replication ids of the server in use. After a restart of that server, its replica knows
- * only an earlier id.
+ * Maximum number of remembered replication ids of the server in use. After a restart of that server, its replica
+ * reports only an earlier id.
  */
 const MAX_HISTORY = 4;
 
@@ -35,7 +36,9 @@ export type Deployment =
   | {
       readonly kind: 'cluster';
       readonly nodeIds: ReadonlySet<string>;
-      /** End of the first of the consecutive recent rounds in which no known node answered. */
+      /**
+       * Time of the first round since which no known node has answered; undefined if one answered in the last round.
+       */
       readonly unknownSinceMs: number | undefined;
     };
 
@@ -66,7 +69,7 @@ export type DeploymentChange =
 
 export interface Choice {
   readonly deployment: Deployment;
-  /** Whether no pending answer can change the choice. */
+  /** Whether the choice is final, because no pending answer can change it. */
   readonly isFinal: boolean;
   /** Topology that a server of the deployment has confirmed in this round. */
   readonly topology?: Topology;
@@ -182,8 +185,8 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
       return replacement;
     }
   }
-  // A notice uses recent reports, because each round queries other nodes. Otherwise the notice would change with every
-  // round.
+  // The notice uses all recent reports, because each round queries different nodes. With the reports of one round only,
+  // the notice would change in every round.
   const strangers = recentReports(round, [...round.seen.keys()]).filter(
     (report) => !isOfCluster(report, current.nodeIds),
   );
@@ -192,7 +195,7 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
   return { deployment, isFinal: true, ...(strangers.length === 0 ? {} : { notice }) };
 }
 
-/** Returns the deployment to which every seed leads, or undefined if there is none. */
+/** Returns the deployment to which every seed leads, or undefined if the seeds do not all lead to the same one. */
 function chooseReplacement(round: Round): Choice | undefined {
   const names = round.seeds.map(addressText);
   const reports = freshReports(round, names);
@@ -229,7 +232,7 @@ function adoptCluster({ topology }: ClusterReport, change: DeploymentChange | un
 
 /**
  * Returns whether the other server continues this history. A server with the same id is the server in use under another
- * name, so it is a successor only while the name in use does not answer.
+ * address, so it is a successor only while the address in use does not answer.
  */
 function continues(other: StandaloneReport, history: readonly string[], isSilent: boolean): boolean {
   const isPromoted = other.replid2 !== undefined && history.includes(other.replid2);
@@ -262,7 +265,7 @@ function freshReports(round: Round, names: readonly string[]): ServerReport[] {
 }
 
 /**
- * Returns reports of the last 10 s, including those of servers that do not answer now. A short stall must not hide a
+ * Returns the reports of the last 10 s, even if their servers do not answer now. A short stall must not hide a
  * second master.
  */
 function recentReports({ seen, nowMs }: Round, names: readonly string[]): ServerReport[] {
@@ -280,7 +283,7 @@ function mastersOf(reports: readonly ServerReport[]): StandaloneReport[] {
   return reports.filter((report) => report.kind === 'standalone' && report.role !== 'replica') as StandaloneReport[];
 }
 
-/** Removes duplicates: two masters with the same id are the same server under two names. */
+/** Removes duplicates. Two masters with the same id are one server under two addresses. */
 function distinct(masters: readonly StandaloneReport[]): StandaloneReport[] {
   return masters.filter(
     ({ replid }, index) => replid === undefined || masters.findIndex((other) => other.replid === replid) === index,

@@ -2,14 +2,15 @@
  * Wraps the Redis commands of a role and rejects all of them if the stored data has a format that this release does not
  * support.
  *
- *   1. The version key is read after each connection change (including every connect), at most every 100 ms. It is read
- *      every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
- *   2. Calls are served before the key was first read, and while it later cannot be read.
- *   3. While the format is rejected, no command of a store is sent. Calls fail with StoredFormatError until the key
- *      changes.
- *   4. Only one check runs at a time, with a deadline. A check never throws. Checks continue until `close`.
- *   5. The key outlives sessions, cached values and limit windows: its TTL is longer than theirs, and each check renews
- *      it.
+ *   1. The version key is read after each new or lost connection, at most every 100 ms. In addition, it is read every 5
+ *      s while the format is rejected or the key cannot be read, and otherwise once per hour.
+ *   2. Calls are served before the first read of the key, and while the key cannot be read.
+ *   3. While the format is rejected, the guard sends no command of a store. Calls fail with StoredFormatError until the
+ *      key changes.
+ *   4. Only one check runs at a time, and each check has a deadline. A check never throws. Checks are repeated until
+ *      `close` is called.
+ *   5. The version key outlives sessions, cached values and limit windows. Its TTL is longer than theirs, and each
+ *      check renews it.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -27,29 +28,29 @@ export interface FormatGuardOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly release?: ReleaseFormats;
-  /** Interval of repeated checks in tests, which replaces RECHECK_MS. */
+  /** Interval of repeated checks, which replaces RECHECK_MS in tests. */
   readonly recheckMs?: number;
 }
 
 /**
- * Minimum interval, in ms, between checks after connection changes. Reconnecting has its own backoff, but many
- * connections may change at once.
+ * Minimum interval, in ms, between checks after connection changes. Each connection has a backoff for its own
+ * reconnects, but many connections may change at once.
  */
 const APART_MS = 100;
 const RECHECK_MS = 5_000;
 const RENEWAL_MS = 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /**
- * TTL of the version key, which is longer than two limit windows of 400 days. A bucket may take longer to drain, but
- * its layout byte protects it too.
+ * TTL of the version key, which is longer than two limit windows of 400 days. A bucket may need more time than that to
+ * drain, but its layout byte protects it too.
  */
 const KEY_TTL_MS = 1_000 * 86_400_000;
 /**
- * Maximum number of attempts to write the key. Other sidecars may write it between our read and our write, but it grows
- * each time.
+ * Maximum number of attempts to write the key. Other sidecars may write the key between our read and our write, but its
+ * value grows each time.
  */
 const MAX_ATTEMPTS = 4;
-/** Options for commands whose missing permission `#reportFailure` reports itself. */
+/** Options for the commands of this module. If a permission for them is missing, `#reportFailure` reports it. */
 const OPTIONAL: CommandOptions = { isPermissionOptional: true };
 
 export class FormatGuard implements RedisCommands {
@@ -75,12 +76,12 @@ export class FormatGuard implements RedisCommands {
     this.#recheckMs = options.recheckMs ?? RECHECK_MS;
   }
 
-  /** Whether Redis has returned the key or refused permission to read it. */
+  /** Whether Redis has returned the key or a NOPERM error. */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
   }
 
-  /** Reason why all calls of the role are rejected; undefined if they are not. */
+  /** Reason why all calls of the role are rejected; undefined if calls are served. */
   get refusal(): string | undefined {
     return this.#refusal;
   }
@@ -113,7 +114,10 @@ export class FormatGuard implements RedisCommands {
       : this.#refuse(this.#refusal);
   }
 
-  /** Schedules a check after a connection change, because the server that answers now may hold other data. */
+  /**
+   * Schedules a check after a connection change, because the data of the current server may differ from the data of the
+   * previous server.
+   */
   onConnectionChange(): void {
     this.#schedule(Math.max(0, this.#lastMs + APART_MS - this.#options.clock.monotonicMs()));
   }
@@ -149,11 +153,11 @@ export class FormatGuard implements RedisCommands {
     this.#lastMs = this.#options.clock.monotonicMs();
     const isSettled = await this.#readAndWrite();
     this.#isChecking = false;
-    // Jitter keeps the sidecars of a fleet from checking at the same time.
+    // Jitter prevents the sidecars of a fleet from checking at the same time.
     this.#schedule((isSettled ? RENEWAL_MS : this.#recheckMs) * (0.75 + Math.random() / 4));
   }
 
-  /** Returns whether the key was read, accepted and written. */
+  /** Returns whether the key was read and accepted, and written if necessary. */
   async #readAndWrite(): Promise<boolean> {
     const { commands, key, clock } = this.#options;
     const untilMs = clock.monotonicMs() + CHECK_TIMEOUT_MS;
@@ -202,8 +206,8 @@ export class FormatGuard implements RedisCommands {
   }
 
   /**
-   * Logs a failure once per code if an operator must act. An unreachable Redis and refused writes are reported
-   * elsewhere.
+   * Logs a failure once per error code if an operator must act. Other modules report an unreachable Redis and refused
+   * writes.
    */
   #reportFailure(error: unknown): void {
     const { role, log } = this.#options;

@@ -1,5 +1,5 @@
 /**
- * Tests the decision on a version key for stored formats around that of a release.
+ * Tests the decision on a version key whose format is older than, equal to, or newer than the format of the release.
  */
 import { judgeFormat, RELEASE_FORMATS } from './format-version.ts';
 
@@ -45,7 +45,7 @@ test('lets sidecars of two consecutive releases work together in every order, bu
     for (let otherWrites = 1; otherWrites < 8; otherWrites += 1) {
       let stored: string | undefined;
       const verdicts: string[] = [];
-      // The first connection writes the key, then each sidecar connects again.
+      // The first sidecar to connect writes the key. Then each sidecar connects again.
       for (const own of [writes, otherWrites, writes, otherWrites]) {
         const verdict = judgeFormat(stored, { writes: own, readsUpTo: own + 1 });
         verdicts.push(verdict.verdict);

@@ -2,12 +2,12 @@
  * Decides whether this release may use data of a stored format. Pure.
  *
  *   1. A release reads the formats N and N+1 and writes N. The next release writes N+1. So sidecars of two consecutive
- *      releases work side by side.
- *   2. The version key holds the format that the newest release on this Redis writes. Its value only grows, by one at a
- *      time.
+ *      releases can use the same Redis.
+ *   2. The version key holds the format that the newest release on this Redis writes. The value of the key never
+ *      decreases, and it grows by one at a time.
  *   3. The key serves only to detect a skipped release. The layout byte or the header of a value determines its layout.
  *
- * docs/internals/formats.md has the rules for a release that changes a format.
+ * docs/internals/formats.md lists the rules for a release that changes a format.
  */
 
 export interface ReleaseFormats {
@@ -20,12 +20,12 @@ export interface ReleaseFormats {
 export const RELEASE_FORMATS: ReleaseFormats = { writes: 1, readsUpTo: 2 };
 
 export type FormatVerdict =
-  /** The key must hold `format` from now on. It is written only to change the format or to renew its TTL. */
+  /** The key must hold `format` from now on. The key is written only to change the format or to renew the TTL. */
   | { readonly verdict: 'accepted'; readonly format: number }
   /** The text `detail` is used in errors, the log and /readyz. */
   | { readonly verdict: 'refused'; readonly detail: string };
 
-/** Decides on the content of the version key, which is undefined if there is no key. */
+/** Returns the decision on the content of the version key, which is undefined if there is no key. */
 export function judgeFormat(stored: string | undefined, release: ReleaseFormats): FormatVerdict {
   if (stored === undefined) {
     return { verdict: 'accepted', format: release.writes };

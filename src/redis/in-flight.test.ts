@@ -1,5 +1,5 @@
 /**
- * Tests that the list behaves like a Set and that removed members keep no links.
+ * Tests that the list behaves like a Set and that removed members have no links to their former neighbors.
  */
 import fc from 'fast-check';
 import { InFlight, type InFlightNode } from './in-flight.ts';

@@ -1,11 +1,12 @@
 /**
  * Lists the commands in flight on one connection, in send order.
  *
- * It is a linked list instead of a Set because every command is added and removed once. A removed command keeps no
- * links to its neighbors. Otherwise old removed commands would keep all later ones alive (see queue-guard.ts).
+ * The list is a linked list and not a Set, because every command is added and removed once. A removed command has no
+ * links to its former neighbors. Otherwise the garbage collector could not free later commands while an old removed
+ * command exists (see queue-guard.ts).
  */
 
-/** Fields that every member of the list carries. */
+/** Fields of every member of the list. */
 export interface InFlightNode {
   next: InFlightNode | undefined;
   previous: InFlightNode | undefined;
@@ -38,7 +39,7 @@ export class InFlight<Item extends InFlightNode> {
     this.#size += 1;
   }
 
-  /** Removes the item. Returns false if it is not in the list. */
+  /** Removes the item. Returns false if the member is not in the list. */
   remove(item: Item): boolean {
     if (!item.isListed) {
       return false;

@@ -1,5 +1,6 @@
 /**
- * Tests that the same bytes are written in fewer writes and in order, and that none are lost if the writer stops.
+ * Tests that the same bytes are written in the same order with fewer writes, and that no bytes are lost if the writer
+ * stops.
  */
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';

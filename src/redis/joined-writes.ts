@@ -1,22 +1,22 @@
 /**
  * Joins the commands that node-redis writes in one turn of the event loop into few socket writes. By itself, node-redis
- * passes each command to the socket separately. With 64 calls in flight this used a tenth of the CPU time of a rate
- * limit decision.
+ * passes each command to the socket separately. With 64 calls in flight, these writes used a tenth of the CPU time of a
+ * rate limit decision.
  *
  * Invariants:
- *   1. The bytes and their order are the same as with node-redis.
- *   2. A command that node-redis has marked as written is part of the next yielded value, because the writer may stop
- *      after any of them.
- *   3. Buffers are passed on without a copy.
+ *   1. The bytes and their order are the same as without this module.
+ *   2. A command that node-redis has marked as written is part of the next value that the iterator yields, because the
+ *      writer may stop after any value.
+ *   3. Buffers are passed to the socket without a copy.
  *
- * This module wraps one method of the library. The library version is pinned, and a test fails if the wrapper has no
- * effect.
+ * This module wraps one method of node-redis. The version of node-redis is pinned, and a test fails if the wrapper has
+ * no effect.
  */
 
-/** Encoded command: text, with a Buffer between two pieces of text for each Buffer argument. */
+/** Encoded command: pieces of text, and a Buffer between two of them for each Buffer argument. */
 export type CommandPieces = readonly (string | Buffer)[];
 
-/** Length at which joined text is yielded, so that the writer notices a full socket in time. */
+/** Length at which joined text is yielded, so that the writer can stop when the buffer of the socket is full. */
 const MAX_TEXT_LENGTH = 16_384;
 
 export function joinWrites(client: object): void {

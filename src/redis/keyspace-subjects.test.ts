@@ -1,5 +1,5 @@
 /**
- * Tests that the names of subjects in keys are unambiguous and short for all input.
+ * Tests that the names of subjects in keys are unambiguous and short for all inputs.
  */
 import { createHash, createHmac } from 'node:crypto';
 import fc from 'fast-check';
@@ -86,7 +86,7 @@ describe('hashed subjects', () => {
     ];
     fc.assert(
       fc.property(fc.uniqueArray(subjects, { minLength: 1, maxLength: 20 }), (distinct) => {
-        // A caller may also use a name that is visible in Redis as a subject.
+        // A caller may also use as a subject a name that it found in a Redis key.
         const named = distinct.flatMap((subject) =>
           namings.map((name) => name(subject).slice('pannier:rl:{scope|policy|'.length, -1)),
         );

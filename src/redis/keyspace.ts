@@ -1,5 +1,5 @@
 /**
- * Builds the names of all keys and channels. No other module knows their layout.
+ * Builds the names of all keys and channels. No other module depends on the layout of these names.
  *
  * Names are unambiguous. Scope, policy and namespace contain only [A-Za-z0-9._-], so the separators `|` and `:` cannot
  * occur in them. Free text (subject, cache key, user, tag) always comes last. The braces are the hash tag by which
@@ -10,8 +10,8 @@ import { bucketOf } from '../lib/key-hash.ts';
 import { createSubjectHash, subjectName } from './subject-name.ts';
 
 /**
- * Number of buckets of users. No call reads users together, so more buckets only spread them more evenly over the
- * masters of a Cluster.
+ * Number of buckets over which users are distributed. Each call reads only one user, so the only effect of more buckets
+ * is that users spread more evenly over the masters of a Cluster.
  */
 const USER_BUCKET_COUNT = 256;
 
@@ -21,17 +21,17 @@ export interface Keyspace {
    * inline limits. subject-name.ts defines the forms of a subject in a key.
    */
   rateLimit(scope: string, policy: string, subject: string): string;
-  /** Returns the same key for a subject that is stored only as a hash. */
+  /** Returns the same kind of key for a subject that is stored only as a hash. */
   hashedRateLimit(scope: string, policy: string, subject: string): string;
   /** Returns the key of a hash that holds a session. `handle` is the hash of the selector. */
   session(handle: string): string;
-  /** Returns the key of a hash that holds a user's generation and the list of handles. */
+  /** Returns the key of a hash that holds the generation of a user and the list of the user's session handles. */
   user(userId: string): string;
   /** Returns the key of a string with the format of a role's stored data (format-version.ts). */
   format(role: 'state' | 'cache'): string;
   /**
    * Returns the key of a string with a cached value and its header. An ASCII key is returned as text, because a command
-   * without Buffers is one socket write.
+   * without Buffers needs only one socket write.
    */
   cacheEntry(namespace: string, bucket: number, key: Buffer): string | Buffer;
   /** Returns the key of a hash that holds the incarnation, the sequence and the flush mark of a bucket. */
@@ -46,7 +46,7 @@ export interface Keyspace {
   cacheTagChannel(namespace: string, bucket: number): string;
 }
 
-/** Creates the keyspace of a prefix. `subjectKey` is the secret for hashed subjects. */
+/** Creates the keyspace for a key prefix. `subjectKey` is the secret for hashed subjects. */
 export function createKeyspace(prefix: string, subjectKey?: Buffer): Keyspace {
   const hashSubject = createSubjectHash(subjectKey);
   return {

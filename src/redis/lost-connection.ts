@@ -1,5 +1,5 @@
 /**
- * Error of a command whose connection was lost or never existed.
+ * Defines the error of a command whose connection was lost, or for which there was no connection.
  *
  * If `wasSent`, the command may have been executed, so only a read may be repeated. Otherwise any command may be
  * repeated.
@@ -8,7 +8,7 @@ import { StoreError } from '../lib/store-error.ts';
 
 export class LostConnection extends StoreError {
   readonly wasSent: boolean;
-  /** Reason of the loss, such as `demoted`, `silent` or `hung up`. */
+  /** Reason for the loss, such as `demoted`, `silent` or `hung up`. */
   readonly reason: string;
 
   constructor(reason: string, wasSent: boolean, cause?: unknown) {

@@ -2,19 +2,19 @@
  * Represents a Lua script: its text, the SHA-1 that EVALSHA uses, and whether it writes.
  *
  * There are three kinds of scripts:
- *   - A `read` script has no shebang and is sent by EVALSHA_RO. A replica would run it too, so the connection verifies the
- *     server's role. It runs even while Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT PAUSE WRITE), and may be
- *     repeated.
- *   - A `write` script begins with `#!lua`. A replica answers it with READONLY. A server that is full or cannot save
- *     refuses the script before it runs.
- *   - A `write_in_place` script begins with `#!lua flags=allow-oom`. It needs no additional memory and must work on a full
- *     server.
+ *   - A `read` script has no shebang and is sent with EVALSHA_RO. A replica would run the script too, so the connection
+ *     verifies the server's role. The script runs even while Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT
+ *     PAUSE WRITE), and it may be repeated.
+ *   - A `write` script begins with `#!lua`. A replica answers the script with READONLY. A server whose memory is full,
+ *     or that cannot save its data, refuses the script before it runs.
+ *   - A `write_in_place` script begins with `#!lua flags=allow-oom`. Such a script needs no additional memory and must
+ *     work on a server whose memory is full.
  *
  * Every .lua file follows these rules, which script-rules.test.ts enforces:
- *   - All keys come from KEYS.
+ *   - A script uses only keys from KEYS.
  *   - A script that creates a key sets its TTL.
  *   - TIME is read once, in the prelude.
- *   - Numbers are formatted by `whole`, never by `..`.
+ *   - The function `whole` formats numbers. The operator `..` is not applied to numbers.
  *   - Locals, parameters, functions and fields are camelCase, and constants are UPPER_CASE.
  *
  * Source of the flags: https://redis.io/docs/latest/develop/interact/programmability/lua-api/#script_flags
@@ -31,25 +31,29 @@ export type KeyType = 'hash' | 'string' | '';
 
 export interface ScriptOptions {
   /**
-   * Types of KEYS, in order; the last one applies to all further keys. The script itself removes no key of another
-   * type.
+   * Types of KEYS, in order; the last type applies to all further keys. The script itself does not remove a key of
+   * another type.
    */
   readonly keyTypes?: readonly KeyType[];
-  /** Repair of a script that reads: it runs with the same KEYS and removes the damaged value. */
+  /**
+   * Script that repairs a damaged value for a script that only reads. It runs with the same KEYS and removes the value.
+   */
   readonly repair?: Script;
 }
 
 export interface Script {
-  /** Name in logs and metrics. Names are few and contain no user data. */
+  /** Name in logs and metrics. The number of names is small, and no name contains user data. */
   readonly name: string;
   readonly kind: ScriptKind;
   readonly source: string;
   readonly sha1: string;
   readonly keyTypes: readonly KeyType[];
   readonly repair: Script | undefined;
-  /** Commands that the script runs, in lower case. They determine its permissions. */
+  /** Commands that the script runs, in lower case. The commands determine the permissions that the script needs. */
   readonly commands: ReadonlySet<string>;
-  /** Next script of the same call. If the user lacks a permission for it, this script is not sent either. */
+  /**
+   * Next script of the same call. If the user lacks a permission for the next script, this script is not sent either.
+   */
   readonly leadsTo?: ScriptStep;
 }
 
@@ -77,7 +81,7 @@ export function defineScript(
   return { name, kind, source, sha1, commands: commandsIn(source), keyTypes, repair };
 }
 
-/** Texts of the libraries by path, because many scripts share them. */
+/** Texts of the libraries by path. Many scripts use the same libraries, so each file is read only once. */
 const libraries = new Map<string, string>();
 
 function readLibrary(path: string): string {
@@ -92,8 +96,8 @@ export function readPrelude(): string {
 }
 
 /**
- * Loads the script in the last of these files, e.g. `src/session/scripts/create.lua`. The files before it are its
- * libraries.
+ * Loads the script in the last of these files, e.g. `src/session/scripts/create.lua`. The files before the last one are
+ * its libraries.
  */
 export function loadScript(name: string, paths: readonly string[], kind: ScriptKind, options?: ScriptOptions): Script {
   const script = readTextAsset(paths.at(-1) ?? '');

@@ -1,14 +1,15 @@
 /**
- * Checks a server before its subscriptions are considered intact. One barrier sends all checks in one write, on the
- * connection that carries the subscriptions.
+ * Checks whether a server is still the master that serves the subscribed slots, and whether it still has the
+ * subscriptions. Each barrier sends all checks in one write, on the connection that carries the subscriptions.
  *
  * There are three checks:
- *   - Each keyed read uses a slot of a subscribed channel. CLUSTERDOWN shows a Cluster master that lost the majority, and
- *     MOVED shows a master that lost the slot. ASK shows a migrating slot and affects only the channel of that slot.
- *   - ROLE reveals a replica. INFO replication is used if ROLE is not permitted or not known. A server that answers
- *     neither is assumed to be a master.
- *   - CLIENT INFO shows the number of subscriptions. The check is skipped if the server does not know the command. If the
- *     user lacks the permission, no subscription is considered intact.
+ *   - Each keyed read uses a slot of a subscribed channel. CLUSTERDOWN means that the Cluster master cannot reach the
+ *     majority. MOVED means that the master no longer owns the slot. ASK means that the slot is migrating, and affects
+ *     only the channel of that slot.
+ *   - ROLE reveals a replica. INFO replication is used if ROLE is not permitted or not known. If the server answers
+ *     neither command, it is assumed to be a master.
+ *   - CLIENT INFO returns the number of subscriptions. The check is skipped if the server does not know the command. If
+ *     the user lacks the permission, no subscription is considered intact.
  *
  * All replies must arrive within the command timeout. Otherwise the connection is considered silent.
  */
@@ -49,20 +50,20 @@ export class MasterChecks {
     this.#redis = redis;
   }
 
-  /** Refusal of the last CLIENT INFO for lack of permission; undefined if it was answered. */
+  /** NOPERM error of the last CLIENT INFO; undefined if CLIENT INFO was answered. */
   get countRefusal(): Refusal | undefined {
     return this.#countRefusal;
   }
 
-  /** Whether the server reports its role in neither form. */
+  /** Whether the server reports its role neither by ROLE nor by INFO replication. */
   get isRoleHidden(): boolean {
     return ROLE_QUESTIONS[this.#question] === undefined;
   }
 
   /**
-   * Runs all checks. Resolves to undefined if all checks pass. Once the replies have arrived, `countExpected` returns
-   * how many subscriptions the server must have had when the checks were sent. All commands are sent before this
-   * returns. A connection that is lost during the checks is not reported as a failure.
+   * Runs all checks. Resolves to undefined if all checks pass. `countExpected` is called after the replies have
+   * arrived, and returns how many subscriptions the server must have had when the checks were sent. All commands are
+   * sent before this function returns. A connection that is lost during the checks is not reported as a failure.
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];
@@ -102,7 +103,7 @@ export class MasterChecks {
     if (text === undefined) {
       return 'silent';
     }
-    // Earlier refusals are still being delivered through their promises.
+    // Promises of earlier refusals may not have settled yet.
     await new Promise((resolve) => setImmediate(resolve));
     const reported = await this.#inTime(role);
     if (reported === 'replica') {
@@ -115,7 +116,10 @@ export class MasterChecks {
     return subscriptions < countExpected() ? 'subscription dropped' : undefined;
   }
 
-  /** Queries the role. If the server does not report it in one form, the next form is used from now on. */
+  /**
+   * Queries the role. If the server rejects one of the role queries, the next one in ROLE_QUESTIONS is used from now
+   * on.
+   */
   async #readRole(): Promise<ServerRole> {
     for (let question = ROLE_QUESTIONS[this.#question]; question !== undefined; ) {
       try {

@@ -1,7 +1,8 @@
 /**
- * Stores the permissions that a probe found missing on one node, and decides which calls need them. Pure.
+ * Stores the permissions that a probe found missing on one node, and rejects calls that need one of them. Pure.
  *
- *   1. A call is rejected if it, or the next script of the call, needs one of them. Every other call is sent.
+ *   1. A command is rejected if it, or the next script of the same call, needs a missing permission. Every other
+ *      command is sent.
  *   2. The error names the missing permissions and docs/operations/redis.md, and does not suggest a retry.
  */
 import { StoreError } from '../lib/store-error.ts';
@@ -39,8 +40,8 @@ export class MissingPermissions {
   }
 
   /**
-   * Returns the error for a command, or its script, that needs a missing permission, or whose next script does. Returns
-   * undefined if none is missing.
+   * Returns the error if the command, its script, or the next script of the same call needs a missing permission.
+   * Returns undefined if no needed permission is missing.
    */
   refusalOf(command: readonly RedisArgument[], script: Script | undefined): StoreError | undefined {
     if (script === undefined) {
@@ -57,7 +58,7 @@ export class MissingPermissions {
     );
   }
 
-  /** Returns the error if ASKING is not permitted, so that a migrating slot cannot be followed. */
+  /** Returns the error if ASKING is not permitted. Without ASKING, a command cannot follow a migrating slot. */
   refusalOfAsking(): StoreError | undefined {
     return this.#refusal(({ command }) => command === 'asking');
   }

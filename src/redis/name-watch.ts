@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. The name is resolved every 5 s with jitter, one lookup at a time. A failed lookup changes nothing.
- *   2. A connection is dropped once the host name no longer resolves to any of the addresses that it had when the
- *      connection was opened.
+ *   2. A connection stores the addresses to which the host name resolved when the connection was opened. The connection
+ *      is dropped once the name resolves to none of these addresses.
  */
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
@@ -16,7 +16,7 @@ export interface NameWatchOptions {
   readonly host: string;
   readonly lookup: LookupFunction | undefined;
   readonly isActive: () => boolean;
-  /** Called before the connections are dropped. */
+  /** Called just before connections are dropped. */
   readonly onMoved: (addresses: readonly string[]) => void;
 }
 
@@ -33,7 +33,7 @@ export class NameWatch {
     }
   }
 
-  /** Adds a connection. Returns a function to call when the connection is gone. */
+  /** Adds a connection. Returns a function that must be called when the connection has ended. */
   add(connection: OpenConnection): () => void {
     this.#connections.add(connection);
     return () => void this.#connections.delete(connection);
@@ -65,7 +65,7 @@ export class NameWatch {
     this.#checkLater();
   }
 
-  /** Resolves the name; empty if the lookup fails. */
+  /** Resolves the name. Returns an empty list if the lookup fails. */
   #resolve(): Promise<readonly string[]> {
     const lookup = this.#options.lookup ?? (dns.lookup as LookupFunction);
     return new Promise((resolve) => {

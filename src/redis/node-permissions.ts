@@ -1,17 +1,17 @@
 /**
- * Decides when the user's permissions are probed on one node, and keeps the result of the last probe.
+ * Decides when the user's permissions are probed on one node, and stores the result of the last probe.
  *
  *   1. The first probe starts when a connection to the node is ready. Another probe starts when a connection becomes
- *      ready at least a minute after the last probe, because a restart or a new rule may have changed a permission. A
- *      NOPERM reply to a caller starts a probe at least 1 s after the last one. This interval doubles up to 60 s while
- *      such probes find nothing.
- *   2. While something is missing, or a probe failed, the probe is repeated, after 1 s at first and later every 30 s,
- *      with jitter. This detects a permission that was granted.
+ *      ready at least a minute after the last probe. A restart or a new ACL rule may have changed the permissions by
+ *      then. A NOPERM reply to a caller starts a probe at least 1 s after the last one. This interval doubles up to 60
+ *      s while such probes find no missing permission.
+ *   2. While a permission is missing, or after a failed probe, the probe is repeated, after 1 s at first and later
+ *      every 30 s, with jitter. A repeated probe detects a permission that was granted in the meantime.
  *   3. One probe runs at a time, over a separate connection. No caller waits for it, and the metrics of commands do not
  *      include it.
  *   4. Findings of an incomplete probe are ignored.
- *   5. A refusal that a caller received is reported only if the next probe does not explain it. If it does, the log
- *      line that names the permission is enough.
+ *   5. A refusal that a caller received is reported only if the next probe finds no missing permission that explains
+ *      the refusal. If the probe finds one, the log line that names this permission is sufficient.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -22,9 +22,12 @@ import { probePermissions } from './permission-probe.ts';
 import type { Refusal } from './refusal-log.ts';
 import { settledBy } from './settled-by.ts';
 
-/** Minimum age of a clean probe before a new connection starts another. A server may keep closing idle connections. */
+/**
+ * Minimum time between a probe that found nothing missing and a probe because of a new connection. A server may keep
+ * closing idle connections, so new connections may be frequent.
+ */
 const CLEAN_MS = 60_000;
-/** Minimum time between probes after refusals. Thousands of refusals may arrive, and a probe may not explain them. */
+/** Minimum time between probes after refusals. Thousands of refusals may arrive that no probe explains. */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };
@@ -92,8 +95,8 @@ export class NodePermissions {
   }
 
   /**
-   * Schedules the probe for an unexplained refusal. A probe that falls due during another one, or without a connection,
-   * does not run.
+   * Schedules the probe for an unexplained refusal. If the probe falls due while another probe is running, or while
+   * there is no connection, it does not run.
    */
   #explainRefusal(): void {
     if (this.#unexplained !== undefined) {
@@ -150,7 +153,7 @@ export class NodePermissions {
     this.#attempts += 1;
   }
 
-  /** Runs a probe. Returns undefined if it failed. */
+  /** Runs a probe. Returns undefined if the probe failed. */
   async #ask(): Promise<MissingPermission[] | undefined> {
     const { address, redis, permissions, slots } = this.#options;
     try {
@@ -180,7 +183,7 @@ export class NodePermissions {
     const { address, redis } = this.#options;
     const subject = { node: addressText(address), command: SUBJECT };
     if (missing === undefined) {
-      // This also ends the refusals that callers received.
+      // This call also ends the refusals that callers received.
       redis.refusals.ended(CODE, subject.node);
     } else {
       redis.refusals.found({ ...subject, code: CODE, detail: missing.text });

@@ -1,7 +1,7 @@
 /**
- * Holds one set of connections for each master. A set is created when the topology or a redirect names the node. It is
- * retired when neither names the node anymore. The connections of a retired set are closed after its commands in flight
- * have completed.
+ * Holds one set of connections for each master. A set is created when the topology or a redirect names the node. The
+ * set is retired when the node is no longer in the topology and no redirect has named it recently. The connections of a
+ * retired set are closed after its commands in flight have completed.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import type { RedisReply } from './commands.ts';
@@ -17,13 +17,13 @@ export interface NodeState {
   readonly node: string;
   readonly isReady: boolean;
   readonly inFlight: number;
-  /** Reason of the last failed connection attempt; undefined if none failed. */
+  /** Reason for the last failed connection attempt; undefined if none failed. */
   readonly reason: string | undefined;
 }
 
 export interface NodeOptions {
   readonly redis: RedisOptions;
-  /** Whether a replica at this address would answer reads, as a standalone replica does. */
+  /** Returns whether a replica at this address would answer reads, as a standalone replica does. */
   readonly isVouching: () => boolean;
   /** Called after a connection became ready or was lost. */
   readonly onChange: () => void;
@@ -37,8 +37,8 @@ export interface NodeOptions {
 }
 
 /**
- * Time after the loss of a ready connection during which unsent commands may wait for a new one. After this time, such
- * commands fail at once.
+ * Time after the loss of a ready connection during which unsent commands may wait for a new connection. After this
+ * time, such commands fail at once.
  */
 const AFTER_LOSS_MS = 250;
 const MAX_RECONNECT_WAIT_MS = 50;
@@ -50,7 +50,7 @@ export class RedisNode {
   readonly name: string;
   /** Scripts that had to be loaded on this node. */
   readonly scripts = new ScriptLoads();
-  /** Permissions that a probe found missing on this node; undefined if none are. */
+  /** Permissions that a probe found missing on this node; undefined if none is missing. */
   missing: MissingPermissions | undefined;
   readonly #redis: RedisOptions;
   readonly #permissions: NodePermissions | undefined;
@@ -92,14 +92,14 @@ export class RedisNode {
     return this.#connections.some((connection) => connection.isReady);
   }
 
-  /** Whether the node is no longer used. Its commands in flight may still complete. */
+  /** Whether the node is no longer used. Commands in flight on its connections may still complete. */
   get isRetired(): boolean {
     return this.#isRetired;
   }
 
   /**
-   * Returns a ready connection, preferring one that is not under suspicion of being dead. If none is ready, returns a
-   * connection that knows the reason.
+   * Returns a ready connection, preferably one that is not suspected of being dead. If no connection is ready, returns
+   * one whose error contains the reason.
    */
   connection(): RedisConnection {
     const count = this.#connections.length;
@@ -119,7 +119,8 @@ export class RedisNode {
 
   /**
    * Returns a connection for a command that was certainly not sent. If no healthy connection is ready, waits for one,
-   * but only within 250 ms after a loss. The wait takes at most 50 ms and a quarter of the remaining time.
+   * but only during the first 250 ms after a loss. The wait takes at most 50 ms, and at most a quarter of the remaining
+   * time.
    */
   async connectionSoon(bytes: number, deadlineAtMs: number): Promise<RedisConnection> {
     const connection = this.connection();
@@ -135,15 +136,18 @@ export class RedisNode {
   #lost(reason: string): void {
     this.#lostAtMs = this.#redis.clock.monotonicMs();
     if (reason === 'silent') {
-      // Other connections to the node have probably failed too. If each became silent on its own, calls would fail once
-      // per connection.
+      // Other connections to the node have probably failed too. If each of them had to be detected as silent
+      // separately, calls would fail once per connection.
       for (const connection of this.#connections) {
         connection.prove();
       }
     }
   }
 
-  /** Reconnects at once instead of waiting for the next attempt, because the node was just reached. */
+  /**
+   * Reconnects at once instead of waiting for the next attempt, because the node has just answered on another
+   * connection.
+   */
   reconnectNow(): void {
     for (const connection of this.#connections) {
       connection.reconnectNow();
@@ -172,7 +176,7 @@ export class RedisNode {
     return await this.connection().send(command, deadlineAtMs);
   }
 
-  /** Drops all connections. The new ones resolve the host name again. */
+  /** Drops all connections. The new connections resolve the host name again. */
   drop(reason: string): void {
     for (const connection of this.#connections) {
       connection.drop(reason);
@@ -214,8 +218,8 @@ export class RedisNode {
 }
 
 /**
- * Time for which a node named by a redirect is kept even if the topology does not list it. A redirect may be newer than
- * the topology that another node reports.
+ * Time for which a node named by a redirect is kept even if the topology does not list it. The redirect may be more
+ * recent than the topology that another node reports.
  */
 const REDIRECT_TRUST_MS = 2_000;
 

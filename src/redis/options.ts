@@ -1,5 +1,5 @@
 /**
- * Defines the options with which the connections start, and the interfaces through which they report.
+ * Defines the options of the Redis connections, and the interfaces through which the connections report events.
  */
 import type { LookupFunction } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
@@ -26,11 +26,11 @@ export interface RedisMetrics {
 export interface RedisAccess {
   readonly credentials: CredentialsSource;
   readonly isTls: boolean;
-  /** Source of the TLS files. If unset, connections use Node's list of CAs and no client certificate. */
+  /** Source of the TLS files. If unset, connections use the default CAs of Node and no client certificate. */
   readonly tlsFiles?: TlsFilesSource;
-  /** Name that server certificates must contain and that is sent as SNI. If unset, the host of the address is used. */
+  /** Name that server certificates must contain. It is also sent as SNI. If unset, the host of the address is used. */
   readonly tlsServerName?: string | undefined;
-  /** Map from the addresses that nodes announce to the addresses where they can be reached. */
+  /** Map from the addresses that nodes announce to the addresses at which this process can reach the nodes. */
   readonly addressMap?: AddressMap;
   readonly connectTimeoutMs: number;
   /** Maximum number of commands in flight on one connection. Further commands are rejected. */
@@ -43,9 +43,9 @@ export interface RedisAccess {
 
 export interface ConnectionGuard {
   /**
-   * Verifies a server before its first command. Rejects if the server must not be used, because it is a replica or
-   * belongs to another deployment. Resolves to the monotonic time of the role query if the server answered as a
-   * standalone master.
+   * Verifies a server before its first command. Rejects if the server must not be used, for example because it is a
+   * replica or belongs to another deployment. Resolves to the monotonic time of the role query if the server answered
+   * as a standalone master.
    */
   verify(address: NodeAddress, send: (command: readonly string[]) => Promise<RedisReply>): Promise<number | undefined>;
   /** Registers an open connection. Returns a function to call when the connection is lost or closed. */
@@ -59,7 +59,7 @@ export interface OpenConnection {
   drop(reason: string): void;
 }
 
-/** Permissions that are probed. */
+/** Values that determine which permissions are probed. */
 export interface PermissionOptions {
   readonly area: PermissionArea;
   /** Prefix of all keys and channels. */
@@ -76,11 +76,11 @@ export interface SentinelOptions {
 export interface RedisOptions extends RedisAccess {
   /** Role of the deployment, `state` or `cache`, for logs. */
   readonly role: string;
-  /** Seed servers, or the Sentinels. */
+  /** Addresses of the seed servers, or of the Sentinels if the deployment has any. */
   readonly seeds: readonly NodeAddress[];
   /** Sentinel settings. If unset, the master is chosen without Sentinels. */
   readonly sentinel?: SentinelOptions;
-  /** Time limit of a command. A connection that is silent for this long is dropped. */
+  /** Time limit of a command. A connection on which nothing arrives for this time is dropped. */
   readonly commandTimeoutMs: number;
   readonly connectionsPerMaster: number;
   readonly clock: Clock;
@@ -91,6 +91,6 @@ export interface RedisOptions extends RedisAccess {
   readonly permissions?: PermissionOptions;
   /** Current refusals of this deployment. */
   readonly refusals: RefusalLog;
-  /** Called after each connection to a master that became ready or was lost. */
+  /** Called each time a connection to a master became ready or was lost. */
   readonly onConnectionChange?: () => void;
 }

@@ -1,5 +1,5 @@
 /**
- * Tests that a command settles once and in time, even if the process was blocked.
+ * Tests that a command settles once and in time, even if the event loop was blocked.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';

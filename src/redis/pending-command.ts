@@ -1,12 +1,13 @@
 /**
- * Represents one command of a connection, queued or in flight, together with the promise that its caller holds.
+ * Represents one command of a connection, queued or in flight, together with the promise that its caller awaits.
  *
  *   1. The promise settles once: by the reply, the time limit, or the loss of the connection.
- *   2. The time limit is the command timeout plus 1 ms for each KiB that was written before it or has arrived since.
- *      This allows for a link of 1 MB/s. The limit never exceeds the deadline.
+ *   2. The time limit is the command timeout plus 1 ms for each KiB that was written before the command or that has
+ *      arrived since it was sent. The extra time allows for a link of 1 MB/s. The limit is never later than the
+ *      deadline.
  *
- * Most commands have the same time limit, so the connection's watchdog enforces it by walking the commands in send
- * order. Only commands with a shorter limit pay for a timer.
+ * Most commands have the same time limit, so the connection's watchdog checks the commands in send order. Only commands
+ * with a shorter limit need a timer.
  */
 import { StoreError } from '../lib/store-error.ts';
 import type { TimerEntry, TimerWheel } from '../lib/timer-wheel.ts';
@@ -19,15 +20,15 @@ import type { ServerReply } from './server-reply.ts';
 const LATE_MS = 50;
 const BYTES_PER_MS = 1_024;
 
-/** Options of one command. They form one object without closures, because every command allocates it. */
+/** Options of one command. Every command allocates such an object, so it contains no closures. */
 export interface SendOptions {
-  /** Continues with a command, sent at `sentAtMs`, after an error reply or the loss of its connection. */
+  /** Continues with the command, which was sent at `sentAtMs`, after an error reply or the loss of its connection. */
   recover?(failure: ServerReply | LostConnection, sentAtMs: number): Promise<RedisReply>;
   /** Whether ASKING is sent directly before the command. */
   readonly isAsking?: boolean | undefined;
   /**
-   * Whether the command writes nothing. The role of the server is then verified, and the command may be repeated after
-   * a lost connection.
+   * Whether the command writes nothing. For such a command, the connection verifies the role of the server, and the
+   * command may be repeated after a lost connection.
    */
   readonly isRead?: boolean | undefined;
   /** Estimated size of the reply. Commands with this option share the reply budget of the connection. */
@@ -53,7 +54,7 @@ export class PendingCommand implements InFlightNode {
   unsent: readonly RedisArgument[] | undefined = undefined;
   /** Number of the write batch that contains the command. */
   batch = 0;
-  /** Bytes in flight when the command was sent, including its own, minus the bytes read by then. */
+  /** Bytes in flight when the command was sent, including the bytes of the command, minus the bytes read until then. */
   #creditBytes = 0;
   #resolve!: (reply: RedisReply | Promise<RedisReply>) => void;
   #reject!: (error: unknown) => void;
@@ -85,7 +86,8 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Marks the command as sent after `bytesAhead` bytes in flight, on a connection that has received `bytesRead` bytes.
+   * Marks the command as sent. Before this, `bytesAhead` bytes were in flight and the connection had received
+   * `bytesRead` bytes.
    */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
     this.sentAtMs = nowMs;
@@ -93,22 +95,22 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Returns `endMs` plus the transfer time, which is the time limit on a connection that has now received `bytesRead`
-   * bytes.
+   * Returns the time limit of the command on a connection that has received `bytesRead` bytes so far. The limit is
+   * `endMs` plus the transfer time.
    */
   dueMs(endMs: number, bytesRead: number): number {
     return Math.min(this.deadlineAtMs, endMs + Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS);
   }
 
-  /** Returns how long silence since `silentSinceMs` is tolerated while this is the oldest command in flight. */
+  /** Returns until when silence since `silentSinceMs` is allowed while this command is the oldest in flight. */
   silenceEndsMs(silentSinceMs: number, commandTimeoutMs: number): number {
     const endMs = silentSinceMs + commandTimeoutMs;
     return Math.min(endMs + this.bytes / BYTES_PER_MS, Math.max(endMs, this.deadlineAtMs));
   }
 
   /**
-   * Settles the command at the time that `dueMs` returns, which is evaluated again when the timer fires. If our event
-   * loop was blocked, replies waiting in the socket are read first.
+   * Ends the command at the time that `dueMs` returns. `dueMs` is called again when the timer fires, because the time
+   * may have changed. If our event loop was blocked, replies waiting in the socket are read first.
    */
   limit(dueMs: () => number, wheel: TimerWheel, nowMs: () => number): void {
     const endMs = dueMs();
@@ -132,7 +134,7 @@ export class PendingCommand implements InFlightNode {
     }
   }
 
-  /** Rejects the command because its time is over. A sent command may still be executed. */
+  /** Rejects the command because its time is over. Redis may still execute a command that was sent. */
   giveUp(): void {
     if (!this.#isSettled) {
       this.#isSettled = true;

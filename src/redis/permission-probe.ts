@@ -1,15 +1,15 @@
 /**
- * Finds out which needed permissions the Redis user lacks, over a separate connection.
+ * Detects which of the needed permissions the Redis user lacks, over a separate connection.
  *
- *   1. Redis checks permissions first, so a command need not have an effect. Every probe command uses a key that does
- *      not exist, or arguments that Redis rejects after the permission check. So a probe never writes, whichever
- *      permissions are missing.
- *   2. Only NOPERM shows a missing permission. Redis returns any other error (MOVED, OOM, READONLY, NOSCRIPT) only
- *      after the permission check.
- *   3. A lost connection rejects, because the result is unknown.
+ *   1. Redis checks permissions before it runs a command, so a probe command need not have an effect. Every probe
+ *      command uses a key that does not exist, or arguments that Redis rejects after the permission check. So a probe
+ *      never writes, whichever permissions are missing.
+ *   2. Only a NOPERM reply means that a permission is missing. Redis returns any other error (MOVED, OOM, READONLY,
+ *      NOSCRIPT) only after the permission check.
+ *   3. If the connection is lost, the probe rejects, because its result is unknown.
  *
- * ACL DRYRUN would be an alternative, but it needs a permission that the documented user lacks. Redis applies the same
- * rules inside scripts.
+ * ACL DRYRUN would be an alternative, but it needs a permission that docs/operations/redis.md does not grant. Redis
+ * applies the same permissions to commands inside scripts.
  */
 import { ErrorReply } from '@redis/client';
 import type { OpenClient } from './client.ts';
@@ -29,8 +29,8 @@ export interface ProbeOptions {
   readonly area: PermissionArea;
   readonly prefix: string;
   /**
-   * Hash tag of a slot of the server, so that it does not redirect. No other key has such a tag: those contain `|`, `:`
-   * or a hash.
+   * Hash tag of a slot of the server, so that the server does not redirect. No other key has such a tag, because the
+   * tags of other keys contain `|`, `:` or a hash.
    */
   readonly hashTag: string;
   readonly isCluster: boolean;
@@ -45,7 +45,8 @@ interface Question {
 const NO_SCRIPT = '0'.repeat(40);
 
 /**
- * Arguments after the key with which the command changes nothing. Commands without an entry have no further arguments.
+ * Arguments after the key. With these arguments, the command changes nothing. Commands without an entry have no further
+ * arguments.
  */
 const HARMLESS_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   getrange: ['0', '0'],
@@ -61,13 +62,13 @@ const HARMLESS_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   hstrlen: ['f'],
   pexpire: ['1'],
   pexpireat: ['1'],
-  // XX writes only if the key exists.
+  // With XX, SET writes only if the key exists.
   set: ['v', 'XX', 'PX', '1'],
-  // Nothing subscribes to the probe's channel.
+  // No connection subscribes to the probe's channel.
   spublish: ['probe'],
 };
 
-/** Script that every sidecar loads anyway. */
+/** Every sidecar loads this script anyway. */
 const LOADED_SCRIPT = loadScript('write-format', ['src/redis/scripts/write-format.lua'], 'write_in_place').source;
 
 export async function probePermissions(client: OpenClient, options: ProbeOptions): Promise<MissingPermission[]> {

@@ -1,9 +1,9 @@
 /**
- * Lists the permissions that the probe checks. The ACL list in docs/operations/redis.md grants all of them, and also
- * the commands that need no probe (test/support/redis/documented-permissions.ts).
+ * Lists the permissions that the probe checks. The ACL list in docs/operations/redis.md grants all of these
+ * permissions, and also the commands that need no probe (test/support/redis/documented-permissions.ts).
  *
- *   1. Every command of a script or store is listed with each family of keys that it is used on. Tests compare this
- *      table with the scripts and with the documented list.
+ *   1. Every command that a script or a store uses is listed, with each family of keys to which it is applied. Tests
+ *      compare this table with the scripts and with the documented list.
  *   2. Missing permissions are named in the form of ACL rules, such as `+hset`, `~pannier:rl:*` and
  *      `&pannier:cache-inv:*`.
  */
@@ -42,10 +42,10 @@ export const KEY_COMMANDS: Readonly<Record<PermissionArea, Readonly<Partial<Reco
   },
 };
 
-/** Commands that run scripts. Each script passes all its keys. */
+/** Commands that run scripts. The arguments include all keys of the script. */
 export const SCRIPT_COMMANDS: readonly string[] = ['evalsha', 'evalsha_ro'];
 
-/** Commands without a key that calls need. ASKING is sent only in a Cluster. */
+/** Commands that calls need and that have no key. ASKING is sent only in a Cluster. */
 export const CALL_COMMANDS: readonly string[] = ['script|load', 'time', 'asking'];
 
 /** Returns the error text for these permissions. An empty list means that the missing permission is unknown. */
@@ -62,7 +62,8 @@ export function missingPermissionText(names: readonly string[]): string {
 const MAX_SHOWN = 8;
 
 /**
- * Returns the permission for the command that a NOPERM reply names; undefined if the reply is about a key or a channel.
+ * Returns the permission for the command that a NOPERM reply names; undefined if the reply names a key or a channel
+ * instead.
  */
 export function refusedCommandIn(reply: string): string | undefined {
   const command = /\brun the '([a-z_|-]+)' command/i.exec(reply)?.[1];

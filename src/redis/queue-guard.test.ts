@@ -1,5 +1,5 @@
 /**
- * Tests that a removed queue node keeps no references and that the queue still works.
+ * Tests that a removed queue node has no references and that the queue still works.
  */
 import { EmptyAwareSinglyLinkedList, SinglyLinkedList } from '@redis/client/dist/lib/client/linked-list.js';
 import { guardQueues } from './queue-guard.ts';

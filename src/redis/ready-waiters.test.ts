@@ -1,5 +1,6 @@
 /**
- * Tests the queue of commands that wait for a connection: its wake-up and its limits in time, commands and bytes.
+ * Tests the queue of commands that wait for a connection: when the wait ends, and the limits in time, commands and
+ * bytes.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';

@@ -1,6 +1,6 @@
 /**
- * Queues commands that were certainly not sent until their node has a connection. The queue is bounded in commands,
- * bytes and time.
+ * Queues commands until their node has a connection. The commands were certainly not sent before. The number of queued
+ * commands, their total size and their waiting time are bounded.
  */
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 

@@ -44,7 +44,7 @@ afterEach(async () => {
   await Promise.all(peers.map((peer) => peer.close()));
 });
 
-/** Returns the reply as text, or the kind of the error. */
+/** Returns the reply as text, or the kind of the StoreError. */
 async function send(command: readonly string[], isRead: boolean): Promise<string> {
   const connection = owner.connection();
   const request: RecoverableRequest = {

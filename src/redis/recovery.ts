@@ -3,26 +3,26 @@
  *
  * The recovery depends on the failure:
  *   - After MOVED, the recovery corrects the slot table, sends the command to the named node and requests a refresh.
- *   - After ASK, the recovery sends ASKING and the command to the named node, only this time.
+ *   - After ASK, the recovery sends ASKING and the command once to the named node, and leaves the slot table unchanged.
  *   - After NOSCRIPT, the recovery loads the script once for all callers (script-loads.ts) and sends the command again.
  *   - After WRONGTYPE or DAMAGED, the recovery removes the damaged value (damage-repair.ts) and sends the command once
  *     more.
  *   - After TRYAGAIN (a command with several keys in a migrating slot), the recovery repeats the command after 5 to 50
  *     ms.
- *   - After READONLY, MASTERDOWN or CLUSTERDOWN, the recovery repeats the command once after a refresh, because a
- *     failover may just have ended.
+ *   - After READONLY, MASTERDOWN or CLUSTERDOWN, the recovery repeats the command once after a refresh, because another
+ *     server may have become the master.
  *   - If the command was not sent, the recovery waits briefly for a connection (node-table.ts).
- *   - If the connection was lost, the recovery repeats a read once. If the server became a replica, it first waits for
- *     a refresh.
+ *   - If the connection was lost, the recovery repeats a read once. If the connection was dropped because the server is
+ *     now a replica, the recovery first waits for a refresh.
  *
  * Invariants:
- *   1. Recovery ends by the deadline and by `commandTimeoutMs` after the first send, plus 1 ms for each KiB to
- *      transfer. It takes at most five turns, not counting TRYAGAIN.
- *   2. A refusal that the caller receives is reported (refusal-log.ts). A refusal that a later turn resolves is not
+ *   1. Recovery stops at the deadline of the command at the latest. It also stops `commandTimeoutMs` after the first
+ *      send, plus 1 ms for each KiB to transfer. It makes at most five attempts, not counting those after TRYAGAIN.
+ *   2. A refusal that the caller receives is reported (refusal-log.ts). If a later attempt succeeds, the refusal is not
  *      reported, except for damaged values.
  *   3. A write is repeated only if the reply shows that it was not executed or if it was certainly not sent. Our
- *      scripts detect damaged values before they write. Cache scripts may have removed entries by then, and those
- *      removals can be repeated safely.
+ *      scripts detect damaged values before they write. As an exception, cache scripts may have removed entries before
+ *      that, and these removals can be repeated safely.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -42,7 +42,7 @@ import type { ServerReply } from './server-reply.ts';
 import { settledBy } from './settled-by.ts';
 
 const MAX_TURNS = 5;
-/** Codes after which another server may be the master. */
+/** Error codes after which another server may be the master. */
 const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
 /** Link speed, which is the same as in pending-command.ts (1 MB/s). */
@@ -51,14 +51,14 @@ const BYTES_PER_MS = 1_024;
 const NODE_POLL_MS = 5;
 
 /**
- * Command with everything that recovery may need. It also serves as the options of the command, so each command
- * allocates one object and no closure.
+ * Command with all data that its recovery may need. The same object contains the options of the command, so each
+ * command allocates one object and no closure.
  */
 export interface RecoverableRequest extends SendOptions {
   readonly slot: number;
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  /** Type that the key of a bare command should have. */
+  /** Type that the key of a command outside of scripts should have. */
   readonly keyType?: KeyType | undefined;
   readonly isPermissionOptional?: boolean | undefined;
   readonly deadlineAtMs: number;
@@ -145,7 +145,7 @@ class Attempt {
       }
       turns += isTryAgain ? 0 : 1;
       await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
-      // A connection that is not ready rejects with its own reason, even after the time limit.
+      // A connection that is not ready rejects with its own reason, so it is used even after the time limit.
       if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
         throw this.#errorOf(failure);
       }
@@ -173,7 +173,7 @@ class Attempt {
     }
   }
 
-  /** Prepares the next turn, or throws if there is none. */
+  /** Prepares the next attempt. Throws if no further attempt is possible. */
   async #afterLoss(lost: LostConnection): Promise<void> {
     if (lost.wasSent) {
       if (this.#request.isRead !== true || this.#hasRepeated) {
@@ -198,7 +198,8 @@ class Attempt {
     this.#count(reply);
     if (reply.code === 'TRYAGAIN') {
       if (this.#untilMs - this.#nowMs() <= TRY_AGAIN.maxMs) {
-        // A further attempt might time out and turn a certain refusal into an unknown outcome.
+        // A further attempt might time out. The outcome would then be unknown, although Redis has certainly refused the
+        // command.
         throw this.#errorOf(reply);
       }
       await this.#pause(backoffMs(this.#tryAgains, TRY_AGAIN));
@@ -259,8 +260,8 @@ class Attempt {
       await settledBy(ensured, this.#untilMs, this.#options.redis.wheel);
     } catch (error) {
       if (error instanceof StoreError) {
-        // Redis refused the command itself, so a failed load ends only this turn. The next turn may find the script or
-        // load it.
+        // Redis refused the command itself, so a failed load ends only this attempt. In the next attempt, the script
+        // may be present or may be loaded.
         this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
         return;
       }
@@ -330,7 +331,7 @@ class Attempt {
     return storeErrorOf(failure.cause as Error, this.#request.isRead);
   }
 
-  /** Reports the refusal, except for a retired node, where no later success could end the report. */
+  /** Reports the refusal, except on a retired node, because no later success on that node could end the report. */
   #report({ code, message: text }: ServerReply): void {
     if (this.#node.isRetired) {
       return;
@@ -349,7 +350,8 @@ class Attempt {
 }
 
 /**
- * Returns whether MOVED names a node without a host name (`?`). Only CLUSTER SLOTS reports the address of such a node.
+ * Returns whether MOVED names a node without a host name (host `?`). Only CLUSTER SLOTS reports the address of such a
+ * node.
  */
 function movesToNameless(error: ServerReply): boolean {
   return error.code === 'MOVED' && error.message.split(' ')[2]?.startsWith('?:') === true;

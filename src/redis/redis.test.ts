@@ -1,6 +1,6 @@
 /**
- * Tests error replies in every order, with simulated servers: commands are repeated only if that is safe, none is
- * executed twice, and each ends in time.
+ * Tests error replies in every order, with simulated servers. Commands are repeated only if a repetition is safe, no
+ * command is executed twice, and each command ends in time.
  */
 
 import { openRedis, soonMs } from '../../test/support/redis/client.ts';
@@ -22,7 +22,7 @@ const DONE = ':1\r\n';
 const TIMEOUT_MS = 2_000;
 
 interface TestPeer extends FakeRedisPeer {
-  /** Answers to scripts, in order; the last one repeats. */
+  /** Answers to scripts, in order. The last one is used for all further scripts. */
   answers: string[];
   /** Number of scripts that were answered without an error. */
   executed: number;
@@ -123,7 +123,7 @@ test('reports that MOVED leads to a node that refuses the login', async () => {
 });
 
 test('reads the topology if MOVED leads to a node without a host name', async () => {
-  // Both nodes share one name, which resolves only to the first.
+  // Both nodes have the same host name, which resolves only to the first node.
   slots = slotsOf('?', first.port);
   first.answers = [`-MOVED 7629 ?:${second.port}\r\n`];
   await open(`redis://localhost:${first.port}`);
@@ -159,7 +159,7 @@ test('executes no call twice and ends every call through random error replies', 
 });
 
 /**
- * Returns a reply in which one master owns all slots. If its host is `?`, the metadata after its id contain the
+ * Returns a reply in which one master owns all slots. If the host is `?`, the metadata after the node id contains the
  * address.
  */
 function slotsOf(host: string, port: number): string {

@@ -1,9 +1,9 @@
 /**
- * Connects a role to one Redis deployment, standalone or Cluster. Implements `RedisCommands`, reports the health of the
- * deployment, and creates its subscribers.
+ * Connects a role to one Redis deployment, which is a standalone server or a Cluster. Implements `RedisCommands`,
+ * reports the health of the deployment, and creates its subscribers.
  *
- * A command goes directly to a connection of the master that owns its slot. Only failed commands take the slow path in
- * recovery.ts: those that receive an error reply, lose their connection or find no ready connection.
+ * A command goes directly to a connection of the master that owns its slot. Only failed commands use the slower code in
+ * recovery.ts. These are commands that receive an error reply, lose their connection or find no ready connection.
  */
 import { StoreError } from '../lib/store-error.ts';
 import { addressText } from './address.ts';
@@ -27,21 +27,21 @@ import type { TopologyMembership, TopologySource, TopologyStatus } from './topol
 import { createTopologySource } from './topology-source.ts';
 
 export interface Redis extends RedisCommands {
-  /** Starts connecting in the background and keeps retrying until `close`. Returns at once and never throws. */
+  /** Starts connecting in the background and retries until `close` is called. Returns at once and never throws. */
   start(): void;
   /** Returns whether every slot has a master and every master has a ready connection. */
   isReady(): boolean;
   createSubscriber(listener: RedisListener): RedisSubscriber;
   /** Returns the state of each master in the current topology. */
   describe(): readonly NodeState[];
-  /** Returns whether the choice of these masters is certain, with the reasons if it is not. */
+  /** Returns whether the choice of the current masters is certain, with the reasons if it is not. */
   topologyStatus(): TopologyStatus;
   /** Returns the `maxmemory_policy` of a master, or undefined if no master answers. */
   readEvictionPolicy(): Promise<string | undefined>;
   close(): void;
 }
 
-/** Creates a deployment. Roles with equal URLs share one topology source. */
+/** Creates a deployment. Roles with the same URL share one topology source. */
 export function createRedis(options: RedisOptions, source: TopologySource = createTopologySource(options)): Redis {
   return new RedisDeployment({ ...options, guard: source.guard }, source);
 }
@@ -216,7 +216,7 @@ class RedisDeployment implements Redis {
     this.#topology = topology;
     this.#nodes.keep(topology.masters());
     if (topology.isStandalone) {
-      // The server has just answered a query, so waiting connections need not wait for their next attempt.
+      // The server has just answered a query, so connections to it are attempted at once.
       for (const name of topology.masters().keys()) {
         this.#nodes.get(name)?.reconnectNow();
       }

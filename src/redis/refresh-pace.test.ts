@@ -1,9 +1,9 @@
 /**
- * Tests the pace of refreshes on a simulated clock.
+ * Tests the times of topology refreshes on a simulated clock.
  */
 import { RefreshPace } from './refresh-pace.ts';
 
-/** Returns the start times of refreshes, in ms since these names were missing. */
+/** Returns the start times of refreshes, in ms since the names became missing. */
 function startsDuring(durationMs: number, random: () => number): number[] {
   const pace = new RefreshPace(random);
   const starts: number[] = [];

@@ -1,12 +1,14 @@
 /**
- * Decides when the topology is read next. It only calculates times and starts no timers.
+ * Calculates when the topology is read next. This module starts no timers.
  *
  * Invariants:
  *   1. A healthy deployment is read every 30 s, or every 5 s if callers depend on its changes.
- *   2. Once an item is missing, the topology is read after 100 ms at first and at least every 250 ms for 5 s. Then the
- *      intervals grow to at most 4 s. Another missing item restarts the fast pace.
- *   3. Requests for a refresh within 250 ms share one. After an item has been missing for 5 s, requests no longer cause
- *      an earlier refresh, because every call may request one. They do so again once a missing item has returned.
+ *   2. Once an item is missing (a connected master, a slot or an answer), short intervals start. The topology is read
+ *      after 100 ms at first, and at least every 250 ms for 5 s. Then the intervals grow to at most 4 s. If another
+ *      item is missing, the short intervals start again.
+ *   3. All requests within 250 ms cause only one refresh. After an item has been missing for 5 s, a request no longer
+ *      causes an early refresh, because every call may request one. After a missing item has returned, requests cause
+ *      early refreshes again.
  *   4. All intervals have jitter.
  */
 import { backoffMs } from '../lib/backoff.ts';
@@ -32,8 +34,8 @@ export class RefreshPace {
   }
 
   /**
-   * Records which items are missing now. An item is the name of a master without a connection, or a word for missing
-   * slots or answers.
+   * Records which items are missing now. An item is the name of a master without a connection, or a fixed word if slots
+   * or answers are missing.
    */
   note(missing: ReadonlySet<string>, nowMs: number): void {
     if ([...missing].some((name) => !this.#missing.has(name))) {
@@ -49,7 +51,7 @@ export class RefreshPace {
     return this.#missing.size > 0 && nowMs - this.#sinceMs >= EARLY_TROUBLE_MS;
   }
 
-  /** Returns the time from a refresh until the pace is checked again. */
+  /** Returns the time from a refresh until `isDue` is called again. */
   nextMs(nowMs: number): number {
     this.#isRecovering = false;
     if (this.#missing.size === 0) {
@@ -68,7 +70,7 @@ export class RefreshPace {
     return this.#missing.size > 0 || isWatching || sinceLastMs >= this.#jittered(IDLE_MS);
   }
 
-  /** Returns how long a requested refresh waits; undefined if it must wait for the next regular one. */
+  /** Returns the delay of a requested refresh; undefined if the request must wait for the next regular refresh. */
   requestedMs(nowMs: number, lastStartMs: number): number | undefined {
     const mustWait = this.isLongTrouble(nowMs) && !this.#isRecovering;
     return mustWait ? undefined : Math.max(0, lastStartMs + SHARED_MS - nowMs);

@@ -2,18 +2,19 @@
  * Tracks the commands that the Redis of one role refuses, and logs two lines for each refusal: one when it begins and
  * one when it ends.
  *
- * A refusal is identified by its code (MISCONF, NOPERM ...). Its subjects are the refused commands or scripts, each on
- * one node.
+ * A refusal is identified by its code (MISCONF, NOPERM ...). The subjects of a refusal are the refused commands or
+ * scripts, each on one node.
  *
- *   1. A code is logged when it first occurs and not again until it has ended, so 1,000 refused calls write one line. A
- *      detail found by a background check (a missing permission) is logged once in addition.
- *   2. A code ends when each subject has succeeded or its node is no longer used, and the code has not occurred for a
- *      quiet time. The quiet time is 1 s and doubles up to 60 s each time the code returns within 5 minutes. Successes
- *      of other commands do not end the code.
- *   3. For a code that describes the state of the whole server (ENDED_BY), a success that this state would prevent ends
- *      all subjects on that node.
+ *   1. A code is logged when it first occurs and not again until it has ended, so 1,000 refused calls write one line.
+ *      In addition, a detail that a background check found (a missing permission) is logged once.
+ *   2. A code ends when two conditions hold. Each subject has succeeded or its node is no longer used, and the code has
+ *      not occurred for a certain time (the quiet time). The quiet time is 1 s and doubles up to 60 s each time the
+ *      code returns within 5 minutes. Successes of other commands do not end the code.
+ *   3. For a code that describes the state of the whole server (ENDED_BY), a success that would be impossible in this
+ *      state removes all subjects on that node.
  *   4. A subject that is unused for an hour is dropped, unless a background check found it.
- *   5. Texts of Redis are cleaned by refusal-text.ts. Codes, subjects and details are bounded in number.
+ *   5. refusal-text.ts removes sensitive parts from the texts of Redis. The numbers of codes, subjects and details are
+ *      bounded.
  *   6. While there are no refusals, a successful command costs only a check of `isEmpty`.
  */
 import type { Clock } from '../lib/clock.ts';
@@ -22,7 +23,7 @@ import type { ScriptKind } from './lua-script.ts';
 import { refusalText } from './refusal-text.ts';
 import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
-/** Subjects for refused connections for commands, for subscriptions, and to a Sentinel. */
+/** Names of subjects for refused connections: for commands, for subscriptions, and to a Sentinel. */
 export const CONNECT = 'connect';
 export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
 export const CONNECT_SENTINEL = 'connect (Sentinel)';
@@ -46,7 +47,7 @@ export interface FoundRefusal extends RefusalSubject {
 }
 
 export interface Success extends RefusalSubject {
-  /** Kind of the success; `other` is a bare command that is not a read, or a login. */
+  /** Kind of the success; `other` is a login, or a command outside of scripts that is not a read. */
   readonly kind: ScriptKind | 'other';
 }
 
@@ -54,7 +55,7 @@ export interface CurrentRefusal extends RefusalSubject {
   readonly code: string;
   /** Meanings of the code and findings of background checks. */
   readonly details: readonly string[];
-  /** Start of the refusal as Unix time. */
+  /** Time at which the refusal began, as Unix time. */
   readonly sinceMs: number;
 }
 
@@ -74,7 +75,7 @@ interface Condition extends RefusalSubject {
    * background check found the refusal.
    */
   readonly subjects: Map<string, number>;
-  /** Detail that a background check found for each subject; the next finding replaces it. */
+  /** Latest detail that a background check found for each subject. */
   readonly found: Map<string, string>;
   refusedCalls: number;
   lastAtMs: number;
@@ -85,7 +86,7 @@ const CONNECTS: ReadonlySet<string> = new Set([CONNECT, CONNECT_SUBSCRIBER, CONN
 const WRITES: ReadonlySet<string> = new Set(['write', 'write_in_place']);
 const ANYTHING: ReadonlySet<string> = new Set(['read', 'write', 'write_in_place', 'other']);
 
-/** Kinds of success that the state behind a code prevents. */
+/** Kinds of success that are impossible in the server state that a code describes. */
 const ENDED_BY: Readonly<Record<string, ReadonlySet<string>>> = {
   MISCONF: WRITES,
   NOREPLICAS: WRITES,
@@ -102,14 +103,14 @@ const MAX_SUBJECTS = 256;
 const MAX_DETAILS = 16;
 const FIRST_QUIET_MS = 1_000;
 const MAX_QUIET_MS = 60_000;
-/** Time within which a returning code is treated as the same problem. */
+/** Time after the end of a code within which its next occurrence is treated as the same problem. */
 const RETURN_MS = 300_000;
 const UNUSED_MS = 3_600_000;
 
 export class RefusalLog {
   readonly #options: RefusalLogOptions;
   readonly #current = new Map<string, Condition>();
-  /** Time at which each code ended, with its quiet time. The map is bounded like the codes. */
+  /** Time at which each code ended, with its quiet time. The number of codes is bounded. */
   readonly #past = new Map<string, { readonly atMs: number; readonly quietMs: number }>();
 
   constructor(options: RefusalLogOptions) {
@@ -136,7 +137,7 @@ export class RefusalLog {
     }
   }
 
-  /** Records a refusal that a background check found. `succeeded` with the same node and command ends it. */
+  /** Records a refusal that a background check found. A call of `succeeded` with the same node and command ends it. */
   found({ code, node, command, detail }: FoundRefusal): void {
     const condition = this.#need({ code, node, command });
     this.#note(condition, { node, command }, Number.POSITIVE_INFINITY);
@@ -165,7 +166,7 @@ export class RefusalLog {
     }
   }
 
-  /** Drops the subjects of a node that is no longer used, or of one command on it. */
+  /** Drops all subjects on a node that is no longer used, or only the subject of one command on the node. */
   forget(node: string, command?: string): void {
     for (const condition of this.#current.values()) {
       if (command === undefined) {
@@ -240,7 +241,7 @@ export class RefusalLog {
     this.#settle(condition);
   }
 
-  /** Ends the condition now or after its quiet time, if it has no subjects left. */
+  /** If the condition has no subjects left, ends the condition now or after its quiet time. */
   #settle(condition: Condition): void {
     if (condition.subjects.size > 0) {
       return;
@@ -281,7 +282,7 @@ function beginningOf({ code, command }: Condition): string {
   return CONNECTS.has(command) ? 'Redis refuses connections' : 'Redis refuses commands';
 }
 
-/** Replaces the previous detail of the subject. The old detail stays if another subject has it too. */
+/** Replaces the previous detail of the subject. The previous detail is kept if another subject has the same detail. */
 function replaceDetail({ subjects, found, details }: Condition, subject: string, detail: string | undefined): void {
   const before = found.get(subject);
   found.delete(subject);

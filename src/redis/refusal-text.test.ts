@@ -1,5 +1,5 @@
 /**
- * Tests which texts of Redis are kept, and which parts of the request are removed from them.
+ * Tests which error texts of Redis are kept, and which parts of the request are removed from the texts.
  */
 import { refusalText } from './refusal-text.ts';
 

@@ -5,8 +5,8 @@
 export class UnusableServerError extends Error {}
 
 /**
- * Error for a server that accepted our login but that we refuse. Successful connections to its address do not change
- * that.
+ * Error for a server that accepted our login but must not be used. A successful connection to its address does not
+ * change this.
  */
 export class RefusedServerError extends UnusableServerError {}
 
@@ -16,7 +16,7 @@ export class ReplicaError extends RefusedServerError {
   }
 }
 
-/** Error for a server whose CLUSTER command is renamed or unknown and that does not report to be standalone. */
+/** Error for a server that refuses CLUSTER without a known reason and does not report that it is standalone. */
 export class ClusterHiddenError extends RefusedServerError {
   constructor() {
     super('the server refuses CLUSTER and does not report that it is standalone; permit CLUSTER SLOTS, INFO or ROLE');

@@ -1,5 +1,6 @@
 /**
- * Tests the budget of large replies: commands within it are sent together, others in order, one after the other.
+ * Tests the budget for large replies. Commands within the budget are sent together. Other commands are sent in order,
+ * as soon as the budget permits.
  */
 import { PendingCommand } from './pending-command.ts';
 import { ReplyBudget } from './reply-budget.ts';

@@ -2,9 +2,10 @@
  * Limits the bytes of expected replies on one connection. Reads beyond the limit are queued, so that large replies
  * cannot exhaust the pod's memory.
  *
- *   1. The expected replies in flight total at most MAX_EXPECTED_BYTES. A single command may exceed this.
+ *   1. The sum of the expected replies in flight is at most MAX_EXPECTED_BYTES. A single command may exceed this limit.
  *   2. Queued commands are sent in order, and no other command with an expected size overtakes them.
- *   3. The queue is bounded in commands and bytes. A command that times out in the queue is never sent.
+ *   3. The number of queued commands and their total size are bounded. A command that times out in the queue is never
+ *      sent.
  */
 import type { RedisArgument } from './commands.ts';
 import { InFlight } from './in-flight.ts';
@@ -50,7 +51,7 @@ export class ReplyBudget {
     return true;
   }
 
-  /** Returns the next queued command with its bytes reserved, or undefined if none fits. */
+  /** Reserves the bytes of the next queued command and returns the command; undefined if the budget is too small. */
   next(): PendingCommand | undefined {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
       if (!first.isSettled) {

@@ -1,22 +1,26 @@
 /**
- * Verifies that the server of one connection is still the master before reads are answered. Only standalone servers
- * need this: a Cluster replica rejects every command with a key, but a standalone replica answers reads with stale
- * data.
+ * Verifies that the server of one connection is still the master before callers receive replies to reads. Only
+ * standalone servers need this check. A Cluster replica rejects every command with a key, but a standalone replica
+ * answers reads with stale data.
  *
  *   1. A read is sent only if the last role query was sent at most 500 ms earlier. Otherwise a role query is sent
- *      first. The reply to the query arrives before the reply to the read, and reveals a demoted server in time.
- *   2. A reply to a read is delivered only if the last role query that a master answered is at most 900 ms old. A later
- *      reply (long command timeout, slow link) is held until another query is answered.
- *   3. An idle connection sends no role queries. The role that the server reported while connecting is treated as an
- *      answer.
+ *      first. The reply to the query arrives before the reply to the read, so a demoted server is detected before the
+ *      read is answered.
+ *   2. A reply to a read is delivered only if the last role query that a master answered is at most 900 ms old. A reply
+ *      that arrives later (long command timeout, slow link) is held until another query is answered.
+ *   3. An idle connection sends no role queries. The role that the server reported during the connection setup is
+ *      treated as the reply to a query.
  *   4. The role query is ROLE, or INFO replication if ROLE is not permitted or not known. A server that answers neither
- *      is assumed to be a master.
+ *      command is assumed to be a master.
  */
 import type { OpenClient } from './client.ts';
 import { isRefusedForGood, ROLE_QUESTIONS, type RoleQuestion, type ServerRole } from './role.ts';
 
 const ASKED_MS = 500;
-/** Maximum age of a verified role. Together with the time to the caller it stays below the documented second. */
+/**
+ * Maximum age of a verified role. According to the documentation, a read result is at most one second old, so 100 ms
+ * remain for its delivery to the caller.
+ */
 const MAX_AGE_MS = 900;
 
 export interface RoleVouchOptions {
@@ -61,14 +65,14 @@ export class RoleVouch {
     }
   }
 
-  /** Returns whether a reply to a read may be delivered now. If not, the caller must hold it. */
+  /** Returns whether a reply to a read may be delivered now. If not, the caller must pass it to `hold`. */
   covers(nowMs: number): boolean {
     return nowMs - this.#vouchedAtMs <= MAX_AGE_MS || ROLE_QUESTIONS[this.#question] === undefined || !this.#isNeeded();
   }
 
   /**
-   * Holds a reply until a later query is answered, then passes whether the server is a master. `settle` is not called
-   * if the connection is lost first.
+   * Holds a reply until a later query is answered, then calls `settle` with whether the server is a master. `settle` is
+   * not called if the connection is lost first.
    */
   hold(nowMs: number, settle: (isVouched: boolean) => void): void {
     this.#held.push(settle);
@@ -85,8 +89,8 @@ export class RoleVouch {
     }
     this.#askedAtMs = nowMs;
     this.#unanswered += 1;
-    // The read uses one promise. Using only one here too ensures that the role is handled first if both replies arrive
-    // in one chunk.
+    // The read uses one promise, so the role query must also use only one. Otherwise the role would be handled after
+    // the read if both replies arrive in one chunk.
     client.send(question.command).then(
       (reply) => {
         if (client === this.#client) {
@@ -113,7 +117,7 @@ export class RoleVouch {
   }
 
   #refused(question: RoleQuestion, isForGood: boolean, nowMs: number): void {
-    // The role is unknown for now (busy server, lost connection), so the next read sends another query.
+    // The role is temporarily unknown (busy server, lost connection), so the next read sends another query.
     this.#askedAtMs = Number.NEGATIVE_INFINITY;
     if (isForGood && question === ROLE_QUESTIONS[this.#question]) {
       this.#question += 1;

@@ -1,5 +1,5 @@
 /**
- * Tests the role of a server for every form in which it is reported.
+ * Tests that the role of a server is found in every form of reply.
  */
 import { parseInfoRole, parseRole } from './role.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Defines the commands that query the role of a server, and parses their replies. Pure.
  *
- * The role is `unknown` if the server reports none (missing permission, disabled command). Callers then assume a
+ * The role is `unknown` if the server reports no role (missing permission, disabled command). Callers then assume a
  * master.
  */
 import type { RedisReply } from './commands.ts';
@@ -14,8 +14,8 @@ export interface RoleQuestion {
 }
 
 /**
- * Role queries in order of preference. The next one is used once the server has permanently rejected the previous one. If
- * all are refused, the server is assumed to be a master.
+ * Role queries in order of preference. Each further query is used once the server has permanently rejected the previous
+ * one. If the server has rejected all queries, callers assume that it is a master.
  */
 export const ROLE_QUESTIONS: readonly RoleQuestion[] = [
   { command: ['ROLE'], parse: parseRole },
@@ -23,8 +23,8 @@ export const ROLE_QUESTIONS: readonly RoleQuestion[] = [
 ];
 
 /**
- * Returns whether the user lacks the permission or the server lacks the command. Other errors, such as BUSY, are
- * temporary.
+ * Returns whether the user lacks the permission or the server does not know the command. Other errors, such as BUSY,
+ * are temporary.
  */
 export function isRefusedForGood(error: unknown): boolean {
   return error instanceof Error && /^(NOPERM|ERR)\b/.test(error.message);

@@ -1,16 +1,15 @@
 /**
- * Tests rules for scripts as they are sent, including their libraries. script-rules.test.ts tests the rules for single
- * files.
+ * Tests rules for complete scripts, including their libraries. script-rules.test.ts tests the rules for single files.
  *
  *   1. A script reads the time at most once.
- *   2. A script that can create a key sets its expiry. Scripts that only change existing keys are listed below with the
- *      reason.
+ *   2. A script that can create a key sets its expiry. Scripts that set no expiry because they never create a key are
+ *      listed below.
  *   3. A script uses only commands that docs/operations/redis.md grants to its role.
  *   4. A script of kind `read` writes nothing.
- *   5. The scripts of the common case create no function, because Redis would create it in every call.
+ *   5. The scripts of the common case create no function, because Redis would create the function in every call.
  *
- * The scripts of limits are assembled by the program. Other scripts are files in a `scripts` folder. Their libraries
- * are the prelude and the files named `<name>-common.lua` in the same folder.
+ * redis-scripts.ts assembles the scripts of limits. Every other script is a file in a `scripts` folder. The libraries
+ * of such a script are the prelude and the files named `<name>-common.lua` in the same folder.
  */
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -32,7 +31,7 @@ const CREATES_NO_KEY: Readonly<Record<string, string>> = {
 };
 
 const SECTIONS: readonly [string, AclSection][] = [
-  // Both roles grant its commands on their keys. STRLEN is for strings, which only the cache has.
+  // Both roles grant its commands on their keys. STRLEN applies to strings, and only the cache stores strings.
   ['src/redis/scripts/remove-wrong-type.lua', 'cache'],
   ['src/redis/', 'every connection'],
   ['src/cache/', 'cache'],
@@ -41,10 +40,10 @@ const SECTIONS: readonly [string, AclSection][] = [
 ];
 
 interface AssembledScript {
-  /** Path, or the folder and name of a script of limits. */
+  /** Path of the script, or the folder and name of a script of limits. */
   readonly name: string;
   readonly isRead: boolean;
-  /** Text as it is sent, without comments. */
+  /** Complete text of the script, without comments. */
   readonly code: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Tests that a script includes the library blocks that it uses, and their dependencies, in order.
+ * Tests that a script includes the library blocks that it uses, and the blocks on which they depend, in order.
  */
 import { blockDeclaring, withLibraries } from './script-library.ts';
 

@@ -4,10 +4,11 @@
  * time.
  *
  * Invariants:
- *   1. Blocks are separated by blank lines and contain no blank lines. A block that declares no local is a comment.
- *   2. A block uses only locals of earlier blocks, as Lua requires.
- *   3. A block is used if one of its names occurs outside of comments. An unneeded block may be included, but a needed
- *      block is never left out.
+ *   1. Blocks are separated by blank lines and contain no blank lines. A block that declares no local variable contains
+ *      only a comment.
+ *   2. A block uses only local variables of earlier blocks, as Lua requires.
+ *   3. A block is included if one of its local variables occurs outside of comments. An unneeded block may be included,
+ *      but a needed block is never left out.
  */
 
 /** Block of a library. */
@@ -18,11 +19,11 @@ interface Block {
 
 /**
  * Parsed blocks of each library. Assembly runs at every start, and V8 never returns the memory of garbage to the
- * system. So names are searched in place, without regular expressions or copies.
+ * system. So the code searches for names without regular expressions and without copies of the text.
  */
 const parsedLibraries = new Map<string, readonly Block[]>();
 
-/** Returns the script, preceded by the blocks of the libraries that it uses, in their order. */
+/** Returns the script, preceded by the library blocks that it uses, in the order of the libraries. */
 export function withLibraries(script: string, libraries: readonly string[]): string {
   const included: string[] = [];
   const texts = [script];
@@ -60,7 +61,7 @@ function isWordAt(text: string, at: number): boolean {
   return isDigit || isUpper || isLower || character === 95;
 }
 
-/** Returns the block of a library that declares this local. */
+/** Returns the block of a library that declares this local variable. */
 export function blockDeclaring(name: string, library: string): string {
   const block = blocksOf(library).find((each) => each.names.includes(name));
   if (block === undefined) {
@@ -79,7 +80,7 @@ function blocksOf(library: string): readonly Block[] {
   return blocks;
 }
 
-/** Returns the locals of the top level. Their declarations start at the beginning of a line. */
+/** Returns the top-level local variables. Their declarations start at the beginning of a line. */
 function declaredNames(text: string): string[] {
   const declarations = text.matchAll(/^local (?:function )?(\w+(?:, \w+)*)/gm);
   return [...declarations].flatMap(([, names = '']) => names.split(', '));

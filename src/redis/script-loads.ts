@@ -1,10 +1,11 @@
 /**
- * Loads scripts that a node lacks, each only once for all callers that need it at the same time.
+ * Loads scripts that a node lacks. Callers that need the same script at the same time share one load.
  *
  *   1. While a script is being loaded, all callers that need it wait for that load.
- *   2. A command that was sent before the last load ended does not cause another load, because the script is present by
- *      now.
- *   3. The number of remembered loads is bounded. Beyond it they are all forgotten, which costs redundant loads.
+ *   2. A command that was sent before the last load ended does not cause another load, because the script is now
+ *      present.
+ *   3. The number of remembered loads is bounded. When the bound is reached, all of them are forgotten, and some
+ *      scripts may be loaded again unnecessarily.
  */
 import type { Script } from './lua-script.ts';
 
@@ -15,8 +16,8 @@ export class ScriptLoads {
   readonly #loadedAtMs = new Map<string, number>();
 
   /**
-   * Resolves when the script is presumably loaded. The command that was refused had been sent at `sentAtMs`. Rejects if
-   * `load`, which sends SCRIPT LOAD, rejects.
+   * Resolves when the script is presumably loaded. `sentAtMs` is the time at which the refused command was sent.
+   * Rejects if `load`, which sends SCRIPT LOAD, rejects.
    */
   async ensure(script: Script, sentAtMs: number, nowMs: () => number, load: () => Promise<unknown>): Promise<void> {
     const loadedAtMs = this.#loadedAtMs.get(script.sha1);

@@ -1,6 +1,6 @@
 /**
  * Tests that malformed replies throw a plain Error in the parser and in the three Redis stores, so that no failure mode
- * hides them.
+ * hides such replies.
  */
 import { RedisCacheStore } from '../cache/redis-store.ts';
 import { StoreError } from '../lib/store-error.ts';

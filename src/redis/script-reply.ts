@@ -1,9 +1,9 @@
 /**
  * Parses replies of scripts and commands. Pure.
  *
- * Invariant: an unexpected form is a broken contract between a script and its parser, so it throws a plain Error. The
- * call ends with INTERNAL and is logged. It is never a StoreError, because neither a failure mode nor an operator can
- * resolve it.
+ * Invariant: a reply of an unexpected form violates the contract between a script and its parser, so the parser throws
+ * a plain Error. The call ends with INTERNAL and is logged. The error is never a StoreError, because neither a failure
+ * mode nor an operator can resolve it.
  */
 import type { RedisReply } from './commands.ts';
 
@@ -63,7 +63,7 @@ export function isMissing(reply: Reply): reply is null | undefined {
   return reply === null || reply === undefined;
 }
 
-/** Returns the error for a reply that is not `expected`. It names the form of the reply, never its content. */
+/** Returns the error for a reply that is not `expected`. The error names the form of the reply, but not its content. */
 export function malformedReply(expected: string, reply: Reply): Error {
   return new Error(`cannot read the reply of Redis: it must be ${expected}, got ${formOf(reply)}`);
 }

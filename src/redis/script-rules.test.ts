@@ -1,17 +1,18 @@
 /**
  * Tests the rules for every .lua file (lua-script.ts). The checks are heuristics on the text, and the samples at the
  * end show that each check finds violations.
- *   1. A key is `KEYS[...]`, or a parameter of a function that every caller passes `KEYS[...]`. Commands are literals.
+ *   1. A key is `KEYS[...]`, or a function parameter for which every caller passes `KEYS[...]`. Commands are literals.
  *   2. Only the prelude reads the time, so a script reads it once.
  *   3. Only `string.format('%.0f')` turns numbers into text. Operands of `..` are literals, KEYS, ARGV, results of
- *      string.*, struct.pack or `whole`, or names in the list below that hold text.
+ *      string.*, struct.pack or `whole`, or variables that hold text (TEXT_NAMES).
  *   4. Scripts of limits and sessions access only KEYS[1].
- *   5. SET gives a TTL in the same command. Nothing is random, and no error is swallowed. As an exception, if Redis
- *      refuses the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error, which the
- *      caller returns.
+ *   5. Each SET command includes a TTL. Scripts use no random values and swallow no errors. As an exception, if
+ *      Redis refuses the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error. Its
+ *      caller returns this error.
  *   6. Locals, parameters, functions and fields are camelCase. Constants are UPPER_CASE.
- *   7. Library blocks contain no blank line, and each block but the first declares a local (script-library.ts).
- *   8. permissions.ts lists every command for a key family of the script's folder.
+ *   7. Library blocks contain no blank line, and each block except the first declares a local variable
+ *      (script-library.ts).
+ *   8. permissions.ts lists every command of a script for a key family of the script's folder.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -22,8 +23,8 @@ import { commandsIn } from './lua-script.ts';
 import { CALL_COMMANDS, KEY_COMMANDS } from './permissions.ts';
 
 /**
- * Names of text values that scripts concatenate (replies of GET and HGET, arguments, results of string.sub and
- * struct.pack), by folder.
+ * Names of variables that hold text and that scripts concatenate (replies of GET and HGET, arguments, results of
+ * string.sub and struct.pack), by folder.
  */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/cache/scripts': ['incarnation', 'packed', 'hash', 'stamp', 'marks[1]', 'newest', 'version'],
@@ -32,7 +33,7 @@ const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/rate-limit/algorithms': ['log.tail'],
 };
 
-/** Script that must catch errors, because it removes keys of a wrong type. */
+/** Script that must catch errors, because it removes keys of the wrong type. */
 const CATCHES_ERRORS = 'src/redis/scripts/remove-wrong-type.lua';
 const SINGLE_KEY_FOLDERS = /^src\/(rate-limit|session)\//;
 const PRELUDE = 'src/redis/scripts/prelude.lua';
@@ -60,8 +61,8 @@ function wrongCommands(text: string, folderText: string): string[] {
 }
 
 /**
- * Returns whether the name is a parameter of a function, and each call of it in the folder passes KEYS[...] or such a
- * parameter.
+ * Returns whether the name is a parameter of a function, and each call of that function in the folder passes KEYS[...]
+ * or such a parameter.
  */
 function isKeyParameter(name: string, text: string, folderText: string): boolean {
   const owners = [...text.matchAll(/function (\w+)\(([^)]*)\)/g)].filter((match) =>
@@ -136,7 +137,7 @@ function otherKeys(text: string): string[] {
     .filter((use) => !use.startsWith('KEYS[1]'));
 }
 
-/** Returns uses of pcall whose reply is not compared, or after which the key remains or the error is dropped. */
+/** Returns uses of pcall that violate a rule: the reply is not compared, the key remains, or the error is dropped. */
 function swallowedErrors(text: string): string[] {
   const handled =
     /^local reply = redis\.pcall\([^\n]*\n\s*if reply ~= 1 then\n[\s\S]{0,60}redis\.call\('UNLINK'[\s\S]{0,40}(return|error\()\W*reply/;
@@ -167,7 +168,10 @@ function emptyBlocks(library: string): string[] {
   return blocks.slice(1).filter((block) => !/^local /m.test(block) || /^\s/.test(block));
 }
 
-/** Returns the commands that the ACL list permits on the keys of a script, by the folder of its file. */
+/**
+ * Returns the commands that the ACL list permits on the keys of a script. The folder of the script determines the
+ * commands.
+ */
 function permittedCommands(path: string): Set<string> {
   const { state, cache } = KEY_COMMANDS;
   if (path === CATCHES_ERRORS) {
@@ -191,7 +195,7 @@ function permittedCommands(path: string): Set<string> {
   return new Set([...families.flatMap((commands) => commands ?? []), ...CALL_COMMANDS]);
 }
 
-/** Returns the scripts that may call a function of the file. */
+/** Returns the joined texts of all scripts that may call a function of the file. */
 function folderOf(path: string): string {
   if (path === PRELUDE) {
     return [...texts.values()].join('\n');

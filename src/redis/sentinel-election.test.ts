@@ -1,5 +1,5 @@
 /**
- * Tests that a master needs the votes of a majority of the Sentinels in the URL.
+ * Tests that a master is elected only by the votes of a majority of the Sentinels in the URL.
  */
 import fc from 'fast-check';
 import { addressText, type NodeAddress } from './address.ts';

@@ -3,11 +3,11 @@
  *
  * Invariants:
  *   1. A master needs the votes of more than half of the Sentinels that the URL lists. A Sentinel that is silent,
- *      refuses, or does not know the name is included in that number but has no vote. So a minority that is partitioned
- *      with the old master never decides.
+ *      refuses the query, or does not know the name of the master is included in that number but has no vote. So a
+ *      minority that is partitioned with the old master cannot elect it.
  *   2. Sentinels that the URL does not list have no vote, so the size of a majority never changes while the process
  *      runs.
- *   3. The order of the votes does not matter.
+ *   3. The outcome does not depend on the order of the votes.
  *   4. Without a majority, the outcome states the most common reason among the Sentinels without a useful vote.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -18,14 +18,14 @@ export type SentinelVote =
   | { readonly kind: 'master'; readonly master: NodeAddress }
   /** The Sentinel monitors no master of that name. */
   | { readonly kind: 'unknown_name' }
-  /** The Sentinel answered with an error (login, permission), or the server is not a Sentinel. */
+  /** The Sentinel answered with an error (for example, to the login), or the server is not a Sentinel. */
   | { readonly kind: 'refused'; readonly code: string }
   /** The Sentinel cannot be reached or does not answer. */
   | { readonly kind: 'silent' };
 
 export type Election =
   | { readonly kind: 'elected'; readonly master: NodeAddress }
-  /** Another vote may still decide the election. */
+  /** The pending votes may still decide the election. */
   | { readonly kind: 'pending' }
   | { readonly kind: 'undecided'; readonly reason: UndecidedReason };
 
@@ -33,10 +33,10 @@ export type UndecidedReason =
   | { readonly kind: 'unknown_name'; readonly sentinels: readonly string[] }
   | { readonly kind: 'refused'; readonly code: string; readonly sentinels: readonly string[] }
   | { readonly kind: 'silent'; readonly sentinels: readonly string[] }
-  /** Most of the Sentinels name a master, but not the same one. */
+  /** A majority of the Sentinels have voted, but no master has the votes of a majority. */
   | { readonly kind: 'disagreement'; readonly masters: readonly string[] };
 
-/** Votes by the name of each Sentinel that the URL lists. */
+/** Vote of each Sentinel that the URL lists, by the name of the Sentinel. */
 export type Votes = ReadonlyMap<string, SentinelVote>;
 
 export function majorityOf(count: number): number {

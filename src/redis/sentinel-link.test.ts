@@ -1,6 +1,6 @@
 /**
- * Tests the connection to one Sentinel with a simulated peer: when the master is queried, and how answers and silence
- * become votes.
+ * Tests the connection to one Sentinel with a simulated peer: when the address of the master is queried, and which
+ * votes result from answers and silence.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -92,7 +92,7 @@ test('queries at once after an announced switch of our name, but not of another 
   const quiet = { count: questions().length, atMs: performance.now() };
   for (let turn = 1; turn <= 10; turn += 1) {
     announce(play.subscribers[0], 'other');
-    // The reply follows the announcement, which has been read by then.
+    // The reply arrives after the announcement, so the announcement has been read when the reply is read.
     await link.ask();
   }
   const explained = 10 + Math.ceil((performance.now() - quiet.atMs) / 750);
@@ -103,14 +103,15 @@ test('queries at once after an announced switch of our name, but not of another 
     announce(play.subscribers[0], 'main');
     await waitFor('a question', () => questions().length >= before + turn);
   }
-  // The link has sent more queries than the regular pace explains.
+  // The link has sent more queries than its regular interval allows.
   const regular = Math.ceil((performance.now() - beganAtMs) / 750);
   expect(questions().length - before).toBeGreaterThan(regular);
 });
 
 test('uses a Sentinel that refuses the subscription, and logs one warning', async () => {
   await start((question) => question.answer(ADDRESS), '-NOPERM no permissions to access one of the channels\r\n');
-  // If the refusal log had recorded the refusal, it would log its end after a second without it.
+  // If the refusal log had recorded the refusal, it would log the end of the refusal after one second without a
+  // repetition.
   await waitFor('four questions', () => questions().length >= 4, 20_000);
   expect(votes.every(({ kind }) => kind === 'master')).toBe(true);
   expect(lines).toEqual([expect.stringContaining('cannot subscribe to the announcements of a Redis Sentinel')]);

@@ -1,13 +1,15 @@
 /**
- * Maintains the connection to one Sentinel. It asks the Sentinel for the address of the master, and receives
- * announcements of a switch.
+ * Maintains the connection to one Sentinel. It queries the address of the master, and receives the Sentinel's
+ * announcements of a new master.
  *
  * Invariants:
  *   1. The Sentinel is queried every second (with jitter), at once on +switch-master for our master, and on request.
- *      Only one query runs at a time. A request during a query causes one more.
- *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, cannot be made, or has not
- *      answered within the connect timeout. So no vote is older than a second plus that timeout.
- *   3. Reconnecting continues until `close`, with the same delays as connections to a server (connect-pacer.ts).
+ *      Only one query runs at a time. A request during a query causes one more query.
+ *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, when it cannot be opened, or
+ *      when the Sentinel has not answered within the connect timeout. So no vote is older than one second plus that
+ *      timeout.
+ *   3. Reconnection attempts continue until `close` is called, with the same delays as connections to a server
+ *      (connect-pacer.ts).
  *   4. The reason why a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still used,
  *      and one warning reports it.
  */
@@ -25,7 +27,7 @@ import type { SentinelVote } from './sentinel-election.ts';
 import { serverCodeOf, storeErrorOf } from './server-error.ts';
 
 const ASK_MS = 1_000;
-/** Maximum number of commands in flight: two queries and a subscription are expected. */
+/** Maximum number of commands in flight. Two queries and a subscription are expected. */
 const MAX_QUEUE = 16;
 const SWITCH_CHANNEL = '+switch-master';
 
@@ -37,7 +39,7 @@ export interface SentinelLinkOptions {
   readonly refusals: () => Iterable<RefusalLog>;
   /** Called after each answer, and when the Sentinel becomes silent. */
   readonly onVote: (vote: SentinelVote) => void;
-  /** Called once per connection with the number of other Sentinels that it knows. */
+  /** Called once per connection with the number of other Sentinels that the Sentinel knows. */
   readonly onOthers: (count: number) => void;
 }
 
@@ -65,13 +67,13 @@ export class SentinelLink {
     void this.#connect();
   }
 
-  /** Reason why the Sentinel cannot be queried, by address; empty if it can. */
+  /** Reason why the Sentinel cannot be queried, by its address; empty if the Sentinel can be queried. */
   get reasons(): ReadonlyMap<string, string> {
     return this.#failures.reasons;
   }
 
   /**
-   * Asks the Sentinel for the address of the master now. Resolves when a query that was sent after this call has been
+   * Queries the address of the master now. Resolves when a query that was sent after this call has been
    * answered or has failed. Never rejects.
    */
   async ask(): Promise<void> {
@@ -113,7 +115,7 @@ export class SentinelLink {
         this.#options.onVote(vote);
       }
     } catch (error) {
-      // Any other error ends the connection, and the handler of its loss takes over.
+      // After any other error the connection ends, and the handler for a lost connection is called.
       if (error instanceof ErrorReply && client === this.#client) {
         this.#refused(error);
       }
@@ -155,8 +157,8 @@ export class SentinelLink {
   }
 
   /**
-   * Subscribes to +switch-master. A Sentinel that refuses is still used, so the refusal log, which raises alerts, does
-   * not record this refusal.
+   * Subscribes to +switch-master. A Sentinel that refuses the subscription is still used. Entries in the refusal log
+   * raise alerts. This refusal needs no alert, so the log does not record it.
    */
   #subscribe(client: OpenClient): void {
     const { isTls, log, role } = this.#options.redis;
@@ -181,7 +183,7 @@ export class SentinelLink {
       );
   }
 
-  /** Reads the number of other Sentinels, only for a warning. A refusal is ignored. */
+  /** Reads the number of other Sentinels, which is used only for a warning. A refusal is ignored. */
   #askForOthers(client: OpenClient): void {
     client.send(['SENTINEL', 'MASTER', this.#options.sentinel.masterName]).then(
       (reply) => {

@@ -1,6 +1,6 @@
 /**
- * Writes the notices about Sentinels for operators. They appear in the log, in /readyz, and in errors of callers while
- * no server is used.
+ * Writes the notices about Sentinels for operators. The notices appear in the log and in /readyz. While no server is
+ * used, they also appear in the errors that callers receive.
  */
 import type { UndecidedReason } from './sentinel-election.ts';
 

@@ -1,17 +1,17 @@
 /**
- * Maintains the topology of a deployment with Sentinels: follows their majority and updates the roles that use the
- * deployment.
+ * Maintains the topology of a deployment with Sentinels: uses the master that their majority names, and updates the
+ * roles that use the deployment.
  *
  * Invariants:
  *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). The server is
  *      used only after ROLE has confirmed that it is a master. The history of its data is ignored, because the
- *      Sentinels decide.
+ *      Sentinels choose the master.
  *   2. The server in use is abandoned as soon as a majority names another server and that server confirms that it is a
- *      master. If it does not confirm this in the first query, the old server is abandoned without a successor. So a
- *      promoted replica and a partitioned old master are never used at the same time.
+ *      master. If the other server does not confirm this in the first query, the old server is abandoned without a
+ *      successor. So a promoted replica and a partitioned old master are never used at the same time.
  *   3. Without a majority, the server in use remains in use while it is a master. At start, no server is chosen.
- *   4. One server is queried at a time. Queries to a server that does not confirm its role back off to one every 2 to 4
- *      s.
+ *   4. One server is queried at a time. If a server does not confirm its role, the delay between queries to it grows to
+ *      2 to 4 s.
  *   5. The topology is maintained until its last member has left. No method throws.
  */
 import { backoffMs } from '../lib/backoff.ts';
@@ -34,8 +34,8 @@ const CONFIRM = { firstMs: 100, maxMs: 4_000 };
 /** Time, in ms, within which requests share one round of queries. */
 const SHARED_MS = 250;
 /**
- * Time without a usable master after which requests no longer start a round. Every call may request one, and the
- * Sentinels are queried every second anyway.
+ * Time without a usable master after which requests no longer start a round of queries. Every call may request a round,
+ * and the Sentinels are queried every second anyway.
  */
 const LONG_TROUBLE_MS = 5_000;
 
@@ -164,8 +164,8 @@ export class SentinelTopology implements TopologySource {
   }
 
   /**
-   * Warns if more than half of the Sentinels in the URL are less than half of all known ones. Unlisted Sentinels still
-   * have no vote.
+   * Warns if a majority of the Sentinels in the URL is not a majority of all known Sentinels. Sentinels that the URL
+   * does not list still have no vote.
    */
   #warnOfUnlisted(known: number): void {
     const listed = this.#votes.size;

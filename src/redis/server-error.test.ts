@@ -37,7 +37,7 @@ test('is unknown for a permission that a script lacks, because it may have writt
   const texts = [
     "The user executing the script can't run this command or subcommand script: 7e1f",
     "The user executing the script can't access at least one of the keys mentioned script: b3af",
-    // Text since Redis 7.2.
+    // Error text of Redis 7.2 and later.
     "ACL failure in script: User pannier has no permissions to run the 'hset' command script: 7e1f, on @user_script:1.",
   ];
   for (const text of texts) {
@@ -47,7 +47,7 @@ test('is unknown for a permission that a script lacks, because it may have writt
       /^Redis refused a command inside a script: the ACL user lacks .*docs\/operations\/redis\.md/,
     );
     expect(serverCodeOf(`ERR ${text}`)).toBe('NOPERM');
-    // A script that only reads has written nothing.
+    // The script only reads, so it has written nothing.
     expect(storeErrorOf(new Error(`ERR ${text}`), true)).toMatchObject({ kind: 'forbidden', serverCode: 'NOPERM' });
   }
 });

@@ -2,12 +2,12 @@
  * Maps the error replies of Redis to store errors, in one table.
  *
  * `unavailable` and `forbidden` both mean that the command was certainly not executed. This holds for scripts too,
- * because Redis decides on OOM, READONLY, NOREPLICAS and MISCONF before the first write of a script, and our scripts
- * write after all reads.
+ * because Redis returns OOM, READONLY, NOREPLICAS and MISCONF before the first write of a script, and our scripts write
+ * only after all reads.
  *
- * A command that Redis refuses for lack of permission is `forbidden`. If Redis refuses a command inside a script, the
- * result is `unknown`, because earlier commands of the script may have written. If the script only reads, the result is
- * `forbidden`. The code is NOPERM in all cases.
+ * If the user lacks the permission for a command, the result is `forbidden`. If Redis refuses a command inside a
+ * script, the result is `unknown`, because earlier commands of the script may have written. If the script only reads,
+ * the result is `forbidden`. The error code is NOPERM in all of these cases.
  *
  * The codes are documented at https://redis.io/docs/latest/develop/reference/protocol-spec/ and in the source of the
  * server.
@@ -58,7 +58,7 @@ export function serverCodeOf(message: string): string {
 /** Codes of damaged values. The value is removed and the command is sent once more (damage-repair.ts). */
 export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
 
-/** Codes that metrics name. Other codes are reported as `(other)`. */
+/** Error codes that metrics distinguish. Metrics report every other code as `(other)`. */
 export const SERVER_CODES: readonly string[] = [...Object.keys(REFUSALS), 'ERR', 'UNKILLABLE', 'NOPROTO', 'CROSSSLOT'];
 
 /** Returns a StoreError if the server refused the login; undefined for any other connection error. */
@@ -68,8 +68,8 @@ export function loginRefusalOf(error: unknown): StoreError | undefined {
 }
 
 /**
- * Returns the StoreError for an error reply. The original text stays in the cause, because it may contain user data;
- * only logs may use it.
+ * Returns the StoreError for an error reply. The original text is only in the cause of the error, because it may
+ * contain user data. Only logs may use this text.
  */
 export function storeErrorOf(reply: Error, isRead = false): StoreError {
   const serverCode = serverCodeOf(reply.message);

@@ -5,10 +5,10 @@
  *   1. A master to which any member of the deployment is connected is read over that connection, within the command
  *      timeout.
  *   2. Every other server is read over a separate connection, within the connect timeout for each step. The connection
- *      is closed after the query. If `isKept`, it stays open for up to 30 s instead, because a server that is read
- *      every 5 s would otherwise require a new login each time.
- *   3. A connected master that reports the role of a replica loses its connections, because its name may now lead to
- *      the new master.
+ *      is closed after the query. If `isKept`, it stays open for up to 30 s instead, because the sidecar would
+ *      otherwise log in again for each read, every 5 s.
+ *   3. If a connected master reports the role of a replica, its connections are dropped, because its host name may now
+ *      resolve to the new master.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';

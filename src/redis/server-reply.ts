@@ -1,9 +1,9 @@
 /**
- * Error reply of a Redis server, before recovery decides what the caller receives.
+ * Defines the error reply of a Redis server. Recovery later decides whether the caller receives an error.
  */
 import { serverCodeOf } from './server-error.ts';
 
-/** Error reply with its original text, from which MOVED and ASK are parsed. */
+/** Error reply with its original text. The addresses in MOVED and ASK are parsed from this text. */
 export class ServerReply extends Error {
   readonly code: string;
 

@@ -1,6 +1,6 @@
 /**
- * Tests the report of a server from replies to CLUSTER SLOTS, INFO replication and ROLE, also if the ACL permits only
- * some of them.
+ * Tests the report of a server from replies to CLUSTER SLOTS, INFO replication and ROLE. Some tests use an ACL that
+ * permits only some of these commands.
  */
 import type { RedisReply } from './commands.ts';
 import { ClusterHiddenError, SentinelError } from './refused-server.ts';

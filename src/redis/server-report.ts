@@ -1,12 +1,13 @@
 /**
  * Reads what one server reports about itself: the slots of its Cluster, or its role and replication ids.
  *
- * `replid` identifies the history of a data set. A replica has the id of its master. A promoted replica gets a new id
- * and keeps the old id as `replid2`, which proves that it continues that history. A server that restarts gets a new id.
+ * `replid` identifies the history of a data set. A replica has the same `replid` as its master. A promoted replica gets
+ * a new id and reports the old id as `replid2`. This `replid2` proves that the server continues the old history. A
+ * master that restarts gets a new id.
  *
- * Some servers refuse CLUSTER with ERR, because the command is renamed, unknown to a proxy, or disabled with a text
- * other than that of Redis. Such a server is treated as standalone if INFO does not contradict this and INFO or ROLE
- * reports its role. NOPERM shows only that the user lacks a permission.
+ * Some servers refuse CLUSTER with ERR, because the command is renamed, unknown to a proxy, or disabled with an error
+ * text that differs from that of Redis. Such a server is treated as standalone if INFO does not contradict this and
+ * INFO or ROLE reports its role. NOPERM does not indicate a standalone server, only that the user lacks a permission.
  */
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
@@ -29,7 +30,7 @@ export interface StandaloneReport {
   /** Id of the history; undefined if the ACL does not permit INFO. */
   readonly replid: string | undefined;
   readonly replid2: string | undefined;
-  /** Whether the server refused CLUSTER without stating that it is not part of a Cluster. */
+  /** Whether the server refused CLUSTER with an error other than `cluster support disabled`. */
   readonly refusesCluster?: true;
 }
 
@@ -38,7 +39,8 @@ export type ServerReport = ClusterReport | StandaloneReport;
 export type SendCommand = (command: readonly string[]) => Promise<RedisReply>;
 
 /**
- * Reads the report of a server. Rejects if the server does not answer, or if it is a Cluster node that knows no slots.
+ * Reads the report of a server. Rejects if the server does not answer, or if it is a Cluster node that reports no
+ * slots.
  */
 export async function readServerReport(
   send: SendCommand,
@@ -63,8 +65,8 @@ export async function readServerReport(
 }
 
 /**
- * Reads the report of a server that refuses CLUSTER. It may still be a Cluster node with a renamed command, whose ROLE
- * is that of a master.
+ * Reads the report of a server that refuses CLUSTER. The server may still be a Cluster node whose CLUSTER command is
+ * renamed. A master in a Cluster reports the same role as a standalone master.
  */
 async function readReportWithoutCluster(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
   const info = await unlessRefused(send(['INFO', 'cluster']));
@@ -78,7 +80,7 @@ async function readReportWithoutCluster(send: SendCommand, address: NodeAddress)
   return { ...report, refusesCluster: true };
 }
 
-/** Reads the report of a server that is known not to be a Cluster node. */
+/** Reads the report of a server that is certainly not a Cluster node. */
 export async function readStandaloneReport(send: SendCommand, address: NodeAddress): Promise<StandaloneReport> {
   const info = await unlessRefused(send(['INFO', 'replication']));
   const report = parseInfo(String(info ?? ''), address);

@@ -4,8 +4,9 @@
  * Invariants:
  *   1. If at least two masters are connected, each refresh reads two of them in turn. So one frozen master does not
  *      delay the refresh.
- *   2. If fewer are connected, the refresh also reads seeds and known nodes in turn, two servers in all. During a long
- *      outage it reads all of them, up to a bound, because the other nodes may all be gone after a failover.
+ *   2. If fewer masters are connected, the refresh also reads seeds and known nodes in turn, so that it reads two
+ *      servers in total. During a long outage it reads all seeds and known nodes, up to a bound, because most of them
+ *      may no longer exist.
  */
 import type { NodeAddress } from './address.ts';
 
@@ -25,7 +26,7 @@ export interface Candidates {
 
 export class ServerTurns {
   #turn = Math.floor(Math.random() * 1_000);
-  /** Position of the next server that is not connected. */
+  /** Position of the next server among those that are not connected. */
   #otherTurn = Math.floor(Math.random() * 1_000);
 
   next({ connected, known, seeds, isLongTrouble }: Candidates): Map<string, NodeAddress> {

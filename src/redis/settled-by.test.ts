@@ -1,5 +1,5 @@
 /**
- * Tests waiting for a promise for a limited time.
+ * Tests the function that waits for a promise for a limited time.
  */
 import { systemClock } from '../lib/clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';

@@ -1,5 +1,5 @@
 /**
- * Waits for a promise for a limited time, which the timer wheel measures.
+ * Waits for a promise for a limited time. The timer wheel measures this time.
  */
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 
@@ -13,7 +13,7 @@ export function settledBy<Value>(
   wheel: TimerWheel,
 ): Promise<Value | undefined> {
   return new Promise((resolve, reject) => {
-    // If the event loop was blocked, the reply may be waiting in the socket. Sockets are read once more.
+    // If the event loop was blocked, the reply may be waiting in the socket, so sockets are read once more.
     const entry = wheel.schedule(dueMs, () => setImmediate(() => resolve(undefined)));
     promise.then(
       (value) => {

@@ -11,11 +11,11 @@
  * A hash is 22 characters of base64url (132 bits).
  *
  * Invariants:
- *   1. No two subjects share a name, and no name of one form equals a name of another. Clear text never begins with
- *      `h:`, and no hash contains a colon.
+ *   1. No two subjects share a name, and no name of one form equals a name of another form. Clear text never begins
+ *      with `h:`, and no hash contains a colon.
  *   2. A name is short, however long the subject is.
- *   3. The name of a hashed subject contains no part of it. Without a key, anyone who guesses a subject can verify the
- *      guess.
+ *   3. The name of a hashed subject contains no part of it. If no secret key is used for the hash, anyone who guesses a
+ *      subject can verify the guess.
  */
 import { createHmac, createSecretKey, hash } from 'node:crypto';
 
@@ -33,8 +33,8 @@ export function subjectName(subject: string): string {
 }
 
 /**
- * Returns a function that hashes subjects. It takes 0.4 us per name without a key and 1.7 us with a key. Results are
- * not cached, because the cache would hold the secret subjects.
+ * Returns a function that hashes subjects. The function takes 0.4 us per name without a secret key and 1.7 us with one.
+ * Results are not cached, because the cache would hold the secret subjects.
  */
 export function createSubjectHash(key: Buffer | undefined): (subject: string) => string {
   if (key === undefined) {

@@ -1,6 +1,6 @@
 /**
- * Tests the checks before and during subscriptions, against a peer that acts as a replica, a master without a majority,
- * one whose slots have moved, or one that reports no role.
+ * Tests the checks before and during subscriptions against a simulated server. The server acts as a replica, as a
+ * master without a majority, as a master whose slots have moved, or as a server that reports no role.
  */
 
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -10,7 +10,7 @@ import { noRedisMetrics } from '../../test/support/redis/no-metrics.ts';
 import { waitFor } from '../../test/support/wait.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
-/** Returns a distant deadline, so that a slow machine does not fail a barrier. */
+/** Returns a distant deadline, so that no barrier fails on a slow machine. */
 function soonMs(): number {
   return inMs(10_000);
 }
@@ -31,7 +31,7 @@ beforeEach(async () => {
   connection = new SubscriberConnection({
     address: { host: '127.0.0.1', port: fake.peer.port },
     redis: redisOptions(`redis://127.0.0.1:${fake.peer.port}`, {
-      // The timeout is long, because these tests are not about silence and a busy machine must not fail a barrier.
+      // The timeout is long, because these tests are not about silence and no barrier may fail on a busy machine.
       commandTimeoutMs: 10_000,
       metrics: { ...noRedisMetrics, connectionLost: (_, reason) => reasons.push(reason) },
       log: { ...silentLogger, warn: (_, text) => void warnings.push(String(text)) },

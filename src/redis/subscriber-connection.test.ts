@@ -1,5 +1,6 @@
 /**
- * Tests the subscriptions on one master against a peer that ends them, refuses them, or stops answering.
+ * Tests the subscriptions on one master against a simulated server that ends or refuses subscriptions, or stops
+ * answering.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -114,8 +115,8 @@ test('reconnects at once after a good connection, and backs off after repeated f
   fake.lastOf('SSUBSCRIBE').hangUp();
   const untilMs = performance.now() + 4_000;
   await waitFor('four seconds', () => performance.now() > untilMs);
-  // The first attempt is immediate, and each is abandoned after 200 ms. The delays between them are at least half of
-  // 100, 200, 400, 800, 1,600 and 3,200 ms.
+  // The first attempt is immediate, and each attempt is abandoned after 200 ms. The delays between the attempts are at
+  // least half of 100, 200, 400, 800, 1,600 and 3,200 ms.
   expect(fake.peer.accepted()).toBeGreaterThan(3);
   expect(fake.peer.accepted()).toBeLessThan(9);
   fake.answers.delete('CLIENT');

@@ -1,18 +1,19 @@
 /**
- * Maintains the subscriptions on one master. Its connection opens with the first channel and reconnects while there are
- * channels.
+ * Maintains the subscriptions on one master. The connection is opened for the first channel. It reconnects while there
+ * are channels.
  *
- * Every channel is due, asked (SSUBSCRIBE sent) or live. After any failure, a channel is lost and becomes due again.
+ * Every channel has one of three states: due (not subscribed), asked (SSUBSCRIBE sent) or live. After any failure, a
+ * channel is lost and becomes due again.
  *
  * Invariants:
  *   1. No channel is subscribed before the server has passed the checks (master-checks.ts). A master that is
  *      partitioned with a minority would accept subscriptions as usual.
- *   2. A barrier runs all checks. If one fails, the connection is dropped and all its channels are lost.
- *   3. The channels' probes take turns. Each barrier of a caller sends one, and each periodic barrier sends a quarter
- *      of them.
- *   4. A connection that passed a barrier reconnects at once, at most every 100 ms. Other reconnects follow the pace of
+ *   2. A barrier runs all checks. If a check fails, the connection is dropped and all its channels are lost.
+ *   3. The probes of the channels are sent in turn. Each barrier of a caller sends one probe, and each periodic barrier
+ *      sends a quarter of all probes.
+ *   4. A connection that passed a barrier reconnects at once, at most every 100 ms. Other reconnects use the delays of
  *      the address (connect-pacer.ts).
- *   5. Without permission for CLIENT INFO no channel is subscribed and no barrier succeeds. The connection stays open
+ *   5. Without permission for CLIENT INFO, no channel is subscribed and no barrier succeeds. The connection stays open
  *      and repeats the check every second.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -28,10 +29,10 @@ import { RefusedServerError } from './refused-server.ts';
 import { settledBy } from './settled-by.ts';
 import { type Subscription, Subscriptions } from './subscriptions.ts';
 
-/** Number of periodic barriers that probe every channel once. */
+/** Number of periodic barriers within which every channel is probed once. */
 const PROBE_ROUNDS = 4;
 const SUBSCRIBE = 'SSUBSCRIBE';
-/** Maximum number of probes in one write. Further probes wait for their replies. */
+/** Maximum number of probes in flight. Further probes wait until replies have arrived. */
 const MAX_PROBES_IN_FLIGHT = 128;
 
 export interface SubscriberConnectionOptions {
@@ -40,7 +41,7 @@ export interface SubscriberConnectionOptions {
   readonly listener: RedisListener;
   /** Called when the connection or a channel failed, because the topology may have changed. */
   readonly onTrouble: () => void;
-  /** Called when the user lacks permission to subscribe or to count its subscriptions. */
+  /** Called when the user lacks permission for SSUBSCRIBE or for CLIENT INFO. */
   readonly onNotPermitted: (refusal: Refusal) => void;
 }
 
@@ -48,7 +49,7 @@ export interface SubscriberConnectionOptions {
 interface Opened {
   readonly client: OpenClient;
   readonly checks: MasterChecks;
-  /** Whether the server has passed the checks once. */
+  /** Whether the server has passed the checks at least once. */
   isVouched: boolean;
 }
 
@@ -68,7 +69,7 @@ export class SubscriberConnection {
   readonly #hurry = new Hurry();
   #isOpening = false;
   #isClosed = false;
-  /** Last logged reason of a loss; undefined after a successful barrier. */
+  /** Last logged reason for a loss; undefined after a successful barrier. */
   #reportedReason: string | undefined;
   #hasToldHiddenRole = false;
 
@@ -103,7 +104,7 @@ export class SubscriberConnection {
     }
   }
 
-  /** Ends the subscription of a channel that is no longer needed here. */
+  /** Ends the subscription of a channel that is no longer needed on this master. */
   remove(channel: string): void {
     const subscription = this.#channels.get(channel);
     this.#channels.delete(channel);
@@ -121,7 +122,7 @@ export class SubscriberConnection {
     opened.client.sUnsubscribe(channel).then(left, left);
   }
 
-  /** Ends the subscription of a channel that another node owns now, and reports it as lost. */
+  /** Ends the subscription of a channel that another node owns now, and reports the channel as lost. */
   lose(channel: string): void {
     const wasLive = this.isLive(channel);
     this.remove(channel);
@@ -157,7 +158,7 @@ export class SubscriberConnection {
     return isWhole;
   }
 
-  /** Reconnects at once instead of waiting for the next attempt, because the master was just reached. */
+  /** Reconnects at once, because another connection has just reached the master. */
   reconnectNow(): void {
     this.#retry?.now();
   }
@@ -337,7 +338,7 @@ export class SubscriberConnection {
     } catch (error) {
       this.#noteRefusal(error);
       if (isOurs() && subscription.state === 'asked') {
-        // The slot has probably moved (MOVED), so the next topology assigns the channel again.
+        // The slot has probably moved, so the next topology assigns the channel to its new owner.
         this.#channels.delete(channel);
         this.#options.onTrouble();
       }
@@ -350,7 +351,7 @@ export class SubscriberConnection {
     }
   }
 
-  /** Reports a refused SSUBSCRIBE. MOVED is ignored, because it only leads to the new owner. */
+  /** Reports a refused SSUBSCRIBE. MOVED is ignored, because it only redirects to the new owner. */
   #noteRefusal(error: unknown): void {
     if (isServerAnswer(error) && !error.message.startsWith('MOVED ')) {
       const refusal = { node: this.#name, command: SUBSCRIBE, text: error.message };

@@ -1,6 +1,6 @@
 /**
- * Tests that refused channels are subscribed again with backoff, and that a barrier requires the owners of the
- * topology.
+ * Tests that refused channels are subscribed again with backoff, and that a barrier fails if the topology names another
+ * owner for a channel.
  */
 
 import { redisOptions, soonMs } from '../../test/support/redis/client.ts';
@@ -74,7 +74,7 @@ test('reconnects at once when the master was reached', async () => {
     onClose: () => undefined,
   });
   subscriber.subscribe('a');
-  // The backoff alone would allow only a few attempts before this wait times out.
+  // With the backoff alone, only a few attempts would be made before this wait times out.
   await waitFor('thirty attempts', () => {
     subscriber.reconnectNow();
     return fake.peer.accepted() >= 30;

@@ -4,9 +4,10 @@
  * These invariants apply in addition to `RedisSubscriber` in commands.ts:
  *   1. There is one connection for each master that owns a subscribed channel, and no other connection.
  *   2. `onLive` is called after the server's acknowledgement. `onLost` is called at once when a connection is lost, a
- *      channel moves, or the topology names another owner. The repair starts automatically and ends in `onLive`.
- *   3. Some losses cause no event: node-redis ignores an unsolicited sunsubscribe while a command is in flight, and
- *      half-open connections and replaced masters stay silent. The barriers of callers and a periodic barrier every
+ *      channel moves, or the topology names another owner. The repair starts automatically and ends with a call of
+ *      `onLive`.
+ *   3. Some losses cause no event. node-redis ignores an unsolicited sunsubscribe while a command is in flight.
+ *      Half-open connections and replaced masters send nothing. The barriers of callers and a periodic barrier every
  *      second detect these losses.
  *   4. A barrier succeeds only if each channel is live on a master that passed the checks and that the topology names
  *      as its current owner.
@@ -24,8 +25,8 @@ import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /**
- * Backoff of repairs. If a permission is missing, Redis refuses every channel in each attempt. A new topology assigns
- * channels at once, without this backoff.
+ * Backoff of repairs. If a permission is missing, Redis refuses every channel in each attempt. After a new topology,
+ * channels are assigned at once, without this backoff.
  */
 const REPAIR = { firstMs: 100, maxMs: 4_000 };
 const BARRIER_MS = 1_000;
@@ -36,7 +37,7 @@ export interface ChannelSubscriberOptions {
   /** Returns the master of a slot, or undefined if it is unknown. */
   readonly ownerOf: (slot: number) => NodeAddress | undefined;
   readonly wishRefresh: () => void;
-  /** Returns the error if the user is known to lack permission to subscribe there. */
+  /** Returns the error if the user is known to lack permission to subscribe on this master. */
   readonly refusalOf: (address: NodeAddress) => StoreError | undefined;
   /** Called when the server refused a subscription for lack of permission. */
   readonly onNotPermitted: (refusal: Refusal) => void;
@@ -51,7 +52,7 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #refusalOf: (address: NodeAddress) => StoreError | undefined;
   readonly #onNotPermitted: (refusal: Refusal) => void;
   readonly #onClose: () => void;
-  /** Channels to keep subscribed. */
+  /** Channels that must stay subscribed. */
   readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
   readonly #connections = new Map<string, SubscriberConnection>();
   #repair: NodeJS.Timeout | undefined;
@@ -75,7 +76,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#channels.size > 0;
   }
 
-  /** Error of the first master that refuses a channel for lack of permission. */
+  /** Error for the first master that refuses a channel for lack of permission. */
   get refusal(): StoreError | undefined {
     for (const { slot } of this.#channels.values()) {
       const owner = this.#ownerOf(slot);
@@ -110,7 +111,7 @@ export class ChannelSubscriber implements RedisSubscriber {
     return this.#overAll((connection) => connection.barrier(deadlineAtMs));
   }
 
-  /** Reconnects waiting connections at once, because the master was just reached. */
+  /** Reconnects waiting connections at once, because another connection has just reached the master. */
   reconnectNow(): void {
     for (const connection of this.#connections.values()) {
       connection.reconnectNow();
@@ -156,8 +157,8 @@ export class ChannelSubscriber implements RedisSubscriber {
     const { slot = 0, probe } = this.#channels.get(channel) ?? {};
     const owner = this.#ownerOf(slot);
     const name = owner === undefined ? undefined : addressText(owner);
-    // The channel is lost on the old master before it becomes live on the new one. In the opposite order the listener
-    // would keep it as lost.
+    // The channel is lost on the old master before it becomes live on the new one. In the opposite order, the listener
+    // would regard the channel as lost.
     for (const [otherName, other] of this.#connections) {
       if (otherName !== name && other.has(channel)) {
         other.lose(channel);
@@ -231,7 +232,7 @@ export class ChannelSubscriber implements RedisSubscriber {
   }
 
   #areAllLive(): boolean {
-    // There are many channels but few masters, so the text of each address is built once.
+    // There are many channels but few masters, so the text of each master's address is built only once.
     const connections = new Map<NodeAddress, SubscriberConnection | undefined>();
     for (const [channel, { slot }] of this.#channels) {
       const owner = this.#ownerOf(slot);

@@ -1,8 +1,8 @@
 /**
  * Holds the channels of one subscriber connection and the order of their probes. No I/O.
  *
- * An ended subscription and a later one to the same channel are two objects. `isCurrent` returns whether an object is
- * the current subscription of its channel.
+ * An ended subscription and a later subscription to the same channel are separate objects. `isCurrent` returns whether
+ * an object is the latest subscription to its channel.
  */
 import type { ChannelProbe } from './commands.ts';
 
@@ -11,12 +11,12 @@ export interface Subscription {
   readonly probe: ChannelProbe | undefined;
   /** State of the channel, where `asked` means that SSUBSCRIBE was sent. */
   state: 'due' | 'asked' | 'live';
-  /** Whether the probe was sent and is not answered yet. */
+  /** Whether the probe was sent but is not answered yet. */
   isProbed: boolean;
 }
 
 export class Subscriptions {
-  /** Subscriptions in the order of their probes. */
+  /** Subscriptions in the order in which they are probed. */
   readonly #byChannel = new Map<string, Subscription>();
 
   get size(): number {
@@ -60,7 +60,7 @@ export class Subscriptions {
   }
 
   /**
-   * Returns the next subscriptions to probe and moves them to the end of the order. Subscriptions with an unanswered
+   * Returns the next subscriptions to probe and moves them to the end of the list. Subscriptions with an unanswered
    * probe are skipped.
    */
   takeTurns(count: number): Subscription[] {

@@ -1,5 +1,6 @@
 /**
- * Tests the name by which a server is verified, and the setting that is suggested after a TLS error.
+ * Tests the name for which the certificate of a server is verified, and the setting that is suggested after a TLS
+ * error.
  */
 import { createAddressMap, NO_ADDRESS_MAP } from './address-map.ts';
 import { tlsHint, tlsOptions } from './tls.ts';

@@ -1,11 +1,11 @@
 /**
- * Builds the TLS options of a connection, and suggests a setting when TLS rejects it. Pure.
+ * Builds the TLS options of a connection, and suggests a setting when a TLS connection fails. Pure.
  *
  * Invariants:
- *   1. The chain of the server's certificate is always verified against the CA, and its name against the server name.
+ *   1. The server's certificate is always verified: its chain against the CA, and its names against the server name.
  *   2. The server name, which is also sent as SNI, is the host of the address if the address map leads to that host.
- *      Otherwise it is the name in the setting, or the host of the address if there is no setting. An IP address is
- *      verified but never sent as SNI.
+ *      Otherwise it is the value of PANNIER_REDIS_TLS_SERVER_NAME, or the host of the address if this setting is unset.
+ *      An IP address is verified but never sent as SNI.
  */
 import { isIP } from 'node:net';
 import { systemCodeOf } from '../lib/system-code.ts';
@@ -13,13 +13,13 @@ import type { NodeAddress } from './address.ts';
 import type { AddressMap } from './address-map.ts';
 
 export interface TlsFiles {
-  /** CA certificates (PEM) that must have signed server certificates. If undefined, Node's list of CAs is used. */
+  /** CA certificates (PEM) with which server certificates are verified. If undefined, Node's list of CAs is used. */
   readonly ca: Buffer | undefined;
-  /** Client certificate with its chain, and its key (both PEM). */
+  /** Client certificate with its chain, and the private key (both PEM). */
   readonly clientPair: { readonly cert: Buffer; readonly key: Buffer } | undefined;
 }
 
-/** Returns the TLS files. Called for every connection, so that rotated files take effect without a restart. */
+/** Returns the TLS files. Each connection calls this function, so rotated files take effect without a restart. */
 export type TlsFilesSource = () => Promise<TlsFiles>;
 
 export interface TlsNames {
@@ -46,7 +46,7 @@ export function tlsOptions(address: NodeAddress, files: TlsFiles, names: TlsName
   };
 }
 
-/** Returns the server name to verify. If it is undefined, Node verifies the host of the address. */
+/** Returns the server name to verify. If the result is undefined, Node verifies the host of the address. */
 function serverName({ host }: NodeAddress, { addressMap, serverName }: TlsNames): string | undefined {
   const isNamedByMap = addressMap.targetHosts.has(host) && isIP(host) === 0;
   return isNamedByMap ? host : serverName;
@@ -67,7 +67,8 @@ const HINTS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Returns which setting may help an operator; undefined if none does. Names of hosts and certificates are not secret.
+ * Returns the setting that may solve the problem; undefined if there is none. The error text may be logged, because
+ * names of hosts and certificates are not secret.
  */
 export function tlsHint(error: unknown): string | undefined {
   const code = systemCodeOf(error) ?? '';

@@ -12,27 +12,27 @@ export interface TopologyMember {
   readonly nodes: NodeTable;
   readonly refusals: RefusalLog;
   readonly current: () => Topology;
-  /** Returns whether callers must notice a topology change soon (watches, near cache). */
+  /** Returns whether the member must be updated soon after a topology change (watches, near cache). */
   readonly isWatching: () => boolean;
-  /** Called with a separate copy of each new topology. */
+  /** Called with each new topology. Every member receives a separate copy. */
   readonly onTopology: (topology: Topology) => void;
 }
 
 export interface TopologyStatus {
-  /** Number of masters that are ignored, because nothing proves that they hold the data. */
+  /** Number of masters that are ignored, because there is no proof that they have the data of the deployment. */
   readonly conflictingMasters: number;
   /** Number of changes to another master or another deployment. */
   readonly changes: number;
-  /** Number of Sentinels that name no master; absent without Sentinel. */
+  /** Number of Sentinels that name no master; absent if the deployment has no Sentinels. */
   readonly silentSentinels?: number;
   /** Current notices for operators, one sentence each. */
   readonly notices: readonly string[];
-  /** Reason for each address (host:port) that cannot be used; empty while a server is used. */
+  /** Reason why each address (host:port) cannot be used; empty while a server is used. */
   readonly reasons: ReadonlyMap<string, string>;
 }
 
 export interface TopologyMembership {
-  /** Reason why no server can be used (refused login, several masters); undefined once one is used. */
+  /** Reason why no server can be used (refused login, several masters); undefined once a server is used. */
   readonly refusal: StoreError | undefined;
   readonly status: TopologyStatus;
   /** Requests a refresh. */

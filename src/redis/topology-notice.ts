@@ -1,6 +1,6 @@
 /**
- * Defines the notices about the choice of the deployment. Each is logged when it begins and when it ends, and /readyz
- * shows the current one.
+ * Defines the notices about the choice of the deployment. Each notice is logged when it begins and when it ends, and
+ * /readyz shows the current notice.
  */
 import { type SentinelNotice, sentinelNoticeText } from './sentinel-notice.ts';
 
@@ -21,7 +21,7 @@ export type TopologyNotice =
       readonly isReplica: boolean;
       readonly ignored: readonly string[];
     }
-  /** No known node of the Cluster answers, but servers that do not belong to it do. */
+  /** No known node of the Cluster answers, but servers that do not belong to the Cluster answer. */
   | { readonly kind: 'foreign_servers'; readonly servers: readonly string[] };
 
 export function noticeText(notice: TopologyNotice): string {
@@ -44,14 +44,14 @@ export function noticeText(notice: TopologyNotice): string {
   }
 }
 
-/** Returns whether an operator must act. Other notices end without action. */
+/** Returns whether an operator must act. All other notices end without an action of the operator. */
 export function isNoticeError(notice: TopologyNotice): boolean {
   return notice.kind === 'foreign_servers' || isMisconfigured(notice) || conflictingMasters(notice) > 0;
 }
 
 /**
- * Returns whether settings of the Sentinels, or their user, are wrong. Calls are then rejected until an operator
- * changes something.
+ * Returns whether the settings of the Sentinels or the permissions of their user are wrong. In that case, calls are
+ * rejected until an operator corrects them.
  */
 export function isMisconfigured(notice: TopologyNotice): boolean {
   switch (notice.kind) {
@@ -64,7 +64,9 @@ export function isMisconfigured(notice: TopologyNotice): boolean {
   }
 }
 
-/** Returns the number of masters that are ignored, because nothing proves that they hold the data. */
+/**
+ * Returns the number of masters that are ignored, because there is no proof that they have the data of the deployment.
+ */
 export function conflictingMasters(notice: TopologyNotice | undefined): number {
   switch (notice?.kind) {
     case 'several_masters':
@@ -83,7 +85,7 @@ export function noticeIdentity(notice: TopologyNotice | undefined): string {
     case undefined:
       return '';
     case 'sentinels_undecided':
-      // The list of silent Sentinels is left out, because it changes with each one that restarts.
+      // The identity does not include the list of silent Sentinels, because this list changes when a Sentinel restarts.
       return `${notice.kind} ${notice.reason.kind}`;
     default:
       return JSON.stringify(notice);

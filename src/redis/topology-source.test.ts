@@ -46,7 +46,7 @@ test('reads again soon, and is not ready, while slots have no owner, as during t
   redis = createRedis(redisOptions(`redis://127.0.0.1:${peer.port}`));
   redis.start();
   await waitFor('the connection', () => redis.describe().some((node) => node.isReady));
-  // One query is sent at the start and one because of the connection. There is no other reason for a query.
+  // One query is sent at the start, and one because of the new connection. There is no other reason for a query.
   await waitFor('two questions', () => peer.commands.filter(({ words }) => words[0] === 'CLUSTER').length >= 2);
   expect(redis.isReady()).toBe(false);
   // The key's slot is 7629.
@@ -83,7 +83,7 @@ test('shares one refresh among both roles for 250 ms', async () => {
   expect(ended.every(({ status }) => status === 'rejected')).toBe(true);
   expect(questions() - before).toBeLessThanOrEqual(2);
   other.close();
-  // The source runs as long as one of them does.
+  // The source runs while at least one of its members exists.
   await expect(redis.send('k', ['GET', 'k'], soonMs())).rejects.toThrow('down');
 });
 

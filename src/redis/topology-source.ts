@@ -1,14 +1,16 @@
 /**
- * Maintains the topology of one deployment for all roles that use it: chooses which servers to read and updates its
- * members.
+ * Maintains the topology of one deployment for all roles that use it: chooses which servers to read, and updates the
+ * members (the roles).
  *
  * Invariants:
- *   1. Only one refresh runs at a time, for all members together. A request during a refresh causes one more.
- *   2. Only `deployment-choice.ts` decides what is chosen, and only `refresh-pace.ts` decides when.
+ *   1. Only one refresh runs at a time, for all members together. A request during a refresh causes one more refresh.
+ *   2. Only `deployment-choice.ts` chooses the deployment, and only `refresh-pace.ts` determines the times of
+ *      refreshes.
  *   3. A refresh ends with the first set of reports that no pending answer can change. Each query has a time limit, so
- *      one frozen node does not delay it.
+ *      one frozen node cannot block a refresh.
  *   4. The topology is maintained until its last member has left. No method throws.
- *   5. Without a Cluster every refresh reads all seeds. In a Cluster `server-turns.ts` chooses the nodes.
+ *   5. If the deployment is not a Cluster, every refresh reads all seeds. In a Cluster, `server-turns.ts` chooses the
+ *      nodes that a refresh reads.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { ConnectFailures } from './connect-failure.ts';
@@ -26,14 +28,12 @@ import { Topology } from './topology.ts';
 import { TopologyLog } from './topology-log.ts';
 import type { TopologyMember, TopologyMembership, TopologySource } from './topology-member.ts';
 
-/** Delay of a refresh that falls due during another one. */
+/** Delay of a refresh that becomes due during another refresh. */
 const RUNNING_MS = 50;
 /** Maximum number of servers whose last report is remembered. */
 const MAX_SEEN = 64;
 
-/**
- * Creates the topology source. `options.role` is used in logs; a source that serves several roles names all of them.
- */
+/** Creates the topology source. `options.role` is the name in logs, which lists all roles that use the source. */
 export function createTopologySource(options: RedisOptions): TopologySource {
   return options.sentinel === undefined ? new SharedTopology(options) : new SentinelTopology(options, options.sentinel);
 }
@@ -132,7 +132,7 @@ class SharedTopology implements TopologySource {
     return report.kind === 'standalone' && report.role === 'master' ? askedAtMs : undefined;
   }
 
-  /** Requests a refresh. Returns whether it was scheduled earlier than the regular one. */
+  /** Requests a refresh. Returns whether it was scheduled before the regular refresh. */
   #request(): boolean {
     this.#noteMissing();
     const waitMs = this.#pace.requestedMs(this.#redis.clock.monotonicMs(), this.#lastStartMs);
@@ -145,8 +145,8 @@ class SharedTopology implements TopologySource {
   }
 
   /**
-   * Requests a refresh and waits for it. During a long outage it resolves at once, because a caller should not wait for
-   * seconds without a result.
+   * Requests a refresh and waits for it. During a long outage, the promise resolves at once, because a caller should
+   * not wait for seconds without a result.
    */
   #wish(): Promise<void> {
     if (this.#isClosed || !this.#request()) {
@@ -198,7 +198,7 @@ class SharedTopology implements TopologySource {
     }
   }
 
-  /** Runs a round of queries. Resolves to its last choice. */
+  /** Runs a round of queries. Resolves to the last choice of the round. */
   async #refresh(startedAtMs: number, waiters: (() => void)[]): Promise<Choice | undefined> {
     this.#deployment ??= { kind: 'undecided', sinceMs: startedAtMs };
     const whom = this.#whom(startedAtMs);
@@ -294,7 +294,10 @@ class SharedTopology implements TopologySource {
     this.#pace.note(missing, this.#redis.clock.monotonicMs());
   }
 
-  /** Returns whether changes must be noticed soon. Several standalone seeds need recent replication ids. */
+  /**
+   * Returns whether changes must be detected soon. This is also the case if there are several standalone seeds, because
+   * their replication ids must be recent.
+   */
   #isWatching(): boolean {
     const needsHistory = this.#deployment?.kind === 'standalone' && this.#seeds.size > 1;
     return needsHistory || [...this.#members].some((member) => member.isWatching());

@@ -1,7 +1,7 @@
 /**
- * Maps slots to masters. A topology is parsed from one reply to CLUSTER SLOTS and corrected by MOVED. No I/O.
+ * Maps slots to masters. A topology is parsed from one reply to CLUSTER SLOTS, and MOVED replies correct it. No I/O.
  *
- * A standalone server is a topology with one master for all slots.
+ * The topology of a standalone server has one master for all slots.
  */
 import calculateSlot from 'cluster-key-slot';
 import { addressText, type NodeAddress } from './address.ts';
@@ -9,8 +9,8 @@ import { type AddressMap, NO_ADDRESS_MAP, reachableAddress } from './address-map
 
 export const SLOT_COUNT = 16_384;
 /**
- * Maximum number of candidate hash tags. The chance that none falls into the slots of a master with 100 slots is 1 in
- * 200,000.
+ * Maximum number of candidate hash tags. The probability that no candidate is in a slot of a master with 100 slots is 1
+ * in 200,000.
  */
 const MAX_HASH_TAGS = 2_000;
 
@@ -41,8 +41,8 @@ export class Topology {
 
   /**
    * Parses the reply to CLUSTER SLOTS: `[first, last, [host, port, id, ...], replicas...]...`. A null or empty host
-   * means the host that was queried (`cluster-preferred-endpoint-type unknown-endpoint`). The host `?` belongs to a
-   * node that prefers a host name but has none. The metadata after its id contains its address. The address map is
+   * means the host that was queried (`cluster-preferred-endpoint-type unknown-endpoint`). The host is `?` if the node
+   * should announce a host name but has none. The metadata after the node id contains the address. The address map is
    * applied to all nodes.
    */
   static fromClusterSlots(reply: unknown, askedHost: string, addressMap: AddressMap = NO_ADDRESS_MAP): Topology {
@@ -64,12 +64,12 @@ export class Topology {
     return topology;
   }
 
-  /** Whether one server without Cluster owns all slots. */
+  /** Whether the topology is that of a standalone server, which owns all slots. */
   get isStandalone(): boolean {
     return this.#isStandalone;
   }
 
-  /** Returns an independent copy. A MOVED applied to one does not affect the other. */
+  /** Returns an independent copy. A MOVED reply that changes one copy does not affect the other. */
   copy(): Topology {
     const copy = new Topology([...this.#owners], this.#isStandalone);
     copy.#isWhole = this.#isWhole;
@@ -85,7 +85,7 @@ export class Topology {
     return copy;
   }
 
-  /** Returns the slot of a key. With a single server any slot will do, and the key need not be hashed. */
+  /** Returns the slot of a key. With a single server, any slot is correct, so the key need not be hashed. */
   slotOf(key: string | Buffer): number {
     return this.#isStandalone ? 0 : calculateSlot(key);
   }
@@ -96,7 +96,7 @@ export class Topology {
   }
 
   /**
-   * Returns a hash tag in a slot of this master. If none is found, because the master owns few slots, the tag belongs
+   * Returns a hash tag in a slot of this master. If the master owns so few slots that no tag is found, the tag belongs
    * to another master.
    */
   hashTagOf(name: string): string {
@@ -115,20 +115,20 @@ export class Topology {
   }
 
   /**
-   * Returns the ids of masters and replicas. A node keeps its id when its address changes, and another Cluster has
-   * other ids.
+   * Returns the ids of masters and replicas. The id of a node stays the same when the address changes. The nodes of
+   * another Cluster have other ids.
    */
   nodeIds(): ReadonlySet<string> {
     return this.#nodeIds;
   }
 
-  /** Assigns one slot, as MOVED reported. */
+  /** Assigns one slot to the master that a MOVED reply named. */
   assign(slot: number, master: NodeAddress): void {
     this.#owners[slot] = addressText(master);
     this.#masters.set(addressText(master), master);
   }
 
-  /** Whether every slot has a master. While a Cluster is being created, its nodes know only their own slots. */
+  /** Whether every slot has a master. While a Cluster is being created, each node reports only its own slots. */
   get isWhole(): boolean {
     return this.#isWhole;
   }

@@ -1,5 +1,5 @@
 /**
- * Tests when a connection is silent and when a command times out, on a simulated clock.
+ * Tests when a connection is treated as silent and when a command times out, on a simulated clock.
  */
 import { jest } from '@jest/globals';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -66,7 +66,7 @@ test('times out a small command after the command timeout, with a silent connect
 
 test('does not extend the time limit of the oldest command by later writes', () => {
   send(200);
-  // The test writes 1 MB/s. If all writes extended the limit, it would never be reached.
+  // The test writes 1 MB/s. If all writes extended the time limit, the limit would never be reached.
   pass(300, () => send(10_000));
   expect(silentAtMs[0]).toBeGreaterThanOrEqual(TIMEOUT_MS);
   expect(silentAtMs[0]).toBeLessThanOrEqual(TIMEOUT_MS + 50);

@@ -1,12 +1,14 @@
 /**
  * Detects a dead connection by the bytes that arrive from the server, and ends commands whose time limit has passed.
  *
- *   1. A command ends at most 10 ms after its time limit. If our event loop was blocked, sockets are read once first.
+ *   1. A command is ended at most 10 ms after its time limit. If our event loop was blocked, sockets are read once
+ *      before the command ends.
  *   2. A connection is silent if no bytes have arrived for as long as the oldest command in flight allows
  *      (pending-command.ts). Later writes do not extend that time, so a half-open connection is detected even under a
  *      steady stream of writes.
- *   3. After `demandProof`, the connection is silent unless another byte arrives in time.
- *   4. A connection without commands in flight and without a pending proof is not watched and costs nothing.
+ *   3. After a call of `demandProof`, the connection is silent unless another byte arrives in time.
+ *   4. A connection without commands in flight and without a pending `demandProof` is not watched and costs no CPU
+ *      time.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { InFlight } from './in-flight.ts';
@@ -69,7 +71,10 @@ export class Watchdog {
     return this.#proofDueMs !== undefined;
   }
 
-  /** Requires a byte to arrive soon. The caller has just sent a PING after `bytesAhead` bytes in flight. */
+  /**
+   * Drops the connection unless a byte arrives soon. The caller has just sent a PING, before which `bytesAhead` bytes
+   * were in flight.
+   */
   demandProof(bytesAhead: number): void {
     this.start();
     this.#sample();
@@ -83,8 +88,8 @@ export class Watchdog {
     const isLate = nowMs - this.#watchedAtMs > LATE_MS;
     this.#watchedAtMs = nowMs;
     if (this.#options.inFlight.size === 0 && this.#proofDueMs === undefined) {
-      // The timer is stopped only here and not after the last reply, because sequential commands would create it again
-      // each time.
+      // The timer is stopped only here and not after the last reply. Otherwise, every command in a sequence would
+      // create a timer.
       this.stop();
     } else if (isLate) {
       // Replies may be waiting in the socket, so sockets are read once before the decision.

@@ -1,6 +1,7 @@
 -- Blocks that scripts of all folders share. Each script includes only the blocks that it uses (script-library.ts).
 
--- Server time in Unix milliseconds, read once. It is not a function, because lean scripts must not create one.
+-- Server time in Unix milliseconds, read once. The time is not read by a function, because the scripts of the common
+-- case must not create a function.
 local serverTime = redis.call('TIME')
 local nowMs = serverTime[1] * 1000 + serverTime[2] / 1000
 nowMs = nowMs - nowMs % 1

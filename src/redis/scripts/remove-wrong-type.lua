@@ -1,5 +1,5 @@
--- Removes keys that have an unexpected type. It detects the type from an error, because the TYPE command would need
--- another permission.
+-- Removes keys that have an unexpected type. The script detects a wrong type from an error reply, because the TYPE
+-- command would need another permission.
 -- KEYS contains keys of one slot.
 -- ARGV contains the expected type of each key, which is 'hash', 'string', or an empty string for any type.
 -- Returns the number of removed keys.

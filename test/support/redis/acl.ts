@@ -1,6 +1,6 @@
 /**
  * Reads the permissions in docs/operations/redis.md and grants them to test users, so that tests use exactly the
- * documented list.
+ * documented permissions.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ export type AclSection = 'the user' | 'every connection' | 'limits and sessions'
 
 const ALL_SECTIONS: readonly AclSection[] = ['the user', 'every connection', 'limits and sessions', 'cache'];
 
-/** Returns the rules of a section, e.g. `+get` or `~pannier:rl:*`, as written in the page. */
+/** Returns the rules of a section, e.g. `+get` or `~pannier:rl:*`, as they are written on the page. */
 export function documentedRules(section: AclSection): string[] {
   const text = readFileSync(join(repositoryRoot, 'docs/operations/redis.md'), 'utf8');
   const block = [...text.matchAll(/^```acl\n([\s\S]*?)^```/gm)].map((match) => match[1]).join('');

@@ -4,7 +4,7 @@
 import { parseAddressMap } from '../../../src/config/address-map.ts';
 import { type AddressMap, createAddressMap } from '../../../src/redis/address-map.ts';
 
-/** Parses the text of `PANNIER_REDIS_ADDRESS_MAP`. Throws if it is invalid. */
+/** Parses the text of `PANNIER_REDIS_ADDRESS_MAP`. Throws if the text is invalid. */
 export function addressMapOf(text: string): AddressMap {
   const parsed = parseAddressMap(text);
   if ('problem' in parsed) {

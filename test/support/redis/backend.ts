@@ -1,6 +1,6 @@
 /**
- * Starts test servers as containers (of PANNIER_TEST_REDIS_IMAGE, to test servers other than Redis 7.0) or as local
- * processes. Each test process chooses one kind and keeps it.
+ * Starts test servers as containers or as local processes. Containers use the image PANNIER_TEST_REDIS_IMAGE, so that
+ * servers other than Redis 7.0 can be tested. Each test process chooses one of these two ways for all its servers.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -32,8 +32,8 @@ interface BackendOptions {
 const IMAGE = process.env.PANNIER_TEST_REDIS_IMAGE ?? 'redis:7.0';
 
 /**
- * Directory for files of server processes: in memory on Linux, as in containers. A Cluster node syncs its configuration
- * file on its main thread, so a busy disk would delay its replies.
+ * Directory for files of server processes. On Linux, the directory is in memory, as in containers. A Cluster node syncs
+ * its configuration file on its main thread, so a busy disk would delay its replies.
  */
 const FILES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 
@@ -56,7 +56,7 @@ async function choose(wish: string | undefined): Promise<Backend> {
   );
 }
 
-/** Returns whether the engine answers and has the image, or can pull it. */
+/** Returns whether the container engine answers, and has the image or can pull it. */
 function hasImage(): boolean {
   return (
     hasCommand(containerEngine, ['image', 'inspect', IMAGE]) || hasCommand(containerEngine, ['pull', '--quiet', IMAGE])
@@ -74,7 +74,7 @@ function hasCommand(command: string, args: readonly string[]): boolean {
 
 const processBackend: Backend = {
   start: async ({ args, isSentinel = false }) => {
-    // Each server has a separate directory, because it would load any dump file in it.
+    // Each server has a separate directory, because a server loads any dump file in its directory.
     const directory = mkdtempSync(join(FILES, 'pannier-redis-'));
     const file = join(directory, 'sentinel.conf');
     if (isSentinel) {
@@ -94,12 +94,12 @@ const processBackend: Backend = {
   },
 };
 
-/** Log lines of servers and Sentinels that are ready. */
+/** Texts that servers and Sentinels log when they are ready. */
 const SERVES = /Ready to accept connections|Sentinel ID is/;
 
 /**
- * Waits for the log line in which the server reports that it is ready. A connection to the port proves less, because
- * another server may have bound it first.
+ * Waits for the log line in which the server reports that it is ready. A successful connection to the port would not
+ * prove this, because another server may have bound the port first.
  */
 async function untilReady(server: BoundProcess): Promise<void> {
   let text = '';

@@ -2,21 +2,21 @@
  * Runs the cluster bus of test nodes through proxies, so that a node can be partitioned from the others while clients
  * still reach it.
  *
- * Each node announces the port of its proxy as its bus port, so other nodes connect there. It connects from a separate
- * loopback address (`bind-source-addr`, since Redis 7.0), so the proxies can identify it. A partition closes and
- * refuses every connection from or to the node.
+ * Each node announces the port of its proxy as its bus port, so other nodes connect to the proxy. The node itself
+ * connects from a separate loopback address (`bind-source-addr`, since Redis 7.0), so the proxies can identify it.
+ * During a partition, the proxies close and refuse every bus connection from or to the node.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export interface RedisBus {
-  /** Returns the arguments of a node, by its index. */
+  /** Returns the command-line arguments of the node with this index. */
   argsOf(index: number): string[];
-  /** Sets the port where the node listens for clients. Its bus port is 10,000 above. */
+  /** Sets the port on which the node listens for clients. The port of its cluster bus is higher by 10,000. */
   lead(index: number, port: number): void;
   /** Returns the bus port that the node announces. */
   portOf(index: number): number;
-  /** Partitions the node in both directions. */
+  /** Partitions the node from the other nodes in both directions. */
   isolate(index: number): void;
   close(): Promise<void>;
 }
@@ -71,8 +71,8 @@ export async function startRedisBus(nodeCount: number): Promise<RedisBus> {
   };
   return {
     argsOf: (index) => [
-      // Replication uses that address too, which protected mode would refuse. The servers still listen only on
-      // 127.0.0.1.
+      // Replication connects from that address too, and protected mode would refuse such a connection. The servers
+      // still listen only on 127.0.0.1.
       ...['--bind-source-addr', addressOf(index), '--protected-mode', 'no'],
       ...['--cluster-announce-ip', '127.0.0.1', '--cluster-announce-bus-port', String(portOf(index))],
     ],
@@ -98,7 +98,7 @@ async function listen(onSocket: (socket: Socket) => void): Promise<Server> {
   return server;
 }
 
-/** Returns 127.0.0.11 and up, from which nothing else connects. */
+/** Returns 127.0.0.11 or a higher address, from which no other process connects. */
 function addressOf(index: number): string {
   return `127.0.0.${11 + index}`;
 }

@@ -11,7 +11,9 @@ import { silentLogger } from '../lib/silent-logger.ts';
 import { waitFor } from '../wait.ts';
 import { noRedisMetrics } from './no-metrics.ts';
 
-/** Options for tests that are not about silence, so that a busy machine does not fail them. */
+/**
+ * Options for tests that are not about silence. The timeout is long, so that the tests do not fail on a busy machine.
+ */
 export const PATIENT = { commandTimeoutMs: 5_000 };
 
 const NO_LOGIN = { username: undefined, password: undefined };

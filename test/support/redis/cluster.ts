@@ -1,5 +1,5 @@
 /**
- * Creates a real Redis Cluster for a test by commands, without redis-cli.
+ * Creates a real Redis Cluster for a test. The nodes receive CLUSTER commands directly, so redis-cli is not needed.
  */
 import { randomUUID } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
@@ -8,7 +8,10 @@ import type { RedisBus } from './bus-proxy.ts';
 import { freePort, type RedisNode, type RedisServerOptions, startRedis } from './server.ts';
 
 export interface RedisCluster {
-  /** Nodes: the first `masters` of them start as masters, the others as their replicas in the same order. */
+  /**
+   * Nodes of the Cluster. The first `masters` nodes start as masters. The others start as their replicas, in the same
+   * order.
+   */
   readonly nodes: readonly RedisNode[];
   /** URLs of all seeds, comma-separated. */
   readonly urls: string;
@@ -39,7 +42,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     ...options,
     args: [
       ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(options.nodeTimeoutMs ?? 2_000)],
-      // By default, the whole Cluster answers CLUSTERDOWN while one shard has no master (docs/operations/redis.md).
+      // By default, all nodes of a Cluster answer CLUSTERDOWN while one shard has no master (docs/operations/redis.md).
       ...['--cluster-require-full-coverage', 'no'],
       ...(options.args ?? []),
     ],
@@ -101,7 +104,7 @@ async function startClusterNode(options: RedisServerOptions, index: number, bus?
   return await startRedis({ ...options, args: [...args, ...bus.argsOf(index)], port });
 }
 
-/** Waits until all nodes know each other by the ports of the proxies and are connected there. */
+/** Waits until each node knows the proxy port of every other node and is connected to that port. */
 async function waitUntilLed(nodes: readonly RedisNode[], bus: RedisBus | undefined): Promise<void> {
   await waitFor('every node reached through its proxy', async () => {
     const lists = bus === undefined ? [] : await Promise.all(nodes.map((node) => node.command('CLUSTER', 'NODES')));
@@ -147,7 +150,7 @@ async function waitUntilHealthy(nodes: readonly RedisNode[], replicaCount: numbe
   );
 }
 
-/** Returns whether a replica is connected to its master; true for a master. */
+/** Returns whether the node is connected to its master; true if the node is a master itself. */
 async function isReplicating(node: RedisNode): Promise<boolean> {
   const info = String(await node.command('INFO', 'replication'));
   return info.includes('role:master') || info.includes('master_link_status:up');

@@ -1,5 +1,5 @@
 /**
- * Counts commands that a server has executed since CONFIG RESETSTAT, including those in scripts.
+ * Counts the commands that a server has executed since CONFIG RESETSTAT, including commands in scripts.
  */
 import type { RedisNode } from './server.ts';
 

@@ -41,7 +41,7 @@ export async function startDamageWorld(): Promise<DamageWorld> {
 
   async function removed(role: string, code: string): Promise<number> {
     const name = 'pannier_redis_damaged_values_total';
-    // The metric has no such series before the first damaged value.
+    // The metric has no series with this label before the first damaged value.
     return await readMetric(sidecar, name, `role="${role}",code="${code}"`).catch(() => 0);
   }
 

@@ -2,12 +2,12 @@
  * Lists the commands that docs/operations/redis.md grants in addition to the table of src/redis/permissions.ts.
  */
 
-/** Commands of the subscriber connection, in addition to `hmget` on its channels and their sequences. */
+/** Commands of the subscriber connection. It also uses `hmget`, with its channels and their sequences as keys. */
 export const SUBSCRIBER_COMMANDS: readonly string[] = ['client|info', 'ssubscribe', 'sunsubscribe'];
 
 /**
- * Commands that are not probed. Some are sent while connecting, so a refusal is found at once. Calls work without the
- * others, and docs/operations/redis.md states what is lost.
+ * Commands that are not probed. Some are sent while a connection is opened, so a refusal is found at once. Calls work
+ * without the other commands. docs/operations/redis.md states which functions are then missing.
  */
 export const UNPROBED_COMMANDS: readonly string[] = [
   'hello',
@@ -19,5 +19,8 @@ export const UNPROBED_COMMANDS: readonly string[] = [
   'info',
 ];
 
-/** Commands on the `format` keys. Without them calls are served without the format check (format-guard.ts). */
+/**
+ * Commands on the `format` keys. If the user lacks these permissions, calls are served without the format check
+ * (format-guard.ts).
+ */
 export const FORMAT_COMMANDS: readonly string[] = ['get', 'set'];

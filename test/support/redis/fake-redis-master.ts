@@ -1,5 +1,5 @@
 /**
- * Simulates a Redis master with working subscriptions, until the test changes its answers.
+ * Simulates a Redis master with working subscriptions. A test can change its answers.
  */
 import { type FakeRedisPeer, type PeerCommand, startFakeRedisPeer } from './fake-redis-peer.ts';
 
@@ -11,7 +11,7 @@ export interface FakeMaster {
   subscriptions: number;
   /** Returns how often a command was received. */
   count(name: string): number;
-  /** Returns the last command with this name, so that a test can answer it again or late. */
+  /** Returns the last command with this name, so that a test can answer the command again or late. */
   lastOf(name: string): PeerCommand;
 }
 

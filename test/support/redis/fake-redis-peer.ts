@@ -1,14 +1,15 @@
 /**
- * Simulates a server with enough RESP to pass as Redis. A test decides the content, time and chunks of each answer.
+ * Simulates a Redis server that supports the parts of RESP that node-redis needs. A test controls the content, the time
+ * and the chunks of each answer.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 
-/** Received command and the way to answer it. */
+/** Received command and the function that answers it. */
 export interface PeerCommand {
   /** Name of the command in capitals, followed by its arguments. */
   readonly words: readonly string[];
-  /** Sends raw RESP, e.g. `+OK\r\n`, or a part of it. */
+  /** Sends a raw RESP reply, e.g. `+OK\r\n`, or a part of a reply. */
   answer(raw: string): void;
   hangUp(): void;
 }
@@ -19,7 +20,7 @@ export interface FakeRedisPeer {
   accepted(): number;
   /** Returns the number of open sockets. */
   open(): number;
-  /** Received commands, without those of the login. */
+  /** Received commands, without the commands of the login. */
   readonly commands: PeerCommand[];
   close(): Promise<void>;
 }
@@ -27,7 +28,9 @@ export interface FakeRedisPeer {
 export interface FakeRedisPeerOptions {
   /** Answers HELLO. If unset, the peer answers as Redis does. */
   readonly onHello?: (hello: PeerCommand) => void;
-  /** Answers every other command. If unset, the test answers the commands in `commands` itself. */
+  /**
+   * Answers every command that is not part of the login. If unset, the test answers the commands in `commands` itself.
+   */
   readonly onCommand?: (command: PeerCommand) => void;
 }
 

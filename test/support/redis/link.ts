@@ -1,6 +1,6 @@
 /**
- * Proxies TCP connections to a server. A test can slow them down, make them half-open, cut them, or change their target
- * as a DNS name, a virtual IP or a Service would.
+ * Proxies TCP connections to a server. A test can slow the connections down, make them half-open, or close them. It can
+ * also change the target of new connections, as a DNS name, a virtual IP or a Service would.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -9,11 +9,11 @@ export interface RedisLink {
   readonly port: number;
   readonly url: string;
   /**
-   * Port for new connections. If undefined, new connections are closed at once. Existing connections keep their target,
-   * as behind a Kubernetes Service.
+   * Port to which new connections are forwarded. If undefined, new connections are closed at once. Existing connections
+   * stay connected to their target, as behind a Kubernetes Service.
    */
   target: number | undefined;
-  /** Rate of all connections together, in each direction; infinite at first. */
+  /** Total rate of all connections in each direction; infinite at first. */
   bytesPerSecond: number;
   /** Discards all data of existing connections from now on, without an error. New connections work. */
   discardExisting(): void;
@@ -29,7 +29,7 @@ export interface RedisLink {
 /** Maximum number of bytes that a slow link forwards at once. */
 const PIECE_BYTES = 8_192;
 
-/** Starts a link. `ownPort` is the port to listen on, or 0 for any free port. */
+/** Starts a link. `ownPort` is the port on which the link listens, or 0 for any free port. */
 export async function startRedisLink(target: number | undefined, ownPort = 0): Promise<RedisLink> {
   const sockets = new Set<Socket>();
   const discarded = new Set<Socket>();
@@ -37,7 +37,8 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
   let isServing = true;
 
   /**
-   * Direction of all connections. It forwards one chunk after the other, each in the time that the link needs for it.
+   * One direction of all connections. Chunks are forwarded one at a time, each after the time that the simulated link
+   * needs to transfer it.
    */
   class Lane {
     readonly #pieces: { readonly bytes: Buffer; readonly to: Socket; readonly sent: () => void }[] = [];
@@ -70,7 +71,7 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
         piece.to.write(piece.bytes);
         piece.sent();
         this.#isBusy = false;
-        // A late timer must not make the link slower.
+        // A late timer must not make the simulated link slower.
         this.#pump(doneAtMs);
       };
       const waitMs = doneAtMs - performance.now();

@@ -1,5 +1,5 @@
 /**
- * Reads the MONITOR stream of a server, which contains every executed command, including those in scripts.
+ * Reads the MONITOR stream of a server, which contains every executed command, including commands in scripts.
  */
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '../wait.ts';

@@ -1,5 +1,5 @@
 /**
- * Provides Redis metrics that count nothing, for tests that do not read them.
+ * Provides Redis metrics that count nothing, for tests that do not read metrics.
  */
 import type { RedisMetrics } from '../../../src/redis/options.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Makes the calls that need Redis permissions in this process, using a sidecar's services without a transport, and
- * returns their outcomes.
+ * Makes the calls that need Redis permissions, and returns their outcomes. The calls use a sidecar's services in this
+ * process without a transport.
  */
 import { RedisCacheStore } from '../../../src/cache/redis-store.ts';
 import { type CacheService, createCacheService } from '../../../src/cache/service.ts';
@@ -29,7 +29,7 @@ interface Login {
 
 export interface Ending {
   /**
-   * Outcome of the call, which is `OK` or a status. Limits may return `FAILURE_MODE`, and reads of the cache
+   * Outcome of the call, which is `OK` or a status. Limits may return `FAILURE_MODE`, and reads of the cache may return
    * `CACHE_UNAVAILABLE`.
    */
   readonly status: string;
@@ -76,7 +76,7 @@ const CHECK = {
   peek: false,
 } as const;
 
-/** Opens the services. Each call uses separate keys, so that it creates them if it is made first. */
+/** Opens the services. Each call uses separate keys, so that it creates its keys whatever its position in the order. */
 export async function openPermissionCalls(
   urls: string,
   { login, log }: PermissionCallsOptions = {},

@@ -2,7 +2,7 @@
  * Runs a master, its replicas and the Sentinels that monitor them as real processes.
  *
  * The Sentinels consider a master dead after 1 s, so a failover takes two to three seconds. The servers require a
- * password. The Sentinels have a different login or none.
+ * password. The Sentinels require a different login or no login.
  */
 
 import { waitFor } from '../wait.ts';
@@ -22,11 +22,11 @@ export interface SentinelGroup {
 export interface SentinelGroupOptions {
   readonly replicas?: number;
   readonly tls?: RedisTls;
-  /** Password of the Sentinels' default user, which they also use with each other. */
+  /** Password of the Sentinels' default user. The Sentinels also use it for connections to each other. */
   readonly sentinelPassword?: string;
   /**
-   * User with all permissions as which the Sentinel with this index logs in to the servers. If unset, it is the default
-   * user.
+   * User with all permissions. The Sentinel with this index logs in to the servers as this user. If unset, it uses the
+   * default user.
    */
   readonly userOf?: (index: number) => string;
 }
@@ -116,7 +116,7 @@ export async function masterPortOf(sentinel: RedisNode): Promise<number> {
   return Number((reply as unknown[])[1]);
 }
 
-/** Waits until all of these Sentinels name another master than `old`, and returns it. */
+/** Waits until all of these Sentinels name the same new master instead of `old`, and returns the new master. */
 export async function promoted(
   { servers, sentinels }: Pick<SentinelGroup, 'servers' | 'sentinels'>,
   old: RedisNode,

@@ -3,8 +3,8 @@
  * process.
  *
  * `PANNIER_TEST_REDIS=process` or `=container` forces one of them. Each server listens on 127.0.0.1 on a separate port
- * and writes nothing to disk. A test can freeze it (sockets stay open, nothing is answered), thaw it and kill it. It
- * ends with the test process.
+ * and writes nothing to disk. A test can freeze the server (sockets stay open, but no command is answered), thaw it and
+ * kill it. The server ends with the test process.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -31,7 +31,7 @@ export interface RedisServerOptions {
   args?: readonly string[];
   /** Port of the server. If unset, a free port is used. */
   port?: number;
-  /** Address of this machine to listen on, 127.0.0.1 by default. */
+  /** Local address on which the server listens, 127.0.0.1 by default. */
   host?: string;
   /** Whether to start a Sentinel that does not monitor a master yet. */
   isSentinel?: boolean;
@@ -42,7 +42,7 @@ export interface RedisServerOptions {
   tls?: RedisTls;
 }
 
-/** TLS files of the server, in a directory that is made visible to it. */
+/** TLS files of the server, in a directory that the server can read. */
 export interface RedisTls {
   directory: string;
   certificate: Buffer;
@@ -53,7 +53,9 @@ export interface RedisTls {
   serverName?: string;
 }
 
-/** Number of attempts to bind a port. Another process may take it after it was found free. */
+/**
+ * Number of attempts to bind a port. Another process may bind the port after this process has found that it is free.
+ */
 const ATTEMPTS = 5;
 const LOCALHOST = '127.0.0.1';
 
@@ -163,8 +165,8 @@ function administratorTls({ authority, clientPair, serverName }: RedisTls): {
 }
 
 /**
- * Returns a free port whose cluster bus port (10,000 above) is free too. It is below the range of ephemeral ports, so
- * no outgoing connection takes it meanwhile.
+ * Returns a free port whose cluster bus port (higher by 10,000) is free too. The port is below the range of ephemeral
+ * ports, so no outgoing connection uses it in the meantime.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
@@ -179,7 +181,7 @@ async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   const free = await new Promise<boolean>((resolve) => {
     server.once('listening', () => resolve(true));
-    // events.once is not used here, because it rejects on an error while waiting for another event.
+    // events.once is not used here, because it rejects if an error event occurs before the awaited event.
     server.once('error', () => resolve(false));
     server.listen(port, '127.0.0.1');
   });

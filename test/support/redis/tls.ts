@@ -26,10 +26,11 @@ export interface TestTls extends RedisTls {
 
 export interface TestTlsOptions {
   /**
-   * Host names of the server's certificate, which then contains no address. If unset, the certificate is for 127.0.0.1.
+   * Host names in the server's certificate. If set, the certificate contains no IP address. If unset, the certificate
+   * is for 127.0.0.1.
    */
   readonly names?: readonly string[];
-  /** Whether clients need a certificate of the CA. */
+  /** Whether clients need a certificate that the CA has signed. */
   readonly authenticatesClients?: boolean;
 }
 
@@ -64,7 +65,8 @@ export async function makeTls({ names = [], authenticatesClients = false }: Test
   mkdirSync(directory);
   const write: TestTls['write'] = (name, content) => {
     const path = join(directory, name);
-    // The key is readable by the user of any container. It is useless outside of this test.
+    // Any user can read the key, because the user of a container must be able to read it. The key is useless outside of
+    // this test.
     writeFileSync(path, content, { mode: 0o644 });
     return path;
   };
@@ -87,12 +89,12 @@ export async function makeTls({ names = [], authenticatesClients = false }: Test
   };
 }
 
-/** Adds a final newline, as in files. */
+/** Adds a final newline, because PEM files end with one. */
 function pemOf(text: string): Buffer {
   return Buffer.from(`${text.trim()}\n`);
 }
 
-/** Returns the TLS files of a client that trusts this CA. Without a pair the client has no certificate. */
+/** Returns the TLS files of a client that trusts this CA. If no pair is passed, the client has no certificate. */
 export function trustOf(ca: Buffer | undefined, clientPair?: TestPair): TlsFilesSource {
   return async () => ({ ca, clientPair });
 }
