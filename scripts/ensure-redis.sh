@@ -1,6 +1,6 @@
 #!/bin/sh
-# Ensures that the tests have a Redis: a container engine or redis-server. If the machine has neither and the script
-# runs as root, it installs Debian's package redis-server.
+# Ensures that the tests can start Redis, with either a container engine or redis-server. If the machine has neither and
+# the script runs as root, it installs Debian's package redis-server.
 #
 # 1. The script prints what it installs, and why, before it installs anything outside the clone.
 # 2. With PANNIER_INSTALL=never it installs nothing. It fails and prints the command to run instead.

@@ -1,7 +1,7 @@
 /**
  * Generates the codecs of the contract (src/grpc/generated/codec) from its descriptors, and the table of all methods.
  * Each proto file with services has one codec file, with a decoder for each request and an encoder for each response.
- * `make proto` runs it.
+ * `make proto` runs this script.
  *
  * The generated code is readable TypeScript that calls src/grpc/wire. It uses the message types of
  * proto-loader-gen-types, so that the compiler reports differences between codecs and types.

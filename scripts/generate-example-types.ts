@@ -1,6 +1,7 @@
 /**
- * Generates the types of examples/node/pannier.js from the descriptors of the contract. The types of @grpc/proto-loader accept a string for a
- * field of bytes, which the library then decodes as base64. These types reject it, and an unknown field is a compile error.
+ * Generates the types of examples/node/pannier.js from the descriptors of the contract. The types of @grpc/proto-loader
+ * accept a string for a field of bytes, and the library then decodes the string as base64. With the generated types,
+ * such a string and an unknown field are compile errors.
  */
 import type { Contract } from '../src/grpc/descriptors.ts';
 import { type FieldModel, type FileModel, type MessageModel, readFileModels, type ValueModel } from './codec/model.ts';

@@ -3,7 +3,7 @@
  * (src/grpc/generated), the descriptor set that reflection serves, the codecs (src/grpc/generated/codec) and the types
  * of the Node example.
  *
- * `scripts/check-generated.ts`, a part of `make check`, fails if one of them is not up to date.
+ * `scripts/check-generated.ts`, a part of `make check`, fails if one of these files is not up to date.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

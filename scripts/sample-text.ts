@@ -1,6 +1,6 @@
 /**
  * Draws sentences of comments and of docs at random, so that a reader can judge them against docs/internals/writing.md.
- * The same seed and the same files give the same sentences.
+ * The same seed and the same files yield the same sentences.
  */
 import { parseArgs } from 'node:util';
 import { sentencesOf } from './text/prose.ts';

@@ -3,7 +3,7 @@
  * order of their numbers.
  *
  * 1. An encoder omits a plain field with its default value, as proto3 specifies.
- * 2. It writes a field that is `optional` or in a oneof if the field is set.
+ * 2. An encoder writes a field that is `optional` or in a oneof if and only if the field is set.
  */
 import { tagOf, wireTypeOf } from './decoder.ts';
 import type { FieldModel, FileModel, MessageModel, ValueModel } from './model.ts';

@@ -1,5 +1,5 @@
 /**
- * Extracts the comments of languages in which a comment ends at the end of its line. Pure.
+ * Extracts the comments of languages in which a comment ends at the end of its line. Performs no I/O.
  *
  * Invariants:
  *   1. Comments on consecutive lines are one piece.

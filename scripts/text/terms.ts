@@ -1,5 +1,5 @@
 /**
- * Finds the terms of terms.yaml in texts. Pure, except that it reads that file.
+ * Finds the terms of terms.yaml in texts. Performs no I/O except for reading that file.
  *
  * Invariants:
  *   1. A sentence that contains a term in one of its contexts is reported with its line, unless an allowed use matches

@@ -1,5 +1,5 @@
 /**
- * Extracts the texts of a file that people read, each with its line and context. Pure.
+ * Extracts the texts of a file that people read, each with its line and context. Performs no I/O.
  *
  * Invariants:
  *   1. A piece never contains program code: a placeholder replaces inline code, and code fences are omitted.

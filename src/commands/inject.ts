@@ -64,7 +64,10 @@ export function runInject(flags: InjectFlags, io: ManifestIo): number {
   return 0;
 }
 
-/** Injects the manifests and returns them with the configuration. Returns undefined after it has printed an error. */
+/**
+ * Injects the sidecar into the manifests, and returns the result with the configuration. Returns undefined after it has
+ * printed an error.
+ */
 export function injectAsRequested(
   flags: InjectFlags,
   io: ManifestIo,

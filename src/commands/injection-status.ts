@@ -21,7 +21,7 @@ import type { NamespaceFacts } from '../manifests/workloads.ts';
 import { type ConfigFlags, type ManifestIo, readConfig } from './manifest-io.ts';
 
 export interface StatusFlags extends ConfigFlags {
-  /** Undefined selects all namespaces. */
+  /** Namespace of the workloads; undefined selects all namespaces. */
   readonly namespace: string | undefined;
   readonly injectorNamespace: string;
   readonly output: 'table' | 'json';
@@ -132,7 +132,7 @@ function table(statuses: readonly WorkloadStatus[]): string {
   return `${[...lines, ...problems].join('\n')}\n`;
 }
 
-/** Returns the message of the API server if there is one, or else that of the error. */
+/** Returns the message of the API server if there is one, or else the message of the error. */
 function reasonOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && 'body' in error) {
     const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];

@@ -29,8 +29,8 @@ const CHUNK_BYTES = 65_536;
 const PAUSE_MS = 20;
 
 /**
- * Reads until the end, or until the limit for manifests is exceeded. Some terminals and CI runners make standard input
- * a non-blocking pipe, which reports EAGAIN while it is empty, so the read is then retried.
+ * Reads until the end, or until the limit for manifests is exceeded. Retries a read that fails with EAGAIN, because
+ * some terminals and CI runners make standard input a non-blocking pipe, which reports EAGAIN while it is empty.
  */
 export function readToEnd(read: (into: Buffer) => number): Buffer {
   const chunks: Buffer[] = [];
@@ -54,7 +54,7 @@ export function readToEnd(read: (into: Buffer) => number): Buffer {
   return Buffer.concat(chunks);
 }
 
-/** Rejects other encodings, because decoding would replace bytes, even in comments. */
+/** Decodes UTF-8. Rejects other encodings, because decoding would replace bytes, even in comments. */
 function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) {
     throw Object.assign(new Error('cannot decode the file'), { code: 'it is not UTF-8' });

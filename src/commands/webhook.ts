@@ -168,7 +168,9 @@ function readConfig(path: string): SidecarConfig | undefined {
   return result.config;
 }
 
-/** Returns the options of the certificates, or undefined after it has printed that they contradict each other. */
+/**
+ * Returns the options of the certificates. If the flags contradict each other, prints an error and returns undefined.
+ */
 function certificateOptions(flags: Flags): InjectorOptions['certificates'] | undefined {
   if (flags.certificates === 'files') {
     const { certificateFile, keyFile, caFile } = flags;

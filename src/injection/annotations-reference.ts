@@ -29,7 +29,7 @@ export function withAnnotationsTable(page: string): string {
   return `${page.slice(0, begin)}${BEGIN}\n${annotationsTable()}\n${page.slice(end)}`;
 }
 
-/** Returns the schema of metadata.annotations of a pod. It allows any annotation with another prefix. */
+/** Returns the schema of metadata.annotations of a pod. The schema allows any annotation with another prefix. */
 export function annotationsSchema(): string {
   const status = Object.values(STATUS_ANNOTATIONS).map((key) => [
     key,

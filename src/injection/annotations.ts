@@ -279,8 +279,8 @@ export function annotationKey(name: AnnotationName): string {
 }
 
 /**
- * Name of the annotation with which a pod requests injection, and of the label and the annotation with which a
- * namespace does.
+ * Key with which a pod or a namespace requests injection: an annotation of the pod, or a label or an annotation of the
+ * namespace.
  */
 export const INJECT = annotationKey('inject');
 
@@ -294,7 +294,7 @@ export const STATUS_ANNOTATIONS = {
 
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;
 
-/** Values of the annotations that a pod has. */
+/** Parsed values of the annotations that a pod has. */
 export type Annotations = {
   readonly [Row in (typeof ANNOTATIONS)[number] as Row['name']]?: ValueOf<Row>;
 };
@@ -329,7 +329,7 @@ export function parseAnnotations(given: TextMap): AnnotationsResult {
   return first === undefined ? { annotations: values as Annotations } : { problems: [first, ...others] };
 }
 
-/** Former names of annotations, without the prefix. The error for a former name contains the new one. */
+/** Former names of annotations, without the prefix. The error for a former name contains the new name. */
 const RENAMED_ANNOTATIONS: ReadonlyMap<string, keyof Annotations> = new Map([['transport', 'grpc-transport']]);
 
 function unknownAnnotation(name: string): string {

@@ -33,8 +33,8 @@ export function editPod(edit: PodEdit): Pod {
 }
 
 /**
- * Records a part that the user wrote and that equals ours. Only the first injection can distinguish it from an injected
- * part.
+ * Records a part that the user wrote and that equals the part that injection would add. Only the first injection can
+ * distinguish such a part from an injected one.
  */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {
   if (edit.previous === undefined) {
@@ -132,8 +132,8 @@ function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
 }
 
 /**
- * Marks the memory volume as safe to evict, because it contains only a socket and would otherwise keep the autoscaler
- * from draining a node.
+ * Marks the memory volume as safe to evict, because it contains only a socket. Without the mark, the cluster autoscaler
+ * could not drain the node.
  */
 function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   const own = edit.pod.metadata?.annotations?.[EVICTABLE_VOLUMES];

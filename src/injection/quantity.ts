@@ -14,8 +14,8 @@ const MULTIPLIERS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n,
- * u, exponents).
+ * Returns the number of cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti
+ * and above, n, u, exponents).
  */
 export function parseQuantity(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);

@@ -86,8 +86,8 @@ function uninjectMetadata(metadata: PodMetadata, previous: Previous): PodMetadat
 }
 
 /**
- * Returns `{ key: after }`. If only our entries were in the list, restores its former state: empty, null or without the
- * key.
+ * Returns `{ key: after }`. If the list contained only injected entries, restores its former state: an empty list,
+ * null, or no key.
  */
 function unlessEmptied<Key extends string, Value extends object>(
   key: Key,
@@ -110,7 +110,9 @@ function unlessEmptied<Key extends string, Value extends object>(
   return kept.has(`null:${word}`) ? entry(key, NULL) : {};
 }
 
-/** The types of a pod exclude null, because an API server never returns it, but files contain it. */
+/**
+ * Null for a field of a pod. The types exclude null, because an API server never returns it, but files may contain it.
+ */
 const NULL = null as never;
 
 function entry<Key extends string, Value>(key: Key, value: Value): Partial<Record<Key, Value>> {

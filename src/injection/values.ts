@@ -1,6 +1,6 @@
 /**
- * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that
- * it accepts as a text, as a function and as a JSON schema.
+ * Defines the kinds of values that annotations and the injector's configuration share. Each kind defines its valid
+ * values in three forms: a text for people, a function and a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
@@ -20,8 +20,8 @@ export interface ValueKind<Value> {
 }
 
 /**
- * Result of reading a value. Each problem is a complete statement. If there are no problems, the error text is made
- * from `accepted`.
+ * Result of reading a value. Each problem is a complete statement. If `problems` is empty, the caller builds the error
+ * text from `accepted`.
  */
 export type Reading<Value> = { readonly value: Value } | { readonly problems: readonly string[] };
 
@@ -187,7 +187,10 @@ export function environmentText(env: Readonly<Record<string, string>>): string {
     .join(', ');
 }
 
-/** Finds aliases, which `env` does not allow because a few nested ones can expand to gigabytes. */
+/**
+ * Returns whether the document contains an alias. `env` allows no aliases, because a few nested aliases can expand to
+ * gigabytes.
+ */
 function hasAlias(document: Document): boolean {
   let found = false;
   visit(document, {
@@ -219,7 +222,7 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
     }
   }
   // A setting for a separate cache Redis requires PANNIER_REDIS_URL, which is not known here. A placeholder prevents
-  // that error.
+  // the error that this setting is missing.
   const loaded = loadSettings({ [`${PREFIX}REDIS_URL`]: 'redis://placeholder', ...texts });
   const found = 'problems' in loaded ? loaded.problems : [];
   problems.push(...found.map((problem) => problem.message));

@@ -1,7 +1,7 @@
 /**
  * Computes the hash of a key: 8 bytes that select its bucket and identify it in the ring of the bucket's changes.
  *
- * Two lanes of 32 bits process each byte by `lane = (lane XOR byte) * multiplier`, modulo 2^32:
+ * Two lanes of 32 bits process each byte with `lane = (lane XOR byte) * multiplier`, modulo 2^32:
  *
  *            starts at    multiplier
  *   lane 1   0x811c9dc5   0x01000193   (FNV-1a)
@@ -13,13 +13,14 @@
  * Invariants:
  *   1. The hash is the same in every sidecar and language, because it is part of the stored format. key-hash.test.ts checks test vectors.
  *   2. Similar keys (counters, dates, common prefixes) are distributed over all buckets as evenly as random keys.
- *   3. The hash is not cryptographic. If two keys collide, a change of one key is treated as a change of both, which is harmless.
+ *   3. The hash is not cryptographic. If two keys collide, a change to one key is treated as a change to both, which is
+ *      harmless.
  */
 
 export const KEY_HASH_BYTES = 8;
 /**
- * Number of key buckets in a cache namespace, and of tag buckets. A bucket has one Cluster slot, one channel and one ring of changes.
- * docs/internals/cache-formats.md has the measurements behind the number.
+ * Number of key buckets in a cache namespace, and of tag buckets. A bucket has one Cluster slot, one channel and one
+ * ring of changes. docs/internals/cache-formats.md contains the measurements from which this number was chosen.
  */
 export const BUCKET_COUNT = 64;
 

@@ -21,7 +21,7 @@ const LITERALS = [
 ] as const;
 
 const shares = fc.record({
-  /** Indexes of the shared values that each container has. `sharingPod` lists the values. */
+  /** Indexes of the shared values that each container uses. `sharingPod` lists the values. */
   containers: fc.array(fc.record({ env: fc.nat(3), mounts: fc.nat(2), resources: fc.nat(2) }), {
     minLength: 1,
     maxLength: 4,

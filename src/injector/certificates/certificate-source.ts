@@ -1,5 +1,5 @@
 /**
- * Contract between the webhook server and the provider of its certificate: the certificate reconciler
+ * Defines the contract between the webhook server and the provider of its certificate: the certificate reconciler
  * (certificate-reconciler.ts) or files (certificate-files.ts).
  */
 export interface ServedCertificate {
@@ -17,7 +17,7 @@ export interface CertificateSource {
    * cluster.
    */
   isReady(): boolean;
-  /** Returns one line that says why the certificate is not ready, or when the served certificate expires. */
+  /** Returns a line with the reason why the certificate is not ready, or with the expiry of the served certificate. */
   describe(): string;
   /** Stops all polling. The server keeps its current certificate. */
   close(): Promise<void>;

@@ -2,8 +2,8 @@
  * Simulates several replicas, a Secret and a caBundle on a manual clock. Replicas crash between any two steps and lose
  * races, the API server is unreachable for a while, and users delete the Secret.
  *
- * Invariant: no API server ever sees a serving certificate that it does not trust, even one that learns of changes
- * late.
+ * Invariant: no API server ever receives a serving certificate that it does not trust, even if it applies changes to
+ * the caBundle late.
  */
 import fc from 'fast-check';
 import { CertificatePlan, type CertificateStep, type Observation, type ServingCertificateFacts } from './plan.ts';
@@ -18,7 +18,10 @@ const RUN_MS = 600_000;
 interface Replica {
   plan: CertificatePlan;
   servingCertificate: ServingCertificateFacts | undefined;
-  /** Position between observing and acting. The simulation may change anything between two stages. */
+  /**
+   * Stage of the replica between an observation and the next step. The simulation may change anything between two
+   * stages.
+   */
   stage:
     | { kind: 'observe' }
     | { kind: 'secret-observed'; secret: Observation['secret'] }
