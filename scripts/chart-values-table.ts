@@ -2,8 +2,8 @@
  * Generates the table of values in the chart's README from charts/pannier/values.yaml. Each key has a row with its
  * default and its comment.
  *
- * 1. A key without a comment throws an error.
- * 2. A map whose keys have no comments, such as `resources`, is one row.
+ * 1. The script throws an error for a key without a comment.
+ * 2. A map whose keys have no comments, such as `resources`, has only one row.
  */
 import { isMap, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
 

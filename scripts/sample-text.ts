@@ -70,7 +70,8 @@ function wholeNumber(option: string, text: string | undefined): number {
 }
 
 /**
- * Returns a seeded generator of numbers from 0 to 1 (mulberry32, T. Ettinger 2017), so that anyone can repeat a sample.
+ * Returns a seeded generator of numbers from 0 to 1 (mulberry32 by Tommy Ettinger, 2017), so that anyone can repeat a
+ * sample.
  */
 function randomNumbers(start: number): () => number {
   let state = start;

@@ -2,7 +2,7 @@
  * Splits texts into sentences and replaces inline code in them. Performs no I/O.
  */
 
-/** Placeholder for inline code, which keeps a sentence complete. */
+/** Placeholder for inline code. It is a word, so that the sentence stays complete. */
 const INLINE_CODE = '`code`';
 
 /**

@@ -2,9 +2,9 @@
  * Extracts the comments, strings and test names of a TypeScript or JavaScript file. Performs no I/O.
  *
  * Invariants:
- *   1. Comments on consecutive lines are one piece.
+ *   1. Comments on consecutive lines form one piece.
  *   2. A string that is the first argument of test, it or describe (also .each) is a test name. Other strings are
- *      extracted only if they have at least two words.
+ *      extracted only if they contain at least two words.
  *   3. In the text of a template literal, "x" replaces each expression.
  */
 import jsTokens, { type Token } from 'js-tokens';

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A piece never contains program code: a placeholder replaces inline code, and code fences are omitted.
- *   2. A piece has the line breaks of its source, so that a position in the piece determines the line in the file.
+ *   2. A piece keeps the line breaks of its source, so that a position in the piece determines the line in the file.
  */
 import { extname } from 'node:path';
 import { hashComments, luaComments, slashComments } from './line-comments.ts';

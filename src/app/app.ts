@@ -3,8 +3,8 @@
  * all other modules.
  *
  * Invariants:
- *   1. `startApp` opens the admin address first, then the API. It does not wait for Redis. Until Redis replies, the
- *      failure modes decide all calls.
+ *   1. `startApp` opens the admin address first, then the API. `startApp` does not wait for Redis. Until Redis replies,
+ *      the failure modes determine the results of all calls.
  *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
  *   3. `drain` announces the shutdown (through readiness, the health service and GOAWAY), lets calls in flight finish,
  *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time to close.
@@ -39,7 +39,7 @@ export interface AppOptions {
 }
 
 export interface App {
-  /** Listen addresses as `host:port`, or a path for the socket; `none` if there is no listener. */
+  /** Listen addresses in the form `host:port`, or the path of the socket; `none` if there is no listener. */
   readonly addresses: { readonly grpc: string; readonly socket: string; readonly admin: string };
   readonly store: 'memory' | 'redis';
   drain(): Promise<void>;

@@ -10,7 +10,7 @@ import type { Stores, StoresOptions } from './stores.ts';
 /** Opens the stores; rejects if a file that the settings name cannot be used. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const { redis } = options.settings;
-  // Reads the key even without Redis, because an unusable key file is an error in the settings.
+  // Reads the subject key even without Redis, because an unusable key file is an error in the settings.
   const subjectKey = readSubjectKey(options.settings);
   if (redis === undefined) {
     const { openMemoryStores } = await import('./memory-stores.ts');

@@ -186,8 +186,8 @@ function loggingFailures(
 }
 
 /**
- * Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes decide
- * all calls.
+ * Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes determine
+ * the results of all calls.
  */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
   const timer = setTimeout(() => {

@@ -1,6 +1,6 @@
 /**
- * Defines the stores of a sidecar, independently of where the data is stored. The file open-stores.ts opens them. This
- * module is part of the composition root.
+ * Defines the stores of a sidecar, independently of where the data is stored. The module open-stores.ts opens the
+ * stores. This module is part of the composition root.
  */
 import type { CacheStore } from '../cache/store.ts';
 import type { Settings } from '../config/load.ts';

@@ -1,11 +1,11 @@
 /**
- * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. It follows the
- * descriptors of the protos.
+ * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. The conversion follows
+ * the descriptors of the protos.
  *
  * Invariants:
  *   1. All errors of a request are reported at once, each with its path ("limits[0].windowMs") and the accepted values.
  *   2. Keys may be camelCase or snake_case, enums may be names or numbers, and integers may be numbers or strings of
- *      digits. null means unset.
+ *      digits. The value null means that a field is unset.
  *   3. Responses have camelCase keys in the order of the proto, enums by name, and all default values, so that `false`
  *      is visible.
  *   4. With `asText`, bytes are UTF-8 text. Bytes that are not UTF-8 have the form "base64:..." in both directions.
@@ -20,9 +20,9 @@
  *     "windowMs"?`.
  *   - The error of protobuf-es for an unknown enum value does not contain the field: `cannot decode enum
  *     pannier.v1.FailureMode from JSON: "FAILURE_MODE_DENNY"`.
- *   - protobuf-es accepts 2^53 + 1 for an int64, but the sidecar rejects this value. It prints every int64 as a string.
- *     With protobuf-es, paths, suggestions and `--text` would need a second traversal of the descriptors, and that
- *     traversal is most of this file.
+ *   - protobuf-es accepts 2^53 + 1 for an int64, but the sidecar rejects this value. protobuf-es also prints every
+ *     int64 as a string. With protobuf-es, paths, suggestions and `--text` would need a second traversal of the
+ *     descriptors, and that traversal is most of this file.
  */
 import { isUtf8 } from 'node:buffer';
 import { nearestOf } from '../config/nearest.ts';

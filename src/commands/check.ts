@@ -1,6 +1,6 @@
 /**
- * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints
- * every error.
+ * `pannier check`: validates the settings in this environment, the files that the settings name, and the policy file.
+ * Prints every error.
  *
  * Exits with 0 if there are no errors, with 1 if it has printed errors, and with 2 if the command line is invalid.
  */

@@ -4,8 +4,8 @@
  *
  * Invariants:
  *   1. Commander prints a usage error on standard error, followed by the command that shows the help, and then throws
- *      it.
- *   2. An option that was renamed is rejected with its new name.
+ *      the error.
+ *   2. The error for the old name of a renamed option contains the new name.
  */
 import type { Command } from 'commander';
 

@@ -1,6 +1,6 @@
 /**
- * Input and output of the commands that process manifests: files, standard input, the injector's configuration, and
- * printed lines.
+ * Implements the input and output of the commands that process manifests: files, standard input, the injector's
+ * configuration, and printed lines.
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync, readSync } from 'node:fs';
@@ -67,7 +67,7 @@ export interface ConfigFlags {
   readonly image?: string;
 }
 
-/** Reads manifests. Returns undefined after it has printed an error. */
+/** Reads manifests. If there is an error, prints it and returns undefined. */
 export function readManifest(path: string, io: ManifestIo): string | undefined {
   try {
     const text = io.read(path);
@@ -82,7 +82,7 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
   return undefined;
 }
 
-/** Reads the configuration that the flags name. Returns undefined after it has printed its errors. */
+/** Reads the configuration that the flags name. If the configuration has errors, prints them and returns undefined. */
 export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | undefined {
   if (flags.image !== undefined && !('value' in image.read(flags.image))) {
     io.error(`--image must be ${image.accepted}, got ${JSON.stringify(flags.image)}`);
@@ -109,7 +109,7 @@ export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | 
   return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
 }
 
-/** Returns the edited manifests, or undefined after it has printed the problems. */
+/** Returns the edited manifests. If there are problems, prints them and returns undefined. */
 export function editedOrSaid(result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
   if (!('problems' in result)) {
     return result;

@@ -1,11 +1,11 @@
 /**
- * `pannier wait ready|idle`: waits until the sidecar is ready, or until it has no connections and no calls.
+ * `pannier wait ready|idle`: waits until the sidecar is ready, or until the sidecar has no connections and no calls.
  *
- * The hooks of a sidecar that runs as a plain container use this command (docs/reference/annotations.md). postStart
- * delays the application until the sidecar is ready, and preStop lets the sidecar serve until the application has
- * exited. Exits with 0 once the condition is met. Exits with 1 and prints the cause if the timeout expired, or if the
- * admin address refused a connection while the command was waiting for `idle`. Exits with 2 if the command line is
- * invalid.
+ * The hooks of a sidecar that runs as a plain container use this command (docs/reference/annotations.md). The hook
+ * postStart delays the application until the sidecar is ready. The hook preStop keeps the sidecar running until the
+ * application has closed its connections. Exits with 0 once the condition is met. Exits with 1 and prints the cause if
+ * the timeout expired, or if the admin address refused a connection while the command was waiting for `idle`. Exits
+ * with 2 if the command line is invalid.
  */
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -103,8 +103,8 @@ type Answer =
   | { readonly kind: 'nothing'; readonly code: string };
 
 /**
- * Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of
- * the environment.
+ * Sends a GET request. This function does not use fetch, because fetch refuses some ports (such as 6666 and 10080) and
+ * may use a proxy from the environment.
  */
 function fetchPage(url: string): Promise<Answer> {
   return new Promise((resolve) => {

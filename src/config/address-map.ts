@@ -1,7 +1,7 @@
 /**
  * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. Performs no I/O.
  *
- * Each side is `HOST` or `HOST:PORT`; an IPv6 address must be in brackets. The file redis/address-map.ts applies the
+ * Each side is `HOST` or `HOST:PORT`; an IPv6 address must be in brackets. The module redis/address-map.ts applies the
  * entries.
  *
  * Invariants:
@@ -60,7 +60,7 @@ export function parseAddressMap(text: string): AddressMapResult {
 export function isHostName(text: string): boolean {
   const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$/;
   const labels = text.split('.');
-  // A text whose last label is a number is an IPv4 address or a misspelled one.
+  // A text whose last label is a number is a valid or misspelled IPv4 address.
   return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 

@@ -3,8 +3,8 @@
  * unset, or a problem.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
- *      such a file is a problem.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without this
+ *      variable, such a file is a problem.
  *   2. No error text quotes the content of a file.
  */
 import { readFileSync } from 'node:fs';
@@ -39,7 +39,9 @@ export async function readFileNow(settings: Settings, file: FileOfSetting): Prom
   }
 }
 
-/** Returns the problem that a file cannot be used. `cause` may end with a remedy: `the file is empty; write…`. */
+/**
+ * Returns a problem that states why a file cannot be used. `cause` may end with a remedy: `the file is empty; write…`.
+ */
 export function fileProblem({ name, path }: FileOfSetting, cause: string): SettingProblem {
   return { name, message: `cannot use ${name} ${JSON.stringify(path)}: ${cause}` };
 }

@@ -82,7 +82,7 @@ const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
 /**
  * Matches Service variables such as PANNIER_GRPC_PORT. Such a variable is ignored only if its value matches
- * FOREIGN_PORT_VALUE. With any other value, the user may have meant it as a setting.
+ * FOREIGN_PORT_VALUE. If it has any other value, the user may have intended it as a setting.
  */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;

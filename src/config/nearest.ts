@@ -8,7 +8,7 @@ const MIN_PREFIX_CHARACTERS = 3;
 const MAX_LENGTH_DIFFERENCE = 2;
 
 /**
- * Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful
+ * Returns the candidate with the smallest edit distance, or undefined if no candidate is similar enough to be a useful
  * suggestion.
  */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {

@@ -2,7 +2,7 @@
  * Defines the data model of a policy file, and the rules that a limit must satisfy. The module config/policies.ts
  * creates PolicyFile objects. Rate limits, sessions and the cache read them.
  *
- * Invariant: a PolicyFile is immutable. A reload creates a new one and replaces the old one as a whole.
+ * Invariant: a PolicyFile is immutable. A reload creates a new PolicyFile, which replaces the old one as a whole.
  */
 
 export type AlgorithmName =
@@ -20,7 +20,7 @@ export interface LimitSpec {
   readonly limit: number;
   /** Length of the window, from 1 ms to 400 days. */
   readonly windowMs: number;
-  /** Size of a bucket in units, from 1 to 2^36. It equals `limit` for the window algorithms. */
+  /** Size of a bucket in units, from 1 to 2^36. For the window algorithms, the size equals `limit`. */
   readonly burst: number;
 }
 
@@ -76,7 +76,7 @@ export interface PolicySource {
   current(): PolicyFile;
 }
 
-/** Values that apply without a policy file. */
+/** Policy file that applies if there is no file. */
 export const DEFAULT_POLICY_FILE: PolicyFile = {
   policies: new Map(),
   cacheDefault: { ttlMs: 3_600_000, near: false },

@@ -29,13 +29,13 @@ export type ParsedPart =
 
 export interface PolicyParse {
   readonly result: Promise<PolicyFileResult>;
-  /** Stops the worker. If the promise is still pending, it rejects. */
+  /** Stops the worker. If `result` is still pending, it rejects. */
   cancel(): void;
 }
 
 /** Maximum length of a file that the main thread parses: about 20 policies. */
 const SMALL_TEXT_LENGTH = 4_096;
-/** Maximum heap of the worker. A file of 1 MiB needs 95 MB (measured). */
+/** Maximum heap of the worker. In a measurement, a file of 1 MiB needed 95 MB. */
 const MAX_HEAP_MB = 112;
 /** Maximum duration: about 100 times as long as the largest file takes on an idle machine. */
 const TIMEOUT_MS = 120_000;

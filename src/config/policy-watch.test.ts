@@ -194,7 +194,7 @@ test('neither loads the file nor logs if it is closed during a parse', async () 
   expect([outcomes, logged]).toEqual([[], []]);
 });
 
-/** Creates a parse function that fails the given number of times, as if its thread had exited. */
+/** Creates a parse function. Its first `times` calls fail as if the thread had exited. */
 function failing(times: number): { startParse: NonNullable<PolicyWatchOptions['startParse']>; count: () => number } {
   let count = 0;
   return {

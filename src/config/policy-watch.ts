@@ -3,9 +3,9 @@
  * file changes.
  *
  * The watcher polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a
- * link, and editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. A
- * changed file is loaded once two consecutive reads return the same content, because a file that is written in place is
- * empty or truncated for a moment.
+ * link, and editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. The
+ * watcher loads a changed file once two consecutive reads have returned the same content. A file that is written in
+ * place is empty or truncated for a short time.
  *
  * Invariants:
  *   1. If the file is invalid or missing, the current policies stay active. The watcher logs all errors once for each

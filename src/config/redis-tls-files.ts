@@ -4,8 +4,8 @@
  * Invariants:
  *   1. If the CA file cannot be used, the last valid CA stays in use. The same is true of the pair of client
  *      certificate and key, because these two do not match halfway through a rotation.
- *   2. A failure of the CA or of the pair is logged once at level error. A later failure is logged only if the files
- *      have been usable in the meantime.
+ *   2. This module logs a failure of the CA or of the pair once, at level error. It logs a later failure only if the
+ *      files have been usable in the meantime.
  *   3. Until `read` has found valid files once, it rejects and the sidecar does not connect.
  */
 import type { Logger } from '../lib/logger.ts';

@@ -1,10 +1,10 @@
 /**
- * Checks and reads the files that settings name: passwords, TLS files and the subject key. The file policy-watch.ts
+ * Checks and reads the files that settings name: passwords, TLS files and the subject key. The module policy-watch.ts
  * reads the policy file.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
- *      such a file is a problem.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without this
+ *      variable, such a file is a problem.
  *   2. No error text quotes the content of a file.
  */
 import { readFile } from 'node:fs/promises';

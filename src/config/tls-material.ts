@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are
- *      problems.
+ *      reported as problems.
  *   2. No error text quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';

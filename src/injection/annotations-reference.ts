@@ -50,7 +50,7 @@ export function annotationsSchema(): string {
   return `${JSON.stringify(schema, null, 2).replace(SHORT_LIST, onOneLine)}\n`;
 }
 
-/** Matches lists of words, which the formatter of this repository keeps on one line. */
+/** Matches a list of words. The formatter of this repository keeps such a list on one line. */
 const SHORT_LIST = /\[\n[^[\]]*\]/g;
 
 function onOneLine(list: string): string {

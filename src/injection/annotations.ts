@@ -35,7 +35,7 @@ export interface AnnotationRow<Value = unknown> {
   /** Name without the prefix. */
   readonly name: string;
   readonly kind: ValueKind<Value>;
-  /** Default, as text for the docs. */
+  /** Default value as a text for the docs. */
   readonly initial: string;
   /** Returns the default under this configuration, for `pannier injection explain`. */
   initialOf(config: SidecarConfig): InitialValue;
@@ -284,7 +284,10 @@ export function annotationKey(name: AnnotationName): string {
  */
 export const INJECT = annotationKey('inject');
 
-/** Annotations that the injector sets. A pod that was copied from a cluster may have them, so they are not errors. */
+/**
+ * Annotations that the injector sets. A pod that was copied from a cluster may have these annotations, so they are not
+ * errors.
+ */
 export const STATUS_ANNOTATIONS = {
   injected: `${ANNOTATION_PREFIX}injected`,
   version: `${ANNOTATION_PREFIX}version`,

@@ -2,10 +2,10 @@
  * Adds a sidecar to a pod.
  *
  * Invariants:
- *   1. Every part that the user wrote keeps its value and its position.
- *   2. A part that the pod already has is not added again, so a second edit changes nothing.
- *   3. uninject-pod.ts can find every part that was added.
- *   4. Our variables come first in each `env`, so that variables of the user can refer to them.
+ *   1. Every part of the pod that the user wrote keeps its value and its position.
+ *   2. `editPod` does not add a part that the pod already has, so a second edit changes nothing.
+ *   3. The module uninject-pod.ts can find every part that was added.
+ *   4. Injected variables come first in each `env`, so that variables of the user can refer to them.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';

@@ -1,8 +1,8 @@
 /**
  * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar
- * to exit.
+ * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait forever for the sidecar to
+ * exit.
  */
 
 export interface Kubelets {

@@ -1,5 +1,5 @@
 /**
- * Types of the pod fields that injection reads and writes. Index signatures keep all other fields.
+ * Defines the types of the pod fields that injection reads and writes. Index signatures allow all other fields.
  *
  * This module does not use the type V1Pod of the Kubernetes client. Pods from files and from newer API servers may
  * contain fields that the client does not know, and injection must not drop or convert these fields.

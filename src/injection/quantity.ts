@@ -22,7 +22,7 @@ export function parseQuantity(text: string): number | undefined {
   return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);
 }
 
-/** Accepts 0.001 to 64 cores. Rejects the suffixes for thousands and above. */
+/** Accepts 0.001 to 64 cores. Rejects suffixes that multiply, such as `k` and `Gi`. */
 export function isCpuQuantity(text: string): boolean {
   const cores = /[kMGi]/.test(text) ? undefined : parseQuantity(text);
   return cores !== undefined && cores >= 0.001 && cores <= 64;

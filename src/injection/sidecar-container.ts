@@ -26,8 +26,8 @@ const POLICIES_DIRECTORY = '/etc/pannier/policies';
 const REDIS_DIRECTORY = '/etc/pannier/redis';
 const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
 /**
- * Command that starts the program in its image. The hooks use it, while the sidecar itself uses the entry point of the
- * image.
+ * Command that starts the program in its image. The hooks use this command, while the sidecar itself uses the entry
+ * point of the image.
  */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
 /** Id of the user `nonroot` in the image. */

@@ -14,7 +14,7 @@ export interface ValueKind<Value> {
   readonly schema: Readonly<Record<string, unknown>>;
   /** Whether the value may contain a password. Such a value is never shown, not even in errors. */
   readonly isSecret?: boolean;
-  /** Formats a valid text for people. If it is absent, the text is shown as is. */
+  /** Formats a valid text for people. Without this function, the text is shown as is. */
   show?(text: string): string;
   read(text: string): Reading<Value>;
 }
@@ -161,7 +161,7 @@ const OWNED: ReadonlyMap<string, string> = new Map([
 /** Settings that `env` may contain: all settings that injection does not set itself. */
 export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.has(row.name));
 
-/** Other settings of the program, as a mapping in YAML. JSON is valid YAML. */
+/** Other settings of the program, as a mapping in YAML. JSON is also accepted, because it is valid YAML. */
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
   accepted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
   schema: { type: 'string', minLength: 2 },

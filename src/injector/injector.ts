@@ -2,9 +2,9 @@
  * Composes the injector: certificates, the HTTPS server of the webhooks, and the admin server.
  *
  * Invariants:
- *   1. /livez succeeds from the start, before the first certificate exists.
+ *   1. The path /livez succeeds from the start, before the first certificate exists.
  *   2. /readyz succeeds only if the served certificate verifies against the live caBundles, and the first listing of
- *      the nodes has succeeded or has failed several times. /readyz fails once draining has started.
+ *      the nodes has succeeded or has failed several times. It fails once draining has started.
  *   3. `drain` loses no review that is in flight.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -70,8 +70,8 @@ const MAX_POLL_MS = 5_000;
 const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
 /**
- * Time without a call after which a draining replica is assumed to be removed from the Service. A drain delay that is
- * shorter replaces this time.
+ * Time without a call after which a draining replica is assumed to be removed from the Service. If the drain delay is
+ * shorter, it is used instead.
  */
 const QUIET_MS = 2_000;
 /**

@@ -22,7 +22,10 @@ export interface KubeletVersionsOptions {
   readonly backoff?: BackoffOptions;
 }
 
-/** Poll interval. It is long, because a node that joins rarely has an older kubelet than the others. */
+/**
+ * Poll interval. The interval is long, because a node that joins the cluster rarely has an older kubelet than the other
+ * nodes.
+ */
 const INTERVAL_MS = 300_000;
 /**
  * Number of failures after which the injector is ready without a version, because its service account may not be

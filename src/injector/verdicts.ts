@@ -1,6 +1,6 @@
 /**
- * Decides admission reviews: adds the sidecar to a pod, and copies the annotation of a namespace to its label. Performs
- * no I/O.
+ * Decides admission reviews: adds the sidecar to a pod, and copies the annotation of a namespace to the label of the
+ * namespace. Performs no I/O.
  *
  * Invariant: the decision has no side effects, so a dry run is treated like any other request.
  */

@@ -6,7 +6,7 @@
  *      error. The API server then applies the failurePolicy of the webhook.
  *   2. The server uses a new certificate from the next handshake on.
  *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are
- *      bounded. Beyond the memory bound the server answers 503.
+ *      bounded. If the memory bound would be exceeded, the server answers 503.
  *   4. Every connection serves one review. Otherwise an API server would keep calling a replica that is being replaced,
  *      and pods would get the previous configuration after `helm upgrade --wait` has returned. In addition, the server
  *      never closes a connection on which the API server is sending a review.
@@ -203,7 +203,7 @@ class ReviewHandler {
     try {
       verdict = reviewer(request);
     } catch (error) {
-      // Logs only the identity of the object, because its content may be secret.
+      // Logs only the identity of the object, because the content of the object may be secret.
       const { namespace, name, uid } = request;
       this.#options.log.error(
         { err: error, namespace, name, uid },

@@ -1,5 +1,6 @@
 /**
- * An LRU map with expiry, bounded in entries and bytes. It evicts expired entries first, then the least recently used one.
+ * Implements an LRU map with expiry, whose entries and bytes are bounded. The map evicts expired entries first, and
+ * then the least recently used entries.
  *
  * The memory stores and the near cache use this map. A heap keeps the order of expiry (expiry-heap.ts). A doubly linked
  * list keeps the order of use. The insertion order of a Map could replace the list if every use deleted and re-added
@@ -8,7 +9,8 @@
  *
  * Invariants:
  *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry above maxBytes.
- *   2. An expired entry is never returned. It is removed on access, when space is needed, or by `sweep`, which an ExpirySweeper calls.
+ *   2. An expired entry is never returned. The map removes such an entry on access, when it needs space, or in `sweep`,
+ *      which an ExpirySweeper calls.
  *   3. While the map contains an expired entry, it evicts no live entry, and `isFullFor` does not return true.
  *   4. The map calls `onEvict`, with the reason, for every entry that it removes without a call of `delete`. `onEvict`
  *      must not change the map.
@@ -95,8 +97,9 @@ export class BoundedMap<Value> {
   }
 
   /**
-   * Returns whether `set` of an entry of this size would have to evict a live entry. `otherBytes` returns further bytes
-   * that count against maxBytes. This method calls `otherBytes` repeatedly, because `onEvict` may change its result.
+   * Returns whether `set` of an entry of this size would have to evict a live entry. `otherBytes` returns the number of
+   * bytes outside the map that share maxBytes with it. This method calls `otherBytes` repeatedly, because `onEvict` may
+   * change its result.
    */
   isFullFor(key: string, entry: { bytes: number; nowMs: number; otherBytes?: () => number }): boolean {
     const { bytes, nowMs, otherBytes = () => 0 } = entry;

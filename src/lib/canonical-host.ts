@@ -1,5 +1,6 @@
 /**
- * Normalizes hosts, so that different spellings compare as equal: `Redis-0.Example` and `redis-0.example`, `::1` and `0:0:0:0:0:0:0:1`.
+ * Normalizes hosts, so that different spellings compare as equal: `Redis-0.Example` and `redis-0.example`, `::1` and
+ * `0:0:0:0:0:0:0:1`.
  */
 import { isIPv6 } from 'node:net';
 

@@ -12,7 +12,7 @@ import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
 /** Minimum time between sweeps, so that entries that expire in between are removed together. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Maximum wait of a timer. It is short, because sessions and limits expire by Unix time, which may jump. */
+/** Maximum wait of a timer. The wait is short, because sessions and limits expire by Unix time, which may jump. */
 const MAX_WAIT_MS = 10_000;
 /** Maximum number of entries that one turn drops per map, which takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;

@@ -4,7 +4,7 @@
  */
 export type MaybePromise<Value> = Value | Promise<Value>;
 
-/** Returns whether the value is a promise. It does not use instanceof, because promises may come from another realm. */
+/** Returns whether the value is a promise. Does not use instanceof, because promises may come from another realm. */
 export function isPromise<Value>(answer: MaybePromise<Value>): answer is Promise<Value> {
   return typeof answer === 'object' && answer !== null && typeof (answer as { then?: unknown }).then === 'function';
 }

@@ -1,8 +1,8 @@
 /**
  * Estimates the memory that values use, for stores that are bounded in bytes.
  *
- * The constants were measured on Node 24 (64 bit) and rounded up. test/integration/memory-bytes.test.ts compares the estimates of all stores
- * with the memory of a process, and fails if an estimate is too low.
+ * The constants were measured on Node 24 (64 bit) and rounded up. The test test/integration/memory-bytes.test.ts
+ * compares the estimates of all stores with the memory of a process, and fails if an estimate is too low.
  */
 
 /** Header and padding of a string. */

@@ -2,7 +2,7 @@
  * Parses Redis URLs: one or more URLs of servers, or the URL of Sentinels that monitor the master.
  *
  * Invariants:
- *   1. A problem names the invalid part and the accepted values.
+ *   1. A problem states the invalid part and the accepted values.
  *   2. A problem never contains the user, the password, or text that may be a part of either. It quotes only digits
  *      that are not followed by `@`, and the first scheme if that consists of letters and `+`.
  *   3. The hosts of Sentinels are distinct, because each Sentinel has one vote.
@@ -52,7 +52,7 @@ export function readRedisUrl(text: string): RedisUrlReading {
   }
 }
 
-/** Parses the value of a setting, and throws if it is invalid. */
+/** Parses the value of a setting, and throws an error if the value is invalid. */
 export function parseRedisUrl(text: string): RedisTarget {
   const reading = readRedisUrl(text);
   if ('problem' in reading) {

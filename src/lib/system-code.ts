@@ -10,7 +10,7 @@ export function systemCodeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Returns the code of a failed read of a file or response. */
+/** Returns the code of an error that occurred while a file or response was read. */
 export function readFailureCode(error: unknown): string {
   return systemCodeOf(error) ?? 'unreadable';
 }

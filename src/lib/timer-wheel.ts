@@ -14,7 +14,7 @@ import type { Clock } from './clock.ts';
 
 const SLOT_COUNT = 512;
 
-/** An entry of the wheel. Callers only pass it to `cancel`. */
+/** Entry of the wheel. Callers may only pass an entry to `cancel`. */
 export interface TimerEntry {
   dueMs: number;
   callback: (() => void) | undefined;
@@ -122,7 +122,8 @@ export class TimerWheel {
     if (entry.next !== undefined) {
       entry.next.previous = entry.previous;
     }
-    // A removed entry in the old generation would keep its former neighbors alive until the next full collection.
+    // A removed entry in the old generation would keep its former neighbors alive until the next full garbage
+    // collection.
     entry.next = undefined;
     entry.previous = undefined;
     this.#size -= 1;

@@ -1,6 +1,6 @@
 /**
- * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and
- * converts no value.
+ * Tests random pods that share values through aliases: injection changes a shared value only where the sidecar needs
+ * it, and converts no value.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';
@@ -14,7 +14,10 @@ const options = {
   namespaceInject: true,
 };
 
-/** Placeholder numbers, which are replaced in the YAML text by literals that `stringify` cannot write. */
+/**
+ * Placeholder numbers, each with a literal that replaces it in the YAML text because `stringify` cannot write the
+ * literal.
+ */
 const LITERALS = [
   ['77777771', '9007199254740993'],
   ['77777772', '0644'],

@@ -4,8 +4,8 @@
 import { type Document, parseAllDocuments } from 'yaml';
 
 /**
- * Maximum number of resolved aliases. It is high enough for manifests, and low enough to stop nested aliases that would
- * expand to gigabytes.
+ * Maximum number of resolved aliases. The number is high enough for manifests, and low enough to stop nested aliases
+ * that would expand to gigabytes.
  */
 const MAX_ALIASES = 1_000;
 

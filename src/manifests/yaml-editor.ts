@@ -3,7 +3,7 @@
  *
  * Users review the diff of an injected manifest, but libraries that parse and write YAML (`yaml`, `js-yaml`, and the
  * libraries for Go and Python) reformat lines that did not change. Therefore this module edits the text itself. In a
- * test with 49 real manifests, it kept every other byte.
+ * test with 49 real manifests, this module kept every other byte.
  *
  * The nodes of the `yaml` package contain the position of each value. Differences between the old and the new value
  * become edits of the text, which insert or remove lines in block style and parts of lines in flow style. If a value

@@ -1,6 +1,6 @@
 /**
- * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook, and verifies
- * served certificate chains against them. Performs no I/O.
+ * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook. Verifies
+ * served certificate chains against these bundles. Performs no I/O.
  */
 import { X509Certificate } from 'node:crypto';
 import { caFacts } from './ca.ts';

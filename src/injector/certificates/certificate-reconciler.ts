@@ -1,7 +1,7 @@
 /**
- * Certificate reconciler: creates, rotates and publishes the certificates of this replica without cert-manager or an
- * operator. In a loop, the reconciler reads the Secret and the webhook configuration, gets the next step from the plan,
- * and performs it.
+ * Implements the certificate reconciler, which creates, rotates and publishes the certificates of this replica without
+ * cert-manager or an operator. In a loop, the reconciler reads the Secret and the webhook configuration, gets the next
+ * step from the plan, and performs it.
  *
  * Invariants:
  *   1. The reconciler performs one step at a time. Each write contains the version that the replica has read, so a
@@ -28,7 +28,7 @@ import {
 
 export interface ReconcilerOptions {
   readonly store: CertificateStore;
-  /** Host names of the serving certificate; API servers connect to the first one. */
+  /** Host names of the serving certificate; API servers connect to the first host name. */
   readonly hostNames: readonly [string, ...string[]];
   readonly timing: CertificateTiming;
   readonly clock: Clock;

@@ -10,7 +10,10 @@ export interface ServedCertificate {
 }
 
 export interface CertificateSource {
-  /** Registers a listener, which is called with the current certificate, if any, and with each later one. */
+  /**
+   * Registers a listener. The source calls it with the current certificate, if there is one, and with each later
+   * certificate.
+   */
   onCertificate(listener: (certificate: ServedCertificate) => void): void;
   /**
    * Returns whether the served certificate verifies against the caBundle of every webhook as last read from the

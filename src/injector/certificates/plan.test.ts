@@ -87,7 +87,7 @@ function liveBundle(world: World): World['bundles'][number] {
   return world.bundles.at(-1) as World['bundles'][number];
 }
 
-/** Advances a replica by one stage. */
+/** Advances a replica of the simulation by one stage. */
 function advance(world: World, replica: Replica): void {
   const { stage } = replica;
   if (stage.kind === 'rest') {
@@ -166,7 +166,7 @@ function writeCa(world: World): void {
   world.secret = { version: world.version, ca };
 }
 
-/** Returns the caBundles that an API server may use now if it is behind by less than the settling time. */
+/** Returns the caBundles that an API server may use now if it applies changes within the settling time. */
 function visibleBundles(world: World): World['bundles'] {
   const from = world.nowMs - SETTLE_MS + TICK_MS;
   return world.bundles.filter((_, index) => (world.bundles[index + 1]?.sinceMs ?? Number.POSITIVE_INFINITY) > from);

@@ -14,8 +14,8 @@
  *      expired CAs.
  *   3. A replica that is already serving uses a serving certificate of a new CA only after that CA has been in every
  *      caBundle for `settleMs`, because API servers apply a change with a delay.
- *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any
- *      longer.
+ *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use serving certificates of this
+ *      CA any longer.
  */
 import { type CaFacts, changedBundle, sorted } from './trusted-cas.ts';
 
@@ -30,7 +30,7 @@ export interface CertificateTiming {
   readonly servingCertificateLifetimeMs: number;
   /** Time that a CA must have been in every caBundle before a replica uses serving certificates of this CA. */
   readonly settleMs: number;
-  /** Interval at which the cluster is polled while no step is due. */
+  /** Interval at which the replica polls the cluster while no step is due. */
   readonly pollMs: number;
   /** Random number of this replica in [0, 1), so that replicas do not renew at the same time. */
   readonly jitter: number;
@@ -54,7 +54,7 @@ export interface Observation {
 }
 
 export interface Moment {
-  /** Unix time, which the validity of certificates refers to. */
+  /** Unix time, which determines the validity of certificates. */
   readonly nowMs: number;
   readonly monotonicMs: number;
 }

@@ -93,7 +93,9 @@ async function pagesOf<Item>(list: (page: Page) => Promise<List<Item>>): Promise
   );
 }
 
-/** Converts an object of the Kubernetes client to JSON, because it contains dates and undefined fields. */
+/**
+ * Converts an object of the Kubernetes client to JSON values, because the object contains dates and undefined fields.
+ */
 function plain(value: unknown): unknown {
   const text: unknown = JSON.parse(JSON.stringify(value));
   return isObject(text) ? text : {};

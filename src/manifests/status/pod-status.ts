@@ -18,7 +18,7 @@ type PodState =
   | 'other-configuration'
   /** Injection is requested, but there is no sidecar. */
   | 'missing'
-  /** There is a sidecar, but injection is not requested any more. */
+  /** There is a sidecar, but injection is no longer requested. */
   | 'not-requested'
   /** The annotations have errors, so the next pod of this workload would be refused. */
   | 'refused';
