@@ -2,7 +2,8 @@
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Both secrets are optional. They let a build behind a registry mirror read the npm settings and the CA of that mirror.
+# Both secrets are optional. With these secrets, a build can use a registry mirror: they contain the npm settings and
+# the CA for it.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,target=/run/secrets/ca \
     --mount=type=cache,target=/root/.npm npm ci --no-fund --no-audit
 COPY scripts scripts
@@ -17,8 +18,8 @@ LABEL org.opencontainers.image.title="pannier" \
       org.opencontainers.image.description="Kubernetes sidecar that serves rate limits, sessions and a cache over gRPC, shared by all replicas through Redis"
 WORKDIR /app
 COPY --from=build /app/dist dist
-# Uses one malloc arena, a small young generation and few threads, because a sidecar is idle most of the time
-# (docs/internals/performance.md).
+# The program uses one malloc arena, a small young generation and few threads, because a sidecar is idle most of the
+# time (docs/internals/performance.md).
 ENV MALLOC_ARENA_MAX=1 \
     NODE_OPTIONS="--max-semi-space-size=4" \
     UV_THREADPOOL_SIZE=2

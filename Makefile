@@ -1,13 +1,15 @@
-# `make help` lists the targets. Each target installs and builds what it needs, so any of them can be the first one that you run in a clone.
+# `make help` lists the targets. Each target installs and builds what it needs, so you can run any target first in a new
+# clone.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
-# Directory in which each suite writes its report, so that .ci/run can add up the counts. If it is empty, the suites
-# write no reports.
+# Directory in which each suite writes its report, so that .ci/run can add up the counts. If the variable is empty, the
+# suites write no reports.
 JEST_REPORT_DIR ?=
 report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
 IMAGE ?= pannier:dev
-# Runs a suite that is not part of `make test`: $(call suite,NAME,FILES,WORKERS). Without WORKERS, the files run one after the other.
+# Runs a suite that is not part of `make test`: $(call suite,NAME,FILES,WORKERS). Without WORKERS, the test files run
+# one after the other.
 suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnorePatterns /node_modules/ --testTimeout 120000 --forceExit $(if $(3),--maxWorkers=$(3),--runInBand)
 # Command that builds an image: `docker build`, or another command that accepts the same arguments.
 IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),docker) build)
@@ -32,16 +34,16 @@ dist/main.mjs: node_modules/.installed scripts/build.ts $(shell find src proto t
 run: dist/main.mjs ## Starts a sidecar on the memory store and prints example calls.
 	bin/pannier serve --hints
 
-build: dist/main.mjs ## Bundles the program into dist/, from where bin/pannier runs it.
+build: dist/main.mjs ## Bundles the program into dist/, where bin/pannier finds it.
 
 ##@ Test it
 
-test: node_modules/.installed dist/main.mjs ## Runs the unit, contract and integration tests (needs Redis: as root it installs redis-server unless PANNIER_INSTALL=never).
+test: node_modules/.installed dist/main.mjs ## Runs the unit, contract and integration tests (needs Redis; as root, installs redis-server unless PANNIER_INSTALL=never).
 	sh scripts/ensure-redis.sh
 	$(JEST) $(call report,test) --forceExit $(ARGS)
 
-# Suites whose results may depend on the version of Redis. The fault suite asserts how long calls take, so it runs on
-# its own.
+# Suites whose results may depend on the version of Redis. The fault suite asserts how long calls take, so it runs
+# separately.
 REDIS_SUITES := test/integration/{rate-limit,session,cache,redis,format}*.test.ts
 REDIS_IMAGE ?= redis:8.6
 redis_name = redis-$(subst /,-,$(subst :,-,$(REDIS_IMAGE)))
@@ -111,13 +113,13 @@ bench-redis: node_modules/.installed ## Measures the CPU that Redis uses per dec
 bench-cache-buckets: node_modules/.installed dist/main.mjs ## Repeats the measurements from which the number of cache buckets was chosen.
 	node bench/cache-buckets.ts $(ARGS)
 
-bench-compare: node_modules/.installed dist/main.mjs ## Compares CPU per call and idle memory with another commit (BASE=<commit>).
+bench-compare: node_modules/.installed dist/main.mjs ## Compares CPU per call and idle memory with those of another commit (BASE=<commit>).
 	node bench/compare.ts --base "$(BASE)" $(ARGS)
 
 soak: node_modules/.installed dist/main.mjs ## Makes 50,000,000 calls and fails if a call fails or memory grows (ARGS="--calls N").
 	node bench/soak.ts $(ARGS)
 
-soak-memory: node_modules/.installed dist/main.mjs ## Fills the memory stores with 10,000,000 subjects and fails above 192 MiB (ARGS="--subjects N --minutes N").
+soak-memory: node_modules/.installed dist/main.mjs ## Fills the memory stores with 10,000,000 subjects and fails if the process uses more than 192 MiB (ARGS="--subjects N --minutes N").
 
 	node bench/soak-memory.ts $(ARGS)
 
@@ -141,7 +143,7 @@ sbom: node_modules/.installed ## Writes a list of the npm packages in the bundle
 	mkdir -p $(RELEASE_DIRECTORY)
 	node scripts/write-sbom.ts $(RELEASE_DIRECTORY)/pannier.spdx.json
 
-release-check: node_modules/.installed ## Fails unless version numbers, changelog and recorded protos are ready for the release of VERSION.
+release-check: node_modules/.installed ## Fails unless the version numbers, the changelog and the recorded protos are ready for the release of VERSION.
 	node scripts/check-release.ts "$(VERSION)"
 
 ##@ Change it

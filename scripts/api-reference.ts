@@ -2,7 +2,7 @@
  * Generates docs/reference/api.md from the descriptor set, which contains the comments of the protos.
  *
  * 1. Every service, method, message, field, enum and enum value of package pannier.v1 is on the page, with its comment.
- * 2. A path such as docs/guides/caching.md in a comment becomes a link.
+ * 2. The script turns a path such as docs/guides/caching.md in a comment into a link.
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import {

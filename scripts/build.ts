@@ -3,7 +3,7 @@
  * scripts).
  *
  * Each command has its own chunk, so that a command loads only the code that it uses. The bundled program uses 10 MB
- * less resident memory than one loaded from node_modules (docs/internals/performance.md).
+ * less resident memory than a program that loads node_modules (docs/internals/performance.md).
  */
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ const packageJson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 rmSync(outputDirectory, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  // The worker runs in its own thread while a policy file is reloaded.
+  // The worker is a separate entry point, because it runs in its own thread.
   entryPoints: { main: 'src/main.ts', 'policy-parse-worker': 'src/config/policy-parse-worker.ts' },
   bundle: true,
   splitting: true,

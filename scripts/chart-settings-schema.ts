@@ -1,16 +1,17 @@
 /**
- * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. It accepts the same names and
- * values as the injector, so that `helm install` rejects values with which the injector would not start.
+ * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. The schema accepts the same names
+ * and values as the injector. `helm install` therefore rejects values with which the injector would not start.
  *
  * A value may be a number or a string, and an empty string is treated as unset. The table checks some settings with a
- * function, which JSON Schema does not have. For these, TEXT_PATTERNS has a pattern that is as close as possible.
+ * function, which JSON Schema does not support. For these settings, TEXT_PATTERNS contains a pattern that is as close
+ * as possible to the function.
  */
 import { PREFIX, type SettingName, type SettingRow } from '../src/config/settings.ts';
 import { SETTABLE } from '../src/injection/values.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** URLs separated by commas, all with the same scheme. */
+/** Pattern of URLs that are separated by commas and have the same scheme. */
 const REDIS_URLS = ['redis', 'rediss']
   .map((scheme) => {
     const url = `\\s*${scheme}://[^\\s,/?#]+(/0?)?\\s*`;
@@ -18,11 +19,14 @@ const REDIS_URLS = ['redis', 'rediss']
   })
   .join('|');
 
-/** One URL, in which commas separate the Sentinels. */
+/** Pattern of one URL, in which commas separate the Sentinels. */
 const SENTINEL_URL = '\\s*rediss?[+]sentinel://[^/?#]+/[A-Za-z0-9._-]{1,128}\\s*';
 
 const LABEL_REST = '([A-Za-z0-9_-]*[A-Za-z0-9_])?';
-/** Last label of a host name. It is not a number, because then the name would be an IPv4 address. */
+/**
+ * Pattern of the last label of a host name. This label is not a number, because the text would otherwise be an IPv4
+ * address.
+ */
 const LAST_LABEL = `[0-9]*([A-Za-z_]|[0-9]-+[A-Za-z0-9_])${LABEL_REST}`;
 const HOST_NAME = `([A-Za-z0-9_]${LABEL_REST}[.])*${LAST_LABEL}`;
 const IPV4 = '[0-9]{1,3}([.][0-9]{1,3}){3}';
@@ -82,7 +86,7 @@ function textTypes(accepts: (value: string) => boolean): string | readonly strin
   return others.length === 0 ? 'string' : ['string', ...others];
 }
 
-/** Returns the schema file with the definition of settings replaced. Throws if the file has no such definition. */
+/** Returns the text of the schema file with a new definition of settings. Throws if the file has no such definition. */
 export function withSettingsSchema(schemaText: string): string {
   const definition = /^ {4}"settings": \{\n[\s\S]*?^ {4}\}/m;
   if (!definition.test(schemaText)) {

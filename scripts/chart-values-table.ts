@@ -2,8 +2,8 @@
  * Generates the table of values in the chart's README from charts/pannier/values.yaml. Each key has a row with its
  * default and its comment.
  *
- * 1. A key without a comment throws an error.
- * 2. A map whose keys have no comments, such as `resources`, is one row.
+ * 1. The script throws an error for a key without a comment.
+ * 2. A map whose keys have no comments, such as `resources`, has only one row.
  */
 import { isMap, isScalar, type Pair, parseDocument, type YAMLMap } from 'yaml';
 
@@ -25,7 +25,7 @@ export function valueRows(valuesText: string): ValueRow[] {
   return rowsOf(document.contents, '');
 }
 
-/** Returns the README with its table replaced. */
+/** Returns the README with a new table. */
 export function withValuesTable(readme: string, valuesText: string): string {
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
@@ -54,8 +54,8 @@ function rowsOf(map: YAMLMap, prefix: string): ValueRow[] {
 }
 
 /**
- * Returns the comment of a key. The parser attaches the comment above the first key to the map, whose last paragraph
- * describes the key.
+ * Returns the comment of a key. The parser attaches the comment above the first key to the map. The last paragraph of
+ * that comment describes the key.
  */
 function commentOf(map: YAMLMap, pair: Pair, index: number): string | undefined {
   const onKey = isScalar(pair.key) ? pair.key.commentBefore : undefined;

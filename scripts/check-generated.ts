@@ -1,5 +1,5 @@
 /**
- * Fails if a committed generated file differs from what the protos generate now. `make check` runs it.
+ * Fails if a committed generated file differs from the output for the current protos. `make check` runs this script.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

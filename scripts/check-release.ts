@@ -1,5 +1,5 @@
 /**
- * Checks that the files of the repository agree on the version to be released: `node scripts/check-release.ts VERSION`.
+ * Checks that the files of the repository agree on the version of a release: `node scripts/check-release.ts VERSION`.
  *
  * 1. package.json, package-lock.json and the chart (version and appVersion) have this version.
  * 2. CHANGELOG.md has a dated section of this version.
@@ -13,7 +13,9 @@ import { parse } from 'yaml';
 
 const CONTRACT = 'proto/released.binpb';
 
-/** Returns the problems of the repository in `root`. `contract` is the descriptor set of its protos. */
+/**
+ * Returns the problems of the repository in `root`. `contract` is the descriptor set of the protos in that repository.
+ */
 export function releaseProblems(root: string, version: string, contract: Buffer): string[] {
   const read = (path: string): string => readFileSync(join(root, path), 'utf8');
   const packageJson = JSON.parse(read('package.json')) as { version: string };

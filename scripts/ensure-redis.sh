@@ -1,9 +1,9 @@
 #!/bin/sh
-# Ensures that the tests have a Redis: a container engine or redis-server. If the machine has neither and the script
-# runs as root, it installs Debian's package redis-server.
+# Ensures that the tests can start Redis, with either a container engine or redis-server. If the machine has neither of
+# these and the script runs as root, the script installs Debian's package redis-server.
 #
 # 1. The script prints what it installs, and why, before it installs anything outside the clone.
-# 2. With PANNIER_INSTALL=never it installs nothing. It fails and prints the command to run instead.
+# 2. With PANNIER_INSTALL=never, the script installs nothing. It fails and prints the command to run instead.
 # 3. The installation of the package starts no server.
 set -eu
 
@@ -40,7 +40,7 @@ The tests need a Redis server. This machine has no redis-server, and no containe
 Installing Debian's package redis-server with apt-get. Its service is not started.
 Set PANNIER_INSTALL=never to prevent the installation.
 TEXT
-# Prevents the package from starting a server on the default port, because the tests start their own.
+# Prevents the package from starting a server on the default port, because the tests start their own servers.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   trap 'rm -f "$policy"' EXIT

@@ -1,9 +1,9 @@
 /**
  * Generates the codecs of the contract (src/grpc/generated/codec) from its descriptors, and the table of all methods.
  * Each proto file with services has one codec file, with a decoder for each request and an encoder for each response.
- * `make proto` runs it.
+ * `make proto` runs this script.
  *
- * The generated code is readable TypeScript that calls src/grpc/wire. It uses the message types of
+ * The generated code is readable TypeScript that calls src/grpc/wire. This code uses the message types of
  * proto-loader-gen-types, so that the compiler reports differences between codecs and types.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { encoderLines } from './codec/encoder.ts';
 import { type FieldModel, type FileModel, type MessageModel, readFileModels, type TypeName } from './codec/model.ts';
 
 export interface CodecPlaces {
-  /** Directory to which the codecs are written. */
+  /** Directory to which the script writes the codecs. */
   readonly codecs: string;
   /** Directory of the message types. */
   readonly types: string;

@@ -1,6 +1,7 @@
 /**
- * Generates the types of examples/node/pannier.js from the descriptors of the contract. The types of @grpc/proto-loader accept a string for a
- * field of bytes, which the library then decodes as base64. These types reject it, and an unknown field is a compile error.
+ * Generates the types of examples/node/pannier.js from the descriptors of the contract. The types of @grpc/proto-loader
+ * accept a string for a field of bytes, and the library then decodes the string as base64. With the generated types,
+ * such a string and an unknown field are compile errors.
  */
 import type { Contract } from '../src/grpc/descriptors.ts';
 import { type FieldModel, type FileModel, type MessageModel, readFileModels, type ValueModel } from './codec/model.ts';
@@ -82,7 +83,10 @@ function requestField(field: FieldModel): string {
   return `${field.name}?: ${shapes[field.shape]} | undefined`;
 }
 
-/** Declares a field as @grpc/proto-loader returns it with `defaults`: an unset message is null, and an unset field of a oneof is missing. */
+/**
+ * Declares a field as @grpc/proto-loader returns it with `defaults`: an unset message is null, and an unset field of a
+ * oneof is missing.
+ */
 function responseField(field: FieldModel): string {
   const type = typeOf(field.value, 'Buffer', ' | number');
   switch (field.shape) {
@@ -111,7 +115,8 @@ function typeOf(value: ValueModel, bytesType: string, enumSuffix: string): strin
     case 'bytes':
       return bytesType;
     case 'enum':
-      // A newer sidecar may return a value that these types do not know. @grpc/proto-loader decodes it as a number.
+      // A newer sidecar may return a value that these types do not contain. The library @grpc/proto-loader decodes such
+      // a value as a number.
       return `${value.type.local}${enumSuffix}`;
     case 'message':
       return value.type.local;

@@ -1,9 +1,9 @@
 /**
- * Generates the committed files that depend on proto/ and third_party/ (`make proto`): the message types
- * (src/grpc/generated), the descriptor set that reflection serves, the codecs (src/grpc/generated/codec) and the types
+ * Generates the committed files that depend on proto/ and third_party/ (`make proto`). These are the message types
+ * (src/grpc/generated), the codecs (src/grpc/generated/codec), the descriptor set that reflection serves, and the types
  * of the Node example.
  *
- * `scripts/check-generated.ts`, a part of `make check`, fails if one of them is not up to date.
+ * `scripts/check-generated.ts`, a part of `make check`, fails if one of these files is not up to date.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -18,8 +18,8 @@ import { exampleTypes } from './generate-example-types.ts';
 const root = dirname(import.meta.dirname);
 
 /**
- * Writes types and codecs below `typesDirectory` (a `src/grpc/generated`), the descriptor set to `descriptorSetPath`
- * and the types of the Node example to `exampleTypesPath`.
+ * Writes types and codecs below `typesDirectory` (src/grpc/generated or a copy of it), the descriptor set to
+ * `descriptorSetPath` and the types of the Node example to `exampleTypesPath`.
  */
 export function generateProto(typesDirectory: string, descriptorSetPath: string, exampleTypesPath: string): void {
   rmSync(typesDirectory, { recursive: true, force: true });

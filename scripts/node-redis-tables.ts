@@ -1,10 +1,10 @@
 /**
- * Omits two tables of node-redis from the bundle: its 400 commands and their metadata. Pannier sends only raw commands
- * and does not need them. Evaluating the tables would cost each sidecar with Redis about 4 MB of anonymous memory and
- * 20 ms at its start.
+ * Omits two tables of node-redis from the bundle: the 400 commands and the metadata of the commands. Pannier sends only
+ * raw commands and does not need these tables. Evaluating the tables at the start would cost each sidecar with Redis
+ * about 4 MB of anonymous memory and 20 ms.
  *
- * 1. Reading an entry of an omitted table throws an error that names the entry.
- * 2. The build fails if it does not find one of the tables.
+ * 1. Reading an entry of an omitted table throws an error that contains the name of the entry.
+ * 2. The build fails if one of the tables does not exist.
  */
 import type { Plugin } from 'esbuild';
 

@@ -1,6 +1,6 @@
 /**
  * Draws sentences of comments and of docs at random, so that a reader can judge them against docs/internals/writing.md.
- * The same seed and the same files give the same sentences.
+ * The same seed and the same files yield the same sentences.
  */
 import { parseArgs } from 'node:util';
 import { sentencesOf } from './text/prose.ts';
@@ -70,7 +70,8 @@ function wholeNumber(option: string, text: string | undefined): number {
 }
 
 /**
- * Returns a seeded generator of numbers from 0 to 1 (mulberry32, T. Ettinger 2017), so that anyone can repeat a sample.
+ * Returns a seeded generator of numbers from 0 to 1 (mulberry32 by Tommy Ettinger, 2017), so that anyone can repeat a
+ * sample.
  */
 function randomNumbers(start: number): () => number {
   let state = start;

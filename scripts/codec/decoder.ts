@@ -1,11 +1,13 @@
 /**
  * Generates the decoders of the requests in a proto file. Each message has one function that reads its fields into an
- * object. The object has all defaults from the start, so that V8 gives all objects of a message the same hidden class.
+ * object. The object has all defaults from the start, so that V8 uses the same hidden class for all objects of a
+ * message.
  *
- * 1. The number and the wire type identify a field. A field with another wire type is skipped, as an unknown field is.
+ * 1. The number and the wire type identify a field. A decoder skips a field with another wire type, as it skips an
+ *    unknown field.
  * 2. A decoder accepts a repeated field of numbers both packed and unpacked.
- * 3. If a oneof has several members, the last one wins.
- * 4. If a nested message occurs twice, the two are merged, as the protobuf specification requires.
+ * 3. If a message contains several members of a oneof, the decoder keeps only the last member.
+ * 4. If a nested message occurs twice, the decoder merges the two occurrences, as the protobuf specification requires.
  */
 import type { FieldModel, FileModel, MessageModel, ValueModel } from './model.ts';
 

@@ -2,8 +2,8 @@
  * Generates the encoders of the responses in a proto file. Each message has one function that writes its fields in the
  * order of their numbers.
  *
- * 1. An encoder omits a plain field with its default value, as proto3 specifies.
- * 2. It writes a field that is `optional` or in a oneof if the field is set.
+ * 1. An encoder omits a plain field that has its default value, as proto3 specifies.
+ * 2. An encoder writes a field that is `optional` or in a oneof if and only if the field is set.
  */
 import { tagOf, wireTypeOf } from './decoder.ts';
 import type { FieldModel, FileModel, MessageModel, ValueModel } from './model.ts';

@@ -3,7 +3,7 @@
  * fields.
  *
  * 1. The generator supports only what the contract uses: the types in FIELD_KINDS, and maps with string keys.
- * 2. Any other field throws an error, because the generated codec would be wrong.
+ * 2. The generator throws an error for any other field, because the generated codec would be wrong.
  */
 import { type Contract, type FieldDescriptor, FieldType } from '../../src/grpc/descriptors.ts';
 
@@ -17,8 +17,8 @@ export interface MessageModel {
 /** Names of a type in the generated types (src/grpc/generated) and in the codecs. */
 export interface TypeName {
   /**
-   * Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Decoded types end
-   * in `Output`.
+   * Name in the codecs: `CacheGetRequest`, or `HealthCheckResponseServingStatus` for a nested type. Names of decoded
+   * types end with `Output`.
    */
   readonly local: string;
   /** Exported name: `CacheGetRequest`, or `_grpc_health_v1_HealthCheckResponse_ServingStatus` for a nested type. */
@@ -47,8 +47,8 @@ interface FieldBase {
 }
 
 /**
- * `isPresent` is true if an unset field is missing from the object (`optional`, or in a oneof). `siblings` are the
- * other fields of its oneof.
+ * `isPresent` is true if an unset field is missing from the object, which is the case for a field that is `optional` or
+ * in a oneof. `siblings` are the other fields of the oneof.
  */
 export type FieldModel =
   | (FieldBase & {
@@ -119,7 +119,7 @@ export function readFileModels(contract: Contract): FileModel[] {
 
 function withNested(contract: Contract, file: string, roots: readonly MessageModel[]): MessageModel[] {
   const found = new Map(roots.map((message) => [message.fullName, message]));
-  // The loop also visits entries that it adds to the map, so it reaches all nested messages, each once.
+  // The loop also visits entries that it adds to the map, so it visits every nested message exactly once.
   for (const message of found.values()) {
     if (fileOf(contract, message.fullName) !== file) {
       throw new Error(

@@ -1,7 +1,7 @@
 /**
- * Widens the types of 64-bit integers in decoded messages from `number` to `number | bigint`. Our reader returns a
- * bigint if a number would not be exact (src/grpc/wire/reader.ts), while proto-loader-gen-types declares `number`. So
- * the compiler makes every user of a field check its range.
+ * Widens the types of 64-bit integers in decoded messages from `number` to `number | bigint`. The reader in
+ * src/grpc/wire/reader.ts returns a bigint if a number would not be exact, but proto-loader-gen-types declares
+ * `number`. With the wider type, the compiler requires code that reads such a field to check the range.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
 /**
- * Extracts the comments of languages in which a comment ends at the end of its line. Pure.
+ * Extracts the comments of languages in which a comment ends at the end of its line. Performs no I/O.
  *
  * Invariants:
- *   1. Comments on consecutive lines are one piece.
+ *   1. Comments on consecutive lines form one piece.
  *   2. A comment marker inside a quoted string does not begin a comment.
  */
 import { withoutInlineCode } from './prose.ts';

@@ -1,5 +1,5 @@
 /**
- * Extracts the prose of a Markdown page: headings, paragraphs, list items and table cells. Pure.
+ * Extracts the prose of a Markdown page: headings, paragraphs, list items and table cells. Performs no I/O.
  *
  * Invariant: fenced and indented code, link targets and HTML comments are not part of the prose.
  */

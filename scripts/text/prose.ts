@@ -1,11 +1,14 @@
 /**
- * Splits texts into sentences and replaces inline code in them. Pure.
+ * Splits texts into sentences and replaces inline code in them. Performs no I/O.
  */
 
-/** Placeholder for inline code, which keeps a sentence complete. */
+/** Placeholder for inline code. It is a word, so that the sentence stays complete. */
 const INLINE_CODE = '`code`';
 
-/** Replaces inline code with a placeholder, because the rules for prose do not apply to code. Keeps its line breaks. */
+/**
+ * Replaces inline code with a placeholder, because the rules for prose do not apply to code. Keeps the line breaks of
+ * the code.
+ */
 export function withoutInlineCode(text: string): string {
   return text.replaceAll(/`[^`]*`/g, (code) => INLINE_CODE + '\n'.repeat(code.split('\n').length - 1));
 }

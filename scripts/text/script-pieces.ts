@@ -1,11 +1,11 @@
 /**
- * Extracts the comments, strings and test names of a TypeScript or JavaScript file. Pure.
+ * Extracts the comments, strings and test names of a TypeScript or JavaScript file. Performs no I/O.
  *
  * Invariants:
- *   1. Comments on consecutive lines are one piece.
+ *   1. Comments on consecutive lines form one piece.
  *   2. A string that is the first argument of test, it or describe (also .each) is a test name. Other strings are
- *      extracted only if they have at least two words.
- *   3. The text of a template has "x" instead of each expression.
+ *      extracted only if they contain at least two words.
+ *   3. In the text of a template literal, "x" replaces each expression.
  */
 import jsTokens, { type Token } from 'js-tokens';
 import { withoutInlineCode } from './prose.ts';
@@ -23,7 +23,7 @@ class ScriptReader {
   /** Last tokens that are neither white space nor comments. */
   #before: string[] = [];
   #comment: { line: number; lines: string[] } | undefined;
-  /** Unfinished templates, innermost last. */
+  /** Template literals that have not ended yet; the innermost is the last. */
   readonly #templates: { line: number; text: string; isTestName: boolean }[] = [];
 
   read(content: string): TextPiece[] {

@@ -1,9 +1,9 @@
 /**
- * Finds the terms of terms.yaml in texts. Pure, except that it reads that file.
+ * Finds the terms of terms.yaml in texts. Performs no I/O except for reading that file.
  *
  * Invariants:
- *   1. A sentence that contains a term in one of its contexts is reported with its line, unless an allowed use matches
- *      its path and text.
+ *   1. A sentence that contains a term in one of the term's contexts is reported with its line, unless an allowed use
+ *      matches the path and the sentence.
  *   2. An allowed use that matches no sentence is reported too.
  */
 import { readFileSync } from 'node:fs';

@@ -1,13 +1,13 @@
 /**
- * Composition root of `serve`: builds a running sidecar from the settings. Only the files in this directory import
- * every module.
+ * Composition root of `serve`: builds a running sidecar from the settings. Only files in this directory may import from
+ * all other modules.
  *
  * Invariants:
- *   1. `startApp` opens the admin address first, then the API. It does not wait for Redis; until Redis replies, the
- *      failure modes decide.
+ *   1. `startApp` opens the admin address first, then the API. `startApp` does not wait for Redis. Until Redis replies,
+ *      the failure modes determine the results of all calls.
  *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
- *   3. `drain` announces the shutdown (readiness, health, GOAWAY), lets calls in flight finish, and closes everything.
- *      It takes at most `drainTimeoutMs` plus the time to close.
+ *   3. `drain` announces the shutdown (through readiness, the health service and GOAWAY), lets calls in flight finish,
+ *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time to close.
  */
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
@@ -39,7 +39,7 @@ export interface AppOptions {
 }
 
 export interface App {
-  /** Listen addresses as `host:port`, or a path for the socket; `none` if there is no listener. */
+  /** Listen addresses in the form `host:port`, or the path of the socket; `none` if there is no listener. */
   readonly addresses: { readonly grpc: string; readonly socket: string; readonly admin: string };
   readonly store: 'memory' | 'redis';
   drain(): Promise<void>;
@@ -47,7 +47,9 @@ export interface App {
   onPolicies(file: PolicyFile): void;
 }
 
-/** Limit of calls in flight: far above normal load, and low enough that memory stays bounded while Redis hangs. */
+/**
+ * Limit of calls in flight: far above normal load, and low enough that memory stays bounded while Redis does not reply.
+ */
 const MAX_CALLS_IN_FLIGHT = 10_000;
 const MAX_STREAMS_IN_FLIGHT = 256;
 
@@ -123,8 +125,8 @@ function closeAll(services: readonly Service[]): void {
 }
 
 /**
- * Logs that subjects are hashed without a key. A key that is missing from an optional Secret is not reported anywhere
- * else.
+ * Logs that subjects are hashed without a key. This is the only log line that reveals that the key is missing from an
+ * optional Secret.
  */
 function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
   const isHashing =

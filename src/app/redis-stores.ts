@@ -2,8 +2,8 @@
  * Opens the stores of a sidecar with Redis. This module is part of the composition root.
  *
  * Invariant: the roles `state` (limits and sessions) and `cache` have separate connections, even if one Redis serves
- * both. A large cache value therefore never delays a decision, and each role can use a Redis with the eviction policy
- * that it needs.
+ * both. A large cache value therefore never delays a rate-limit decision. Each role can also use a Redis with the
+ * eviction policy that the role needs.
  */
 import { RedisCacheStore } from '../cache/redis-store.ts';
 import { RedisTlsFiles } from '../config/redis-tls-files.ts';
@@ -32,13 +32,13 @@ interface RedisStoresOptions extends StoresOptions {
 }
 
 /**
- * Maximum number of commands in flight on a connection. It bounds memory, and is more than a sidecar needs at 250 ms
- * per command.
+ * Maximum number of commands in flight on a connection. The limit bounds memory. It exceeds the number of commands that
+ * a sidecar has in flight even if each takes 250 ms.
  */
 const MAX_QUEUE = 10_000;
-/** Interval at which the eviction policy is checked until Redis has replied. */
+/** Interval at which the sidecar checks the eviction policy until Redis has replied. */
 const EVICTION_CHECK_MS = 1_000;
-/** Time after which a Redis that never replied is logged. Equals the time that readiness waits for Redis. */
+/** Time after which the sidecar logs that Redis has never replied. Readiness waits for Redis equally long. */
 const SILENCE_MS = 5_000;
 const NOEVICTION = 'noeviction';
 
@@ -161,8 +161,8 @@ function sentinelCredentials({ settings, log }: StoresOptions, role: string): Cr
 }
 
 /**
- * Reads the credentials for every new connection, because the file may have been rotated. A read failure is logged
- * once, until a read succeeds.
+ * Reads the credentials for every new connection, because the file may have been rotated. Logs a failed read once. Logs
+ * the next failure only after a read has succeeded.
  */
 function loggingFailures(
   { log, role, setting }: { log: Logger; role: string; setting: string },
@@ -186,8 +186,8 @@ function loggingFailures(
 }
 
 /**
- * Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes decide
- * all calls.
+ * Logs once if no node has replied for a while. Otherwise an operator might not notice that the failure modes determine
+ * the results of all calls.
  */
 function warnOfSilence(redis: Redis, role: string, seeds: readonly NodeAddress[], log: Logger): () => void {
   const timer = setTimeout(() => {

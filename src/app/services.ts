@@ -22,7 +22,7 @@ export interface ServicesOptions {
   readonly log: Logger;
 }
 
-/** Creates all services except the health service, which reports on these. */
+/** Creates all services except the health service, which reports on the others. */
 export function createServices({
   settings,
   stores,

@@ -1,6 +1,6 @@
 /**
- * Defines the stores of a sidecar, independent of where their data is. The file open-stores.ts opens them. This module
- * is part of the composition root.
+ * Defines the stores of a sidecar, independently of where the data is stored. The module open-stores.ts opens the
+ * stores. This module is part of the composition root.
  */
 import type { CacheStore } from '../cache/store.ts';
 import type { Settings } from '../config/load.ts';
@@ -20,7 +20,7 @@ export interface Stores {
   /** Names of the channels on which the cache store publishes. */
   readonly channelNames: ChannelNames;
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
-  /** Whether Redis has replied since the start; always true for memory. */
+  /** Whether Redis has replied since the start; always true for memory stores. */
   hasAnswered(): boolean;
   /** Whether a role refuses all calls because this release cannot read the format of the stored data. */
   isRefused(): boolean;

@@ -1,5 +1,5 @@
 /**
- * Starts the transport that the settings select. Does not load the other one, so that it uses no memory.
+ * Starts the transport that the settings select. The other transport is not loaded, so that it uses no memory.
  */
 import type { ListenAddress, Settings } from '../config/load.ts';
 import type { Transport, TransportOptions } from '../grpc/transport/transport.ts';

@@ -1,5 +1,5 @@
 /**
- * Parses JSON and reports the line and column of a syntax error. JSON.parse reports the position of some errors only.
+ * Parses JSON and reports the line and column of a syntax error. JSON.parse reports the positions of only some errors.
  *
  * An integer beyond 2^53 - 1 becomes a string of its digits, so that a later error quotes the number as it was written.
  */

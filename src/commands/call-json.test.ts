@@ -54,7 +54,7 @@ describe('requests', () => {
     [{ key: 'product1' }, 'CacheGetRequest', 'key'],
     [{ keys: ['aGk=', 'greeting'] }, 'CacheGetManyRequest', 'keys[1]'],
     [{ data: { cart: 'test' } }, 'CreateSessionRequest', 'data["cart"]'],
-    // The bytes are valid UTF-8 but contain control characters, which plain text rarely does.
+    // The bytes are valid UTF-8 but contain control characters, which are rare in plain text.
     [{ key: 'AAAA' }, 'CacheGetRequest', 'key'],
   ])('warn with the path of base64 that does not decode to text: %j', (value, message, path) => {
     expect(read(value, message)).toMatchObject({

@@ -1,27 +1,28 @@
 /**
- * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. It follows the
- * descriptors of the protos.
+ * Converts between proto JSON and the plain objects that @grpc/proto-loader encodes and decodes. The conversion follows
+ * the descriptors of the protos.
  *
  * Invariants:
  *   1. All errors of a request are reported at once, each with its path ("limits[0].windowMs") and the accepted values.
  *   2. Keys may be camelCase or snake_case, enums may be names or numbers, and integers may be numbers or strings of
- *      digits. null means unset.
+ *      digits. The value null means that a field is unset.
  *   3. Responses have camelCase keys in the order of the proto, enums by name, and all default values, so that `false`
  *      is visible.
  *   4. With `asText`, bytes are UTF-8 text. Bytes that are not UTF-8 have the form "base64:..." in both directions.
  *   5. Without `asText`, a base64 value whose bytes are not text causes a warning, because the user may have passed
  *      plain text.
  *
- * This module does not use protobuf-es, which parses the same JSON (`fromJson` with a registry), because its errors are
- * less helpful:
- *   - It stops at the first error. For `{"namespace": 1, "fresh": 2, "kye": 3}` this module reports all three.
- *   - It does not report the path: `cannot decode message pannier.v1.Limit from JSON: key "windowMS" is unknown`. This
- *     module reports `unknown field "windowMS" in limits[0] (Limit); did you mean "windowMs"?`.
- *   - The error of an unknown enum value names no field: `cannot decode enum pannier.v1.FailureMode from JSON:
- *     "FAILURE_MODE_DENNY"`.
- *   - It accepts 2^53 + 1 for an int64, which the sidecar rejects, and prints every int64 as a string.
- * With protobuf-es, paths, suggestions and `--text` would need a second traversal of the descriptors, and that
- * traversal is most of this file.
+ * This module does not use protobuf-es, although `fromJson` with a registry parses the same JSON. The reasons are:
+ *   - protobuf-es stops at the first error. For `{"namespace": 1, "fresh": 2, "kye": 3}` this module reports all three
+ *     errors.
+ *   - protobuf-es does not report the path of an error: `cannot decode message pannier.v1.Limit from JSON: key
+ *     "windowMS" is unknown`. This module reports `unknown field "windowMS" in limits[0] (Limit); did you mean
+ *     "windowMs"?`.
+ *   - The error of protobuf-es for an unknown enum value does not contain the field: `cannot decode enum
+ *     pannier.v1.FailureMode from JSON: "FAILURE_MODE_DENNY"`.
+ *   - protobuf-es accepts 2^53 + 1 for an int64, but the sidecar rejects this value. protobuf-es also prints every
+ *     int64 as a string. With protobuf-es, paths, suggestions and `--text` would need a second traversal of the
+ *     descriptors, and that traversal is most of this file.
  */
 import { isUtf8 } from 'node:buffer';
 import { nearestOf } from '../config/nearest.ts';
@@ -187,7 +188,7 @@ function readEnum(reader: Reader, value: unknown, typeName: string, path: string
   }
   const number = values.get(value);
   if (number === undefined) {
-    // A policy file has `token_bucket` where a request has `ALGORITHM_TOKEN_BUCKET`.
+    // The user may write the name as in a policy file: `token_bucket` instead of `ALGORITHM_TOKEN_BUCKET`.
     const names = [...values.keys()];
     const nearest = names.find((name) => name.endsWith(`_${value.toUpperCase()}`)) ?? nearestOf(value, names);
     const accepted = nearest === undefined ? `one of ${names.join(', ')}` : `a value of ${shortName(typeName)}`;
@@ -253,7 +254,7 @@ function writeMessage(rules: JsonRules, message: Record<string, unknown>, typeNa
   const entries: [string, unknown][] = [];
   for (const field of messageOf(rules.contract, typeName).fields) {
     const value = message[field.jsonName];
-    // Unset fields are absent: members of a oneof, optional fields and messages.
+    // Unset members of a oneof, optional fields and messages are absent from the output.
     if (value !== undefined && value !== null) {
       entries.push([field.jsonName, writeField(rules, value, field)]);
     }

@@ -50,7 +50,7 @@ function namesOf({ service, method }: CallTarget): string[] {
 }
 
 /**
- * Returns the target for grpc-js: `--address` if it is set, otherwise the listen address in the settings of this
+ * Returns the address for grpc-js: `--address` if it is set, otherwise the listen address in the settings of this
  * environment.
  */
 export function findAddress(
@@ -65,7 +65,7 @@ export function findAddress(
     return address;
   }
   if (parseAddress(address) !== undefined) {
-    // `:9470` means all interfaces to a server; a client connects to loopback instead.
+    // A server with the address `:9470` listens on all interfaces; a client connects to loopback.
     return address.startsWith(':') ? `127.0.0.1${address}` : address;
   }
   const source = option === undefined ? 'PANNIER_GRPC_ADDRESS' : '--address';

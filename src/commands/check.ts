@@ -1,8 +1,8 @@
 /**
- * `pannier check`: validates the settings in this environment, the files that they name and the policy file, and prints
- * every error.
+ * `pannier check`: validates the settings in this environment, the files that the settings name, and the policy file.
+ * Prints every error.
  *
- * Exits with 0 without errors, with 1 if it has printed errors, and with 2 if the command line is invalid.
+ * Exits with 0 if there are no errors, with 1 if it has printed errors, and with 2 if the command line is invalid.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -34,8 +34,8 @@ export function checkCommand(): Command {
 }
 
 /**
- * Returns the exit code: 1 if errors were printed, otherwise 0. It accepts exactly the input with which `serve` would
- * start.
+ * Returns the exit code: 1 if errors were printed, otherwise 0. The check succeeds if and only if `serve` would start
+ * with the same input.
  */
 export function runCheck(policyFile: string | undefined, io: CheckIo): number {
   const loaded = loadSettings(io.environment);

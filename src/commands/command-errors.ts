@@ -4,8 +4,8 @@
  *
  * Invariants:
  *   1. Commander prints a usage error on standard error, followed by the command that shows the help, and then throws
- *      it.
- *   2. An option that was renamed is rejected with its new name.
+ *      the error.
+ *   2. The error for the old name of a renamed option contains the new name.
  */
 import type { Command } from 'commander';
 
@@ -25,7 +25,7 @@ export function withPlainErrors(command: Command, name: string): Command {
     .configureOutput({ outputError: (text, write) => write(`${plainError(text.trim(), name)}\n`) });
 }
 
-/** Rewrites a message of commander. Only removes the prefix "error: " if the message has an unknown form. */
+/** Rewrites a message of commander. If the message has an unknown form, only removes the prefix "error: ". */
 function plainError(message: string, name: string): string {
   for (const [pattern, rewrite] of FORMS) {
     const match = pattern.exec(message);
@@ -95,8 +95,8 @@ function suggestion(similar: string | undefined): string {
 }
 
 /**
- * Returns the text that follows the name of the option. Our own rules already begin with "must be"; commander lists the
- * choices.
+ * Returns the text that follows the name of the option. Rules from this program already begin with "must be". A list of
+ * choices from commander is rewritten.
  */
 function accepted(rule = ''): string {
   return rule.replace(/^Allowed choices are (.*)\.$/, 'must be one of $1');

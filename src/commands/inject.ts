@@ -1,6 +1,6 @@
 /**
- * `pannier inject -f FILE`: adds the sidecar to manifests offline, as the webhook would, and prints them on standard
- * output.
+ * `pannier inject -f FILE`: adds the sidecar to manifests offline, as the webhook would, and prints the manifests on
+ * standard output.
  *
  * Exits with 0 after success. Exits with 1 and prints no manifests if a pod was refused. Exits with 2 if the command
  * line, the configuration or the file is invalid.
@@ -64,7 +64,10 @@ export function runInject(flags: InjectFlags, io: ManifestIo): number {
   return 0;
 }
 
-/** Injects the manifests and returns them with the configuration. Returns undefined after it has printed an error. */
+/**
+ * Injects the sidecar into the manifests, and returns the result with the configuration. If there is an error, prints
+ * it and returns undefined.
+ */
 export function injectAsRequested(
   flags: InjectFlags,
   io: ManifestIo,

@@ -12,7 +12,7 @@ import { workloadText } from '../manifests/workloads.ts';
 import { type InjectFlags, injectAsRequested } from './inject.ts';
 import type { ManifestIo } from './manifest-io.ts';
 
-/** Returns the exit code: 0 no pod would be refused; 1 a pod would be refused; 2 the input is invalid. */
+/** Returns the exit code: 0 if no pod would be refused, 1 if a pod would be refused, and 2 if the input is invalid. */
 export function runExplain(flags: InjectFlags, io: ManifestIo): number {
   const result = injectAsRequested(flags, io);
   if (result === undefined) {

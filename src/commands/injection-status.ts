@@ -2,8 +2,8 @@
  * `pannier injection status`: lists the workloads of a cluster and whether the sidecars of their pods are up to date.
  *
  * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of
- * a file). Exits with 0 if all sidecars are up to date, with 1 if some are not, and with 2 if the cluster or the
- * configuration cannot be read.
+ * a file). Exits with 0 if all sidecars are up to date, with 1 if some sidecars are not up to date, and with 2 if the
+ * command cannot read the cluster or the configuration.
  */
 import { kubeletsOf } from '../injection/kubelets.ts';
 import { parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
@@ -21,7 +21,7 @@ import type { NamespaceFacts } from '../manifests/workloads.ts';
 import { type ConfigFlags, type ManifestIo, readConfig } from './manifest-io.ts';
 
 export interface StatusFlags extends ConfigFlags {
-  /** Undefined selects all namespaces. */
+  /** Namespace of the workloads; undefined selects all namespaces. */
   readonly namespace: string | undefined;
   readonly injectorNamespace: string;
   readonly output: 'table' | 'json';
@@ -77,8 +77,8 @@ async function readStatuses(
 }
 
 /**
- * Reads the configuration from `--config`, or else from the injector's ConfigMap. Returns undefined after it has
- * printed its errors.
+ * Reads the configuration from `--config`, or else from the injector's ConfigMap. If the configuration has errors,
+ * prints them and returns undefined.
  */
 async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
   if (flags.config !== undefined || flags.image !== undefined) {
@@ -132,7 +132,7 @@ function table(statuses: readonly WorkloadStatus[]): string {
   return `${[...lines, ...problems].join('\n')}\n`;
 }
 
-/** Returns the message of the API server if there is one, or else that of the error. */
+/** Returns the message of the API server if there is one, or else the message of the error. */
 function reasonOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && 'body' in error) {
     const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];

@@ -219,7 +219,7 @@ function podOf(workload: string, pod: Pod, facts: { image?: string; version?: st
 function cluster(pods: readonly Pod[], overrides: Partial<ClusterApi> = {}): ClusterApi {
   const namespace = { metadata: { name: 'shop', labels: { 'pannier.dev/inject': 'true' } } };
   const api = {
-    // Returns two pages.
+    // The fake API returns two pages.
     listPodForAllNamespaces: async ({ _continue }: { _continue?: string }) =>
       _continue === undefined
         ? { items: pods.slice(0, 1), metadata: { _continue: 'more' } }

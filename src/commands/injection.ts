@@ -58,7 +58,7 @@ async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusComma
     return 2;
   }
   try {
-    // Loaded on demand, because `explain` does not need the large Kubernetes client.
+    // Loads the large Kubernetes client on demand, because `explain` does not need it.
     const { apiClients } = await import('../injector/api-clients.ts');
     return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
   } catch (error) {

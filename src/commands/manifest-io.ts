@@ -1,6 +1,6 @@
 /**
- * Input and output of the commands that process manifests: files, standard input, the injector's configuration, and
- * printed lines.
+ * Implements the input and output of the commands that process manifests: files, standard input, the injector's
+ * configuration, and printed lines.
  */
 import { isUtf8 } from 'node:buffer';
 import { readFileSync, readSync } from 'node:fs';
@@ -29,8 +29,8 @@ const CHUNK_BYTES = 65_536;
 const PAUSE_MS = 20;
 
 /**
- * Reads until the end, or until the limit for manifests is exceeded. Some terminals and CI runners make standard input
- * a non-blocking pipe, which reports EAGAIN while it is empty, so the read is then retried.
+ * Reads until the end, or until the limit for manifests is exceeded. Retries a read that fails with EAGAIN, because
+ * some terminals and CI runners make standard input a non-blocking pipe, which reports EAGAIN while it is empty.
  */
 export function readToEnd(read: (into: Buffer) => number): Buffer {
   const chunks: Buffer[] = [];
@@ -54,7 +54,7 @@ export function readToEnd(read: (into: Buffer) => number): Buffer {
   return Buffer.concat(chunks);
 }
 
-/** Rejects other encodings, because decoding would replace bytes, even in comments. */
+/** Decodes UTF-8. Rejects other encodings, because decoding would replace bytes, even in comments. */
 function textOf(bytes: Buffer): string {
   if (!isUtf8(bytes)) {
     throw Object.assign(new Error('cannot decode the file'), { code: 'it is not UTF-8' });
@@ -67,7 +67,7 @@ export interface ConfigFlags {
   readonly image?: string;
 }
 
-/** Reads manifests. Returns undefined after it has printed an error. */
+/** Reads manifests. If there is an error, prints it and returns undefined. */
 export function readManifest(path: string, io: ManifestIo): string | undefined {
   try {
     const text = io.read(path);
@@ -82,7 +82,7 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
   return undefined;
 }
 
-/** Reads the configuration that the flags name. Returns undefined after it has printed its errors. */
+/** Reads the configuration that the flags name. If the configuration has errors, prints them and returns undefined. */
 export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | undefined {
   if (flags.image !== undefined && !('value' in image.read(flags.image))) {
     io.error(`--image must be ${image.accepted}, got ${JSON.stringify(flags.image)}`);
@@ -109,7 +109,7 @@ export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | 
   return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
 }
 
-/** Returns the edited manifests, or undefined after it has printed the problems. */
+/** Returns the edited manifests. If there are problems, prints them and returns undefined. */
 export function editedOrSaid(result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
   if (!('problems' in result)) {
     return result;

@@ -2,7 +2,7 @@
  * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
  *
  * Exits with 0 after it has drained, and with 1 if the start failed, for example because an address is in use. Exits
- * with 2 after it has printed every error in the settings, in a file that they name or in the policy file.
+ * with 2 if the settings, a file that they name, or the policy file has errors, and prints every error.
  */
 import { Command } from 'commander';
 import { type App, startApp } from '../app/app.ts';
@@ -78,7 +78,7 @@ async function serve(withHints: boolean): Promise<void> {
   process.exit(0);
 }
 
-/** Returns the policy source, or undefined after it has printed the errors of the policy file. */
+/** Returns the policy source. If the policy file has errors, prints them and returns undefined. */
 function openPolicies(
   settings: Settings,
   log: Logger,
@@ -120,8 +120,8 @@ function complain(messages: readonly string[]): void {
 
 /**
  * Logs unhandled rejections and keeps serving, because such a bug, in Pannier or in a library, affects only one call.
- * node-redis, for example, has one when it resubscribes. An uncaught exception ends the process, because the state of
- * the process is unknown.
+ * For example, node-redis has such a bug in its code for resubscribing. An uncaught exception ends the process, because
+ * the state of the process is then unknown.
  */
 function guardProcess(log: Logger): void {
   process.on('unhandledRejection', (reason) => {

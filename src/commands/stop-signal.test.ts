@@ -1,5 +1,6 @@
 /**
- * Tests that the first signal is returned and the second one ends the process, in any order of SIGTERM and SIGINT.
+ * Tests that `nextStopSignal` returns the first signal and that the second signal ends the process, in any order of
+ * SIGTERM and SIGINT.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

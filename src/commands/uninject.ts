@@ -1,6 +1,6 @@
 /**
- * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook added, and prints the manifests
- * on standard output.
+ * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook has added to manifests, and
+ * prints the result on standard output.
  *
  * Exits with 0 after success. Exits with 1 and prints no manifests if a pod is malformed. Exits with 2 if the command
  * line or the file is invalid.

@@ -1,6 +1,6 @@
 /**
- * Tests `pannier wait`, which the hooks of a plain sidecar run: it waits for ready or idle, and gives up at the
- * timeout.
+ * Tests `pannier wait`, which the hooks of a plain sidecar run. The command waits for ready or idle, and gives up at
+ * the timeout.
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,10 +1,11 @@
 /**
- * `pannier wait ready|idle`: waits until the sidecar is ready, or until it has no connections and no calls.
+ * `pannier wait ready|idle`: waits until the sidecar is ready, or until the sidecar has no connections and no calls.
  *
- * The hooks of a sidecar that runs as a plain container use it (docs/reference/annotations.md). postStart delays the
- * application until the sidecar is ready, and preStop lets the sidecar serve until the application has exited. Exits
- * with 0 once the condition is met. Exits with 1 and prints the cause if the timeout expired, or if the admin address
- * refused a connection while waiting for `idle`. Exits with 2 if the command line is invalid.
+ * The hooks of a sidecar that runs as a plain container use this command (docs/reference/annotations.md). The hook
+ * postStart delays the application until the sidecar is ready. The hook preStop keeps the sidecar running until the
+ * application has closed its connections. Exits with 0 once the condition is met. Exits with 1 and prints the cause if
+ * the timeout expired, or if the admin address refused a connection while the command was waiting for `idle`. Exits
+ * with 2 if the command line is invalid.
  */
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -14,8 +15,8 @@ import { readFailureCode } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
 /**
- * Time without connections after which the sidecar is idle, because an application may reconnect right after it closed
- * a connection.
+ * Time without connections after which the sidecar is treated as idle. An application may reconnect right after it has
+ * closed a connection.
  */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;
@@ -67,7 +68,8 @@ function readTimeout(text: string): number {
 }
 
 /**
- * Polls until the condition is met, or gives up. Takes at most the timeout plus the time of one request. Never rejects.
+ * Polls until the condition is met or the timeout expires. Takes at most the timeout plus the duration of one request.
+ * Never rejects.
  */
 export async function waitFor(options: WaitOptions): Promise<WaitOutcome> {
   const { what, timeoutMs, idleMs = IDLE_MS } = options;
@@ -101,8 +103,8 @@ type Answer =
   | { readonly kind: 'nothing'; readonly code: string };
 
 /**
- * Sends a GET request. It does not use fetch, which refuses some ports (such as 6666 and 10080) and may use a proxy of
- * the environment.
+ * Sends a GET request. This function does not use fetch, because fetch refuses some ports (such as 6666 and 10080) and
+ * may use a proxy from the environment.
  */
 function fetchPage(url: string): Promise<Answer> {
   return new Promise((resolve) => {
@@ -135,7 +137,7 @@ function describe(answer: Answer): string {
   return `status ${answer.status}${found === '' ? '' : ` (${found})`}`;
 }
 
-/** Returns whether the page has the gauges and all of them are 0. */
+/** Returns whether the page contains the gauges of connections and calls, and all of them are 0. */
 function isIdle(answer: Answer): boolean {
   const gauges = answer.kind === 'page' && answer.status === 200 ? gaugesOf(answer.text) : [];
   return gauges.length > 0 && gauges.every((line) => Number(line.slice(line.lastIndexOf(' '))) === 0);

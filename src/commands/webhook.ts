@@ -133,7 +133,7 @@ async function webhook(flags: Flags): Promise<void> {
       configurationName: flags.webhookConfiguration,
       log,
     });
-    // Without a reachable cluster the injector never gets a certificate, but a signal must still end it.
+    // If the cluster is unreachable, the injector never gets a certificate, but a signal must still end the process.
     injector = await Promise.race([starting, signalled.then(() => undefined)]);
   } catch (error) {
     process.stderr.write(`pannier: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -148,7 +148,7 @@ async function webhook(flags: Flags): Promise<void> {
   process.exit(0);
 }
 
-/** Reads the configuration. Returns undefined after it has printed its errors. */
+/** Reads the configuration. If the configuration has errors, prints them and returns undefined. */
 function readConfig(path: string): SidecarConfig | undefined {
   let text: string;
   try {
@@ -168,7 +168,9 @@ function readConfig(path: string): SidecarConfig | undefined {
   return result.config;
 }
 
-/** Returns the options of the certificates, or undefined after it has printed that they contradict each other. */
+/**
+ * Returns the options of the certificates. If the flags contradict each other, prints an error and returns undefined.
+ */
 function certificateOptions(flags: Flags): InjectorOptions['certificates'] | undefined {
   if (flags.certificates === 'files') {
     const { certificateFile, keyFile, caFile } = flags;

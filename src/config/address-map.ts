@@ -1,12 +1,12 @@
 /**
- * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. Pure.
+ * Parses PANNIER_REDIS_ADDRESS_MAP: `ANNOUNCED=REACHABLE` entries separated by commas. Performs no I/O.
  *
- * Each side is `HOST` or `HOST:PORT`; an IPv6 address is in brackets. The file redis/address-map.ts applies the
+ * Each side is `HOST` or `HOST:PORT`; an IPv6 address must be in brackets. The module redis/address-map.ts applies the
  * entries.
  *
  * Invariants:
- *   1. A problem names the index of the wrong entry, quotes the entry and states the accepted form.
- *   2. No announced address has two entries.
+ *   1. An error text contains the index of the invalid entry, the entry itself and the accepted form.
+ *   2. No two entries have the same announced address.
  */
 import { isIP, isIPv6 } from 'node:net';
 import { canonicalHost } from '../lib/canonical-host.ts';
@@ -54,13 +54,13 @@ export function parseAddressMap(text: string): AddressMapResult {
 }
 
 /**
- * Returns whether the text is a host name that a certificate can hold and that TLS can send as SNI. An IP address is
- * not a host name.
+ * Returns whether the text is a host name that is valid in a certificate and as the SNI of TLS. An IP address is not a
+ * host name.
  */
 export function isHostName(text: string): boolean {
   const label = /^[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?$/;
   const labels = text.split('.');
-  // If the last label is a number, the text is an IPv4 address, perhaps a misspelled one.
+  // A text whose last label is a number is a valid or misspelled IPv4 address.
   return text.length <= 253 && labels.every((part) => label.test(part)) && !/^\d+$/.test(labels.at(-1) ?? '');
 }
 

@@ -12,7 +12,7 @@ export function parseDurationMs(text: string): number | undefined {
   return durationMs > 0 ? durationMs : undefined;
 }
 
-/** Formats a duration with the largest unit that fits: 3600000 as `1h`. */
+/** Formats a duration in the largest unit of which it is a multiple, such as 3600000 as `1h`. */
 export function durationText(durationMs: number): string {
   const units = Object.entries(UNIT_MS).toReversed();
   const [unit, unitMs] = units.find(([, candidateMs]) => durationMs % candidateMs === 0) ?? ['ms', 1];

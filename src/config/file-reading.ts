@@ -1,11 +1,11 @@
 /**
- * Reads a file that a setting names. The result is its content, undefined if the setting is treated as unset, or a
- * problem.
+ * Reads a file that a setting names. The result is the content of the file, undefined if the setting is treated as
+ * unset, or a problem.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
- *      such a file is a problem.
- *   2. No problem quotes the content of a file.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without this
+ *      variable, such a file is a problem.
+ *   2. No error text quotes the content of a file.
  */
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -30,7 +30,7 @@ export function readFileAtStart(settings: Settings, file: FileOfSetting): FileRe
   }
 }
 
-/** Reads the file asynchronously. Never rejects: an error becomes a problem. */
+/** Reads the file asynchronously. Never rejects: an error is returned as a problem. */
 export async function readFileNow(settings: Settings, file: FileOfSetting): Promise<FileReading> {
   try {
     return readingOf(settings, file, file.path === undefined ? undefined : await readFile(file.path));
@@ -39,7 +39,9 @@ export async function readFileNow(settings: Settings, file: FileOfSetting): Prom
   }
 }
 
-/** States why a file cannot be used. `cause` may end with a remedy: `the file is empty; write…`. */
+/**
+ * Returns a problem that states why a file cannot be used. `cause` may end with a remedy: `the file is empty; write…`.
+ */
 export function fileProblem({ name, path }: FileOfSetting, cause: string): SettingProblem {
   return { name, message: `cannot use ${name} ${JSON.stringify(path)}: ${cause}` };
 }

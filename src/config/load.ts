@@ -2,7 +2,8 @@
  * Reads the settings from environment variables. Returns either valid Settings or every error at once.
  *
  * Invariants:
- *   1. Every error names the variable, the accepted values and the value it got. The value of a secret is never shown.
+ *   1. Every error contains the name of the variable, the accepted values and the current value. The value of a secret
+ *      is omitted.
  *   2. An unknown PANNIER_* variable is an error, unless Kubernetes created it for a Service called pannier.
  */
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
@@ -16,9 +17,9 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Redis of limits and sessions; undefined selects the memory stores. */
+  /** Redis for limits and sessions; undefined selects the memory stores. */
   readonly redis: RedisTarget | undefined;
-  /** Separate Redis of the cache; undefined if the cache shares `redis`. */
+  /** Separate Redis for the cache; undefined if the cache uses `redis`. */
   readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
@@ -39,9 +40,9 @@ export interface Settings {
   /** File mode of the socket, such as 0o660. */
   readonly grpcSocketMode: number;
   readonly grpcTransport: 'http2' | 'grpc-js';
-  /** Age at which a connection is drained; 0 means never. */
+  /** Age at which the sidecar drains a connection; 0 means that connections have no maximum age. */
   readonly maxGrpcConnectionAgeMs: number;
-  /** Idle timeout of a connection; 0 means never. */
+  /** Idle timeout of a connection; 0 means that connections have no idle timeout. */
   readonly maxGrpcConnectionIdleMs: number;
   readonly adminAddress: ListenAddress | undefined;
   readonly policyFile: string | undefined;
@@ -54,7 +55,7 @@ export interface Settings {
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly maxMemoryStoreEntries: number;
-  /** Maximum size of each memory store; undefined derives it from the size of the heap. */
+  /** Maximum size of each memory store; if undefined, the size of the heap determines it. */
   readonly maxMemoryStoreBytes: number | undefined;
   readonly maxNearCacheEntries: number;
   readonly maxNearCacheBytes: number;
@@ -74,14 +75,14 @@ export type SettingsResult =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or
+ * Matches variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or
  * pannier-something, and those that the Makefile and the tests of this repository read.
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
 /**
- * Service variables such as PANNIER_GRPC_PORT. They are ignored only if their value has the form of FOREIGN_PORT_VALUE,
- * because users may confuse them with settings.
+ * Matches Service variables such as PANNIER_GRPC_PORT. Such a variable is ignored only if its value matches
+ * FOREIGN_PORT_VALUE. If it has any other value, the user may have intended it as a setting.
  */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;

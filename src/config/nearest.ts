@@ -2,13 +2,13 @@
  * Suggests known words for a misspelled one, for error texts such as `did you mean "limit"?`.
  */
 
-/** Minimum length of a prefix. A shorter one matches too many words. */
+/** Minimum length of a prefix. A shorter prefix matches too many words. */
 const MIN_PREFIX_CHARACTERS = 3;
 /** Maximum difference in length between a word and its misspelling. */
 const MAX_LENGTH_DIFFERENCE = 2;
 
 /**
- * Returns the candidate with the smallest edit distance, or undefined if all of them differ too much to be a useful
+ * Returns the candidate with the smallest edit distance, or undefined if no candidate is similar enough to be a useful
  * suggestion.
  */
 export function nearestOf(word: string, known: Iterable<string>): string | undefined {
@@ -25,7 +25,8 @@ export function nearestOf(word: string, known: Iterable<string>): string | undef
 }
 
 /**
- * Returns a suggestion in quotes, or undefined if no known word is similar. Suggests the first of these that exists:
+ * Returns a suggestion in quotes, or undefined if no known word is similar. The suggestion is the first of these that
+ * exists:
  *   1. the nearest candidate of about the same length;
  *   2. all candidates that begin with the word (`sliding_window` is the prefix of two algorithms);
  *   3. the nearest candidate of any length, or one that is a prefix of the word (`per` for `period`).
@@ -45,7 +46,7 @@ export function suggestionFor(word: string, known: readonly string[]): string | 
   return last === undefined ? undefined : JSON.stringify(last);
 }
 
-/** Computes the Levenshtein distance, which is fast enough for words. */
+/** Computes the Levenshtein distance in quadratic time, which is fast enough for single words. */
 function editDistance(left: string, right: string): number {
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row += 1) {

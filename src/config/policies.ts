@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. An unknown key is an error, and so is a feature that this version does not support.
- *   2. Missing parts have the values of DEFAULT_POLICY_FILE. An empty file equals DEFAULT_POLICY_FILE.
+ *   2. Missing keys have the values of DEFAULT_POLICY_FILE. An empty file equals DEFAULT_POLICY_FILE.
  */
 import type { Node } from 'yaml';
 import { readFailureCode } from '../lib/system-code.ts';
@@ -294,7 +294,9 @@ function checkName(reader: YamlReader, node: Node, parentPath: string, name: str
   }
 }
 
-/** Returns a node without a value at the position of the parent, so that the error for a missing key has a line. */
+/**
+ * Returns a node without a value at the position of the parent, so that the error for a missing key has a line number.
+ */
 function missing(parent: Node): Node | undefined {
   return { range: parent.range } as Node;
 }

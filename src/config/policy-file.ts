@@ -1,8 +1,8 @@
 /**
- * Defines the data model of a policy file, and the rules that a limit must satisfy. The file config/policies.ts creates
- * it; rate limits, sessions and the cache read it.
+ * Defines the data model of a policy file, and the rules that a limit must satisfy. The module config/policies.ts
+ * creates PolicyFile objects. Rate limits, sessions and the cache read them.
  *
- * Invariant: a PolicyFile is immutable. A reload creates a new one and replaces the old one as a whole.
+ * Invariant: a PolicyFile is immutable. A reload creates a new PolicyFile, which replaces the old one as a whole.
  */
 
 export type AlgorithmName =
@@ -20,7 +20,7 @@ export interface LimitSpec {
   readonly limit: number;
   /** Length of the window, from 1 ms to 400 days. */
   readonly windowMs: number;
-  /** Size of a bucket in units, from 1 to 2^36. It equals `limit` for the window algorithms. */
+  /** Size of a bucket in units, from 1 to 2^36. For the window algorithms, the size equals `limit`. */
   readonly burst: number;
 }
 
@@ -39,7 +39,7 @@ export interface PolicySpec {
 }
 
 export interface NamespaceSpec {
-  /** Lifetime of a value, in ms, if its CacheSet request sets none. */
+  /** Lifetime, in ms, of a value whose CacheSet request contains no lifetime. */
   readonly ttlMs: number;
   /** Whether the near cache keeps entries of this namespace. */
   readonly near: boolean;
@@ -53,7 +53,7 @@ export interface SessionSpec {
 }
 
 /**
- * Effect of a login of a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login.
+ * Effect of a login by a user who has reached the limit: `evict` ends the oldest session, `refuse` rejects the login.
  */
 export type AtUserLimit = 'evict' | 'refuse';
 
@@ -65,7 +65,7 @@ export interface UserLimit {
 
 export interface PolicyFile {
   readonly policies: ReadonlyMap<string, PolicySpec>;
-  /** Values of every namespace that `cacheNamespaces` does not list. */
+  /** Settings of every namespace that `cacheNamespaces` does not list. */
   readonly cacheDefault: NamespaceSpec;
   readonly cacheNamespaces: ReadonlyMap<string, NamespaceSpec>;
   readonly sessions: SessionSpec;
@@ -76,7 +76,7 @@ export interface PolicySource {
   current(): PolicyFile;
 }
 
-/** Values that apply without a policy file. */
+/** Policy file that applies if there is no file. */
 export const DEFAULT_POLICY_FILE: PolicyFile = {
   policies: new Map(),
   cacheDefault: { ttlMs: 3_600_000, near: false },
@@ -84,7 +84,7 @@ export const DEFAULT_POLICY_FILE: PolicyFile = {
   sessions: { idleTtlMs: 1_800_000, absoluteTtlMs: 43_200_000 },
 };
 
-/** Names of policies, limits, scopes and namespaces. */
+/** Matches the names of policies, limits, scopes and namespaces. */
 export const NAME_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;
 /** Completes "must be …". */
 export const NAME_FORM = '1 to 64 characters of [A-Za-z0-9._-]';
@@ -94,8 +94,8 @@ export const MAX_WINDOW_MS = 400 * 86_400_000;
 export const MAX_SLIDING_LOG_LIMIT = 10_000;
 export const MAX_LIMITS_PER_POLICY = 16;
 /**
- * Maximum time in which a bucket drains. Beyond it, the arithmetic and the TTL of the bucket would no longer be exact
- * integers.
+ * Maximum time that a bucket takes to drain. With a longer time, the level and the TTL of the bucket could no longer be
+ * computed as exact integers.
  */
 const MAX_DRAIN_MS = 2 ** 42;
 export const MAX_SESSION_TTL_MS = 30 * 86_400_000;

@@ -1,16 +1,16 @@
 /**
- * Entry of the worker thread that parses a policy file. The file policy-parse.ts starts it with the text of the file
- * and receives its messages.
+ * Entry point of the worker thread that parses a policy file. The module policy-parse.ts starts the worker with the
+ * text of the policy file and receives its messages.
  *
- * It sends one message for each message that it receives, so that the main thread processes a bounded part of the file
- * per turn.
+ * The worker sends one message for each message that it receives. The main thread therefore processes a bounded part of
+ * the file per turn of its event loop.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePolicyFile } from './policies.ts';
 import type { PolicySpec } from './policy-file.ts';
 import type { ParsedPart } from './policy-parse.ts';
 
-/** Maximum number of limits per message, which the main thread receives in about a millisecond. */
+/** Maximum number of limits per message. The main thread takes about a millisecond to receive so many limits. */
 const LIMITS_PER_PART = 500;
 
 if (parentPort === null) {

@@ -2,14 +2,14 @@
  * Parses a policy file in a worker thread while the main thread serves calls, because parsing 1,000 policies takes half
  * a second.
  *
- * The worker exits after each file, so that an idle sidecar does not keep its memory. It sends its result in several
- * messages.
+ * The worker exits after each file, so that an idle sidecar does not use memory for a worker. The worker sends its
+ * result in several messages.
  *
  * Invariants:
  *   1. The result equals that of parsePolicyFile, including the problems and their lines.
  *   2. The main thread receives one message per turn of its event loop.
- *   3. The main thread parses small files itself: that takes a few milliseconds, whereas a worker leaves 7 to 13 MB of
- *      pages behind.
+ *   3. The main thread parses small files itself, which takes a few milliseconds. A worker would leave 7 to 13 MB of
+ *      memory allocated after its exit.
  *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be
  *      started.
  */
@@ -18,7 +18,10 @@ import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
 import type { PolicyFile, PolicySpec } from './policy-file.ts';
 import type { YamlProblem } from './yaml-reader.ts';
 
-/** Message of the worker: either the problems, or the rest of the file followed by its policies in parts. */
+/**
+ * Message of the worker. If the file has problems, the worker sends them in one message. Otherwise the first message
+ * contains everything except the policies, and the following messages contain the policies.
+ */
 export type ParsedPart =
   | { readonly kind: 'problems'; readonly problems: readonly [YamlProblem, ...YamlProblem[]] }
   | { readonly kind: 'rest'; readonly rest: Omit<PolicyFile, 'policies'>; readonly hasPolicies: boolean }
@@ -26,13 +29,13 @@ export type ParsedPart =
 
 export interface PolicyParse {
   readonly result: Promise<PolicyFileResult>;
-  /** Stops the worker. If the promise is still pending, it rejects. */
+  /** Stops the worker. If `result` is still pending, it rejects. */
   cancel(): void;
 }
 
 /** Maximum length of a file that the main thread parses: about 20 policies. */
 const SMALL_TEXT_LENGTH = 4_096;
-/** Maximum heap of the worker. A file of 1 MiB needs 95 MB (measured). */
+/** Maximum heap of the worker. In a measurement, a file of 1 MiB needed 95 MB. */
 const MAX_HEAP_MB = 112;
 /** Maximum duration: about 100 times as long as the largest file takes on an idle machine. */
 const TIMEOUT_MS = 120_000;
@@ -84,7 +87,8 @@ async function resultOf(worker: Worker): Promise<PolicyFileResult> {
           return;
         }
       }
-      // Requests the next part in the next turn, because the port would deliver an immediate reply within this one.
+      // Requests the next part in the next turn, because the reply to an immediate request would arrive within this
+      // turn.
       setImmediate(() => worker.postMessage('next'));
     });
     worker.on('error', reject);

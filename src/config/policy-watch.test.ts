@@ -183,7 +183,7 @@ test('parses 1,000 policies in another thread and receives the result in small p
 test('neither loads the file nor logs if it is closed during a parse', async () => {
   writeFileSync(path, policy('before'));
   const running = start();
-  // Long enough to be parsed in a worker thread.
+  // The text is long enough to be parsed in a worker thread.
   writeFileSync(path, `${policy('after')}# ${'x'.repeat(10_000)}\n`);
   await running.check();
   const checking = running.check();
@@ -194,7 +194,7 @@ test('neither loads the file nor logs if it is closed during a parse', async () 
   expect([outcomes, logged]).toEqual([[], []]);
 });
 
-/** Creates a parse whose thread fails the given number of times. */
+/** Creates a parse function. Its first `times` calls fail as if the thread had exited. */
 function failing(times: number): { startParse: NonNullable<PolicyWatchOptions['startParse']>; count: () => number } {
   let count = 0;
   return {

@@ -2,19 +2,20 @@
  * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the
  * file changes.
  *
- * It polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a link, and
- * editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. A changed file
- * is loaded once two consecutive reads return the same content, because a file that is written in place is empty or
- * truncated for a moment.
+ * The watcher polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a
+ * link, and editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. The
+ * watcher loads a changed file once two consecutive reads have returned the same content. A file that is written in
+ * place is empty or truncated for a short time.
  *
  * Invariants:
- *   1. An invalid or missing file keeps the current policies. It is logged once per content, with all errors.
+ *   1. If the file is invalid or missing, the current policies stay active. The watcher logs all errors once for each
+ *      content of the file.
  *   2. `current()` returns the same object until a reload, so that callers can cache what they compile from it.
  *   3. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
- *   4. If the worker fails, the file is parsed again after 5 to 10 s, then less often, down to once an hour. The cause,
- *      such as too little memory, may disappear without a change of the file.
- *   5. A reload removes the last policy only if the file contains `policies: {}`. The names of removed policies are
- *      logged.
+ *   4. If the worker fails, the watcher parses the file again after 5 to 10 s, and then at growing intervals of at most
+ *      an hour. The cause, such as too little memory, may disappear without a change to the file.
+ *   5. A reload removes the last policy only if the file contains `policies: {}`. The watcher logs the names of removed
+ *      policies.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -66,8 +67,8 @@ export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
   /**
-   * Content that was last loaded or refused; its text is undefined if the read failed. If undefined, the next content
-   * is treated as changed.
+   * Content that was last loaded or refused; its text is undefined if the read failed. If the field itself is
+   * undefined, the next content is treated as changed.
    */
   #seen: { readonly text: string | undefined } | undefined;
   /** Changed content of the last read, which is loaded if the next read returns the same content. */
@@ -103,7 +104,10 @@ export class PolicyWatch implements PolicySource {
     this.#parse?.cancel();
   }
 
-  /** Reads the file once and loads it if it has changed. The timer calls it every second. */
+  /**
+   * Reads the file once, and loads changed content if the previous read returned the same content. A timer calls this
+   * method every second.
+   */
   async check(): Promise<void> {
     if (this.#isChecking) {
       return;

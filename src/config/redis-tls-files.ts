@@ -2,11 +2,11 @@
  * Reads the TLS files of Redis for every new connection, so that rotated files take effect without a restart.
  *
  * Invariants:
- *   1. If the CA file cannot be used, the last valid CA stays in use. The same is true of the client certificate and
- *      its key, which do not match halfway through a rotation.
- *   2. A failure of the CA or of the pair is logged once at level error. It is logged again only after the files have
- *      been usable in the meantime.
- *   3. If no valid version was ever read, `read` rejects and the sidecar does not connect.
+ *   1. If the CA file cannot be used, the last valid CA stays in use. The same is true of the pair of client
+ *      certificate and key, because these two do not match halfway through a rotation.
+ *   2. This module logs a failure of the CA or of the pair once, at level error. It logs a later failure only if the
+ *      files have been usable in the meantime.
+ *   3. Until `read` has found valid files once, it rejects and the sidecar does not connect.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { Settings } from './load.ts';
@@ -30,7 +30,7 @@ export class RedisTlsFiles {
   }
 }
 
-/** Remembers the last valid material. */
+/** Stores the last valid content of a file or a pair of files. */
 class KeptMaterial<Value> {
   readonly #log: Logger;
   readonly #what: string;

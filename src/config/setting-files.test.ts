@@ -1,6 +1,6 @@
 /**
- * Tests the files that settings name: which errors stop the start, when a setting is treated as unset, and that errors
- * never quote the content of a file.
+ * Tests the files that settings name: which errors prevent the start, which settings are treated as unset, and that
+ * errors never quote the content of a file.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

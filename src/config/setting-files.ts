@@ -1,11 +1,11 @@
 /**
- * Checks and reads the files that settings name: passwords, TLS files and the subject key. The file policy-watch.ts
+ * Checks and reads the files that settings name: passwords, TLS files and the subject key. The module policy-watch.ts
  * reads the policy file.
  *
  * Invariants:
- *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without it,
- *      such a file is a problem.
- *   2. No problem quotes the content of a file.
+ *   1. With PANNIER_REDIS_FILES_OPTIONAL, a setting whose file is missing or blank is treated as unset. Without this
+ *      variable, such a file is a problem.
+ *   2. No error text quotes the content of a file.
  */
 import { readFile } from 'node:fs/promises';
 import {
@@ -20,12 +20,12 @@ import {
 import type { SettingProblem, Settings } from './load.ts';
 import { authoritiesOf, type ClientPair, clientPairOf, type Material } from './tls-material.ts';
 
-/** A shorter key can be found by brute force. */
+/** Minimum length of the subject key. A shorter key can be found by brute force. */
 const MIN_SUBJECT_KEY_BYTES = 16;
 
 type FileRole = 'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key' | 'subjectKey';
 
-/** Returns a problem for every file that would make the start or every connection to Redis fail. */
+/** Returns a problem for every file that would prevent the start or all connections to Redis. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
   const { password, sentinelPassword, ca, cert, key, subjectKey } = filesOf(settings);
   const passwordReading = readFileAtStart(settings, password);
@@ -74,7 +74,7 @@ export function readRedisPassword(settings: Settings): Promise<string | undefine
   return readPassword(settings, settings.redisPasswordFile);
 }
 
-/** Reads PANNIER_REDIS_SENTINEL_PASSWORD_FILE in the same way. */
+/** Reads the current password of PANNIER_REDIS_SENTINEL_PASSWORD_FILE in the same way. */
 export function readSentinelPassword(settings: Settings): Promise<string | undefined> {
   return readPassword(settings, settings.redisSentinelPasswordFile);
 }
@@ -117,7 +117,7 @@ function subjectKeyOf(reading: FileReading): Material<Buffer | undefined> {
   return { problems: [fileProblem(reading, cause)] };
 }
 
-/** Drops one trailing line end, because editors and `echo` add it. */
+/** Drops one trailing line end, because editors and `echo` add one. */
 function withoutLineEnd(content: Buffer): Buffer {
   const text = content.toString('latin1');
   return content.subarray(0, text.replace(/\r?\n$/, '').length);

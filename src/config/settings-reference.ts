@@ -5,11 +5,11 @@ import { PREFIX, SETTINGS, type SettingRow } from './settings.ts';
 
 const ROWS: readonly SettingRow[] = SETTINGS;
 
-/** Width at which the help text is wrapped, as commander does without a terminal. */
+/** Width at which the help text is wrapped. Commander uses the same width without a terminal. */
 const HELP_COLUMNS = 80;
 const HELP_INDENT = ' '.repeat(6);
 
-/** Lists each setting with its default, followed by its meaning. */
+/** Returns a text that lists each setting with its default and its meaning. */
 export function settingsHelp(): string {
   const entries = ROWS.map((row) => {
     const initial = row.initial === undefined ? 'unset' : row.initial;

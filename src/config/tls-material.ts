@@ -1,10 +1,11 @@
 /**
- * Validates certificates and keys in PEM before TLS uses them, because TLS silently ignores some damaged certificates.
+ * Validates certificates and keys in PEM format before TLS uses them, because TLS silently ignores some damaged
+ * certificates.
  *
  * Invariants:
  *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are
- *      problems.
- *   2. No problem quotes the content of a file.
+ *      reported as problems.
+ *   2. No error text quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { type FileReading, fileProblem } from './file-reading.ts';
@@ -63,8 +64,8 @@ function halfProblem(cert: FileReading & { content: Buffer | undefined }, key: F
 }
 
 /**
- * Rejects content that Node would accept although it is wrong. Node treats bytes without a certificate as an empty
- * list, which trusts no server, and it ignores the rest of a list after a damaged certificate.
+ * Rejects content that Node would accept although it is wrong. Node treats content without a certificate as an empty
+ * list, so it would trust no server. It also ignores the rest of a list after a damaged certificate.
  */
 function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
   const blocks = content.toString('latin1').split(CERTIFICATE_BEGIN).slice(1);
@@ -77,7 +78,10 @@ function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
     : { problems: [fileProblem(file, `certificate ${damaged + 1} is damaged; use certificates in PEM`)] };
 }
 
-/** Requires a line end after every certificate but the last: TLS ignores two certificates that share a line. */
+/**
+ * Returns whether TLS can parse the certificate. Every certificate except the last must end with a line break, because
+ * TLS ignores two certificates that share a line.
+ */
 function canParse(certificate: string, isLast: boolean): boolean {
   try {
     new X509Certificate(certificate);

@@ -1,13 +1,14 @@
 /**
- * Reads a YAML document strictly and reports errors with their line and column. Policy files and the injector's
- * configuration use it.
+ * Reads a YAML document strictly and reports errors with their line and column. The parsers of policy files and of the
+ * injector's configuration use this reader.
  *
- * Each read method returns the value of a node, or notes a problem and returns undefined, so that one pass finds all
+ * Each read method returns the value of a node, or records a problem and returns undefined, so that one pass finds all
  * errors.
  *
  * Invariants:
- *   1. At most 100 problems are noted.
- *   2. Unknown and duplicate keys, several documents, aliases instead of values and files above 1 MiB are problems.
+ *   1. The reader records at most 100 problems.
+ *   2. The reader reports unknown and duplicate keys, several documents, aliases instead of values, and files above 1
+ *      MiB.
  */
 import {
   isAlias,
@@ -31,14 +32,17 @@ export interface YamlProblem {
 /** Keys that a mapping may have. */
 export interface KeyTable {
   readonly known: readonly string[];
-  /** Keys that users may expect to work, with the error text that follows the path of the key. */
+  /** Unsupported keys that users may expect to work. Each has the error text that follows the path of the key. */
   readonly notYet?: Readonly<Record<string, string>>;
 }
 
 const MAX_FILE_BYTES = 1_048_576;
-/** Maximum number of problems, which keeps the log line with all of them readable. */
+/** Maximum number of problems. With this limit, a log line that contains all problems stays readable. */
 const MAX_PROBLEMS = 100;
-/** Maximum number of resolved aliases. An alias bomb exceeds it by far. */
+/**
+ * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) exceeds this number by
+ * far.
+ */
 const MAX_ALIASES = 100;
 
 export class YamlReader {
@@ -53,8 +57,8 @@ export class YamlReader {
       this.problems.push({ line: 1, column: 1, message });
       return;
     }
-    // The reader itself finds duplicate keys: the library compares each key with all others, which takes minutes for a
-    // large file.
+    // The reader itself finds duplicate keys. The library would compare each key with all others, which takes minutes
+    // for a large file.
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
@@ -71,8 +75,8 @@ export class YamlReader {
       return;
     }
     try {
-      // Detects alias bombs. The result is not used, because only nodes have line numbers. `mapAsMap` avoids warnings
-      // about non-string keys.
+      // Only detects alias bombs. The reader does not use the result, because only nodes have line numbers. `mapAsMap`
+      // avoids warnings about non-string keys.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
       this.#note(
@@ -84,7 +88,7 @@ export class YamlReader {
     this.root = document.contents ?? undefined;
   }
 
-  /** Returns the entries of a mapping. Keys that are not in `keys` are problems. */
+  /** Returns the entries of a mapping. Reports keys that are not in `keys`. */
   map(node: Node | undefined, path: string, keys?: KeyTable): ReadonlyMap<string, Node> | undefined {
     if (!isMap(node)) {
       this.fail(node, path, `a mapping${keys === undefined ? '' : ` with ${keys.known.join(', ')}`}`);
@@ -120,12 +124,12 @@ export class YamlReader {
     return this.#scalar(node, path, 'true or false', (value) => typeof value === 'boolean');
   }
 
-  /** Notes `<path> must be <accepted>, got <node>`, where an empty path denotes the file. */
+  /** Records `<path> must be <accepted>, got <node>`, where an empty path denotes the file. */
   fail(node: Node | undefined, path: string, accepted: string): void {
     this.refuse(node, path, `must be ${accepted}, got ${describe(node)}`);
   }
 
-  /** Notes `<path> <text>` at the node. The text begins with a verb, such as "must be unique" or "has no effect". */
+  /** Records `<path> <text>` at the node. The text begins with a verb, such as "must be unique" or "has no effect". */
   refuse(node: Node | undefined, path: string, text: string): void {
     this.#note(node?.range?.[0] ?? 0, `${path === '' ? 'the file' : path} ${text}`);
   }

@@ -29,7 +29,7 @@ export function withAnnotationsTable(page: string): string {
   return `${page.slice(0, begin)}${BEGIN}\n${annotationsTable()}\n${page.slice(end)}`;
 }
 
-/** Returns the schema of metadata.annotations of a pod. It allows any annotation with another prefix. */
+/** Returns the schema of metadata.annotations of a pod. The schema allows any annotation with another prefix. */
 export function annotationsSchema(): string {
   const status = Object.values(STATUS_ANNOTATIONS).map((key) => [
     key,
@@ -50,7 +50,7 @@ export function annotationsSchema(): string {
   return `${JSON.stringify(schema, null, 2).replace(SHORT_LIST, onOneLine)}\n`;
 }
 
-/** Matches lists of words, which the formatter of this repository keeps on one line. */
+/** Matches a list of words. The formatter of this repository keeps such a list on one line. */
 const SHORT_LIST = /\[\n[^[\]]*\]/g;
 
 function onOneLine(list: string): string {

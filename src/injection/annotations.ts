@@ -35,7 +35,7 @@ export interface AnnotationRow<Value = unknown> {
   /** Name without the prefix. */
   readonly name: string;
   readonly kind: ValueKind<Value>;
-  /** Default, as text for the docs. */
+  /** Default value as a text for the docs. */
   readonly initial: string;
   /** Returns the default under this configuration, for `pannier injection explain`. */
   initialOf(config: SidecarConfig): InitialValue;
@@ -279,12 +279,15 @@ export function annotationKey(name: AnnotationName): string {
 }
 
 /**
- * Name of the annotation with which a pod requests injection, and of the label and the annotation with which a
- * namespace does.
+ * Key with which a pod or a namespace requests injection: an annotation of the pod, or a label or an annotation of the
+ * namespace.
  */
 export const INJECT = annotationKey('inject');
 
-/** Annotations that the injector sets. A pod that was copied from a cluster may have them, so they are not errors. */
+/**
+ * Annotations that the injector sets. A pod that was copied from a cluster may have these annotations, so they are not
+ * errors.
+ */
 export const STATUS_ANNOTATIONS = {
   injected: `${ANNOTATION_PREFIX}injected`,
   version: `${ANNOTATION_PREFIX}version`,
@@ -294,7 +297,7 @@ export const STATUS_ANNOTATIONS = {
 
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;
 
-/** Values of the annotations that a pod has. */
+/** Parsed values of the annotations that a pod has. */
 export type Annotations = {
   readonly [Row in (typeof ANNOTATIONS)[number] as Row['name']]?: ValueOf<Row>;
 };
@@ -329,7 +332,7 @@ export function parseAnnotations(given: TextMap): AnnotationsResult {
   return first === undefined ? { annotations: values as Annotations } : { problems: [first, ...others] };
 }
 
-/** Former names of annotations, without the prefix. The error for a former name contains the new one. */
+/** Former names of annotations, without the prefix. The error for a former name contains the new name. */
 const RENAMED_ANNOTATIONS: ReadonlyMap<string, keyof Annotations> = new Map([['transport', 'grpc-transport']]);
 
 function unknownAnnotation(name: string): string {

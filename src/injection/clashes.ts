@@ -1,7 +1,8 @@
 /**
  * Finds the parts of a pod that conflict with its sidecar: names, ports and mount paths that both of them use.
  *
- * Injection never overwrites a part that the user wrote. It refuses the pod instead, with the conflict and its remedy.
+ * Injection never overwrites a part that the user wrote. Instead, injection refuses the pod with an error that contains
+ * the conflict and its remedy.
  */
 import { type Annotations, annotationKey } from './annotations.ts';
 import type { Container, Pod } from './pod.ts';

@@ -1,5 +1,5 @@
 /**
- * Decides whether a pod gets a sidecar. The annotation of the pod overrides the label of its namespace.
+ * Determines whether a pod gets a sidecar. The annotation of the pod overrides the label of its namespace.
  */
 import { type Annotations, INJECT, parseAnnotations } from './annotations.ts';
 import type { Pod, TextMap } from './pod.ts';

@@ -2,10 +2,10 @@
  * Adds a sidecar to a pod.
  *
  * Invariants:
- *   1. Every part that the user wrote keeps its value and its position.
- *   2. A part that the pod already has is not added again, so a second edit changes nothing.
- *   3. uninject-pod.ts can find every part that was added.
- *   4. Our variables come first in each `env`, so that variables of the user can refer to them.
+ *   1. Every part of the pod that the user wrote keeps its value and its position.
+ *   2. `editPod` does not add a part that the pod already has, so a second edit changes nothing.
+ *   3. The module uninject-pod.ts can find every part that was added.
+ *   4. Injected variables come first in each `env`, so that variables of the user can refer to them.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
@@ -33,8 +33,8 @@ export function editPod(edit: PodEdit): Pod {
 }
 
 /**
- * Records a part that the user wrote and that equals ours. Only the first injection can distinguish it from an injected
- * part.
+ * Records a part that the user wrote and that equals the part that injection would add. Only the first injection can
+ * distinguish such a part from an injected one.
  */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {
   if (edit.previous === undefined) {
@@ -132,8 +132,8 @@ function editDefaultContainer(edit: PodEdit, kept: Set<string>): TextMap {
 }
 
 /**
- * Marks the memory volume as safe to evict, because it contains only a socket and would otherwise keep the autoscaler
- * from draining a node.
+ * Marks the memory volume as safe to evict, because it contains only a socket. Without the mark, the cluster autoscaler
+ * could not drain the node.
  */
 function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   const own = edit.pod.metadata?.annotations?.[EVICTABLE_VOLUMES];

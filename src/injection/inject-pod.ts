@@ -3,11 +3,11 @@
  *
  * Invariants:
  *   1. The result depends only on the arguments, and `injectPod` does not modify the given pod.
- *   2. A second injection changes nothing. If other programs have added containers in the meantime, it adds only the
- *      parts that those containers need.
+ *   2. A second injection changes nothing. If other programs have added containers in the meantime, the second
+ *      injection adds only the parts that those containers need.
  *   3. A second injection replaces a sidecar that was made from another configuration.
- *   4. It keeps the changes of other programs to a sidecar from the same configuration, such as the requests that a
- *      VerticalPodAutoscaler sets or the image of a registry mirror.
+ *   4. A second injection keeps the changes that other programs have made to a sidecar from the same configuration.
+ *      Examples are the requests that a VerticalPodAutoscaler sets, and the image of a registry mirror.
  */
 import { VERSION } from '../lib/version.ts';
 import { findClashes } from './clashes.ts';
@@ -34,7 +34,7 @@ export interface InjectionRequest {
 }
 
 export type Injection =
-  /** `patch` turns the given pod into `pod`. It is empty if the sidecar is already up to date. */
+  /** `patch` turns the given pod into `pod`. The patch is empty if the sidecar is already up to date. */
   | { readonly kind: 'inject'; readonly pod: Pod; readonly patch: readonly PatchOperation[] }
   | { readonly kind: 'skip'; readonly reason: string }
   /** Refusal with one text per error, for the user who creates the pod. */

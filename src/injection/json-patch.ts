@@ -1,10 +1,10 @@
 /**
- * Computes the JSON patch (RFC 6902) between two JSON values. The API server applies it to the pod of an admission
- * request.
+ * Computes the JSON patch (RFC 6902) between two JSON values. The API server applies the patch to the pod of an
+ * admission request.
  *
  * Invariants:
  *   1. Applying the operations in order to `before` yields `after`.
- *   2. The patch contains no values that are equal in both.
+ *   2. The patch contains no value that is equal in `before` and `after`.
  */
 import { alignLists, isObject, isSame, type JsonObject, own } from '../lib/json.ts';
 
@@ -57,7 +57,7 @@ function addObjectDifference(operations: PatchOperation[], { path, before, after
   }
 }
 
-/** Edits the list from front to back, so each index refers to the list as the previous operations have left it. */
+/** Edits the list from front to back, so each index refers to the list that results from the previous operations. */
 function addListDifference(
   operations: PatchOperation[],
   { path, before, after }: Difference<readonly unknown[]>,

@@ -1,14 +1,14 @@
 /**
  * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait without limit for the sidecar
- * to exit.
+ * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait forever for the sidecar to
+ * exit.
  */
 
 export interface Kubelets {
   /**
-   * Minor version of Kubernetes 1; undefined if unknown, as for a file. Unknown kubelets are assumed to support native
-   * sidecars.
+   * Minor version of Kubernetes 1; undefined if the kubelets are unknown, for example if the pod comes from a file.
+   * Unknown kubelets are assumed to support native sidecars.
    */
   readonly oldestMinor: number | undefined;
 }
@@ -16,8 +16,8 @@ export interface Kubelets {
 const NATIVE_SIDECAR_MINOR = 29;
 
 /**
- * Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores a version of another form, such as that of a
- * virtual kubelet.
+ * Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores versions in another format, such as those of
+ * virtual kubelets.
  */
 export function kubeletsOf(versions: Iterable<string>): Kubelets {
   let oldestMinor: number | undefined;

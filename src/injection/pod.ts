@@ -1,8 +1,8 @@
 /**
- * Types of the pod fields that injection reads and writes. Index signatures keep all other fields.
+ * Defines the types of the pod fields that injection reads and writes. Index signatures allow all other fields.
  *
- * The types do not use the Kubernetes client's V1Pod: API servers of any version and files contain fields that the
- * client does not know, and injection must not drop or convert them.
+ * This module does not use the type V1Pod of the Kubernetes client. Pods from files and from newer API servers may
+ * contain fields that the client does not know, and injection must not drop or convert these fields.
  */
 
 export interface Pod {

@@ -23,8 +23,8 @@ export interface Previous {
 }
 
 /**
- * Parts that injection would have added if the user had not already written them. Uninjecting must keep them. The
- * annotation pannier.dev/kept lists them as words such as `default-container`, `app/env/PANNIER_ADDRESS`,
+ * Parts that injection would have added if the user had not already written them. Uninjecting must keep these parts.
+ * The annotation pannier.dev/kept lists them as words such as `default-container`, `app/env/PANNIER_ADDRESS`,
  * `empty:app/env` (an empty list) or `null:app/env`.
  */
 export type Kept = ReadonlySet<string>;

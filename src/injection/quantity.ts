@@ -14,15 +14,15 @@ const MULTIPLIERS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Returns cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti and above, n,
- * u, exponents).
+ * Returns the number of cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti
+ * and above, n, u, exponents).
  */
 export function parseQuantity(text: string): number | undefined {
   const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);
   return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);
 }
 
-/** Accepts 0.001 to 64 cores. Rejects the suffixes for thousands and above. */
+/** Accepts 0.001 to 64 cores. Rejects suffixes that multiply, such as `k` and `Gi`. */
 export function isCpuQuantity(text: string): boolean {
   const cores = /[kMGi]/.test(text) ? undefined : parseQuantity(text);
   return cores !== undefined && cores >= 0.001 && cores <= 64;

@@ -1,6 +1,6 @@
 /**
  * Parses the injector's configuration file, which sets the defaults of all sidecars. Annotations of a pod override
- * them.
+ * these defaults.
  *
  * Invariants:
  *   1. Unknown keys are errors, and all errors of a file are reported at once.
@@ -61,8 +61,8 @@ export type SidecarConfigResult =
   | { readonly problems: readonly [ConfigProblem, ...ConfigProblem[]] };
 
 /**
- * Returns the defaults. An idle sidecar uses 60 to 90 MiB. There is no CPU limit, because a throttled sidecar delays
- * calls.
+ * Returns the defaults. The memory request covers an idle sidecar, which uses 60 to 90 MiB. There is no CPU limit,
+ * because a throttled sidecar delays calls.
  */
 export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
@@ -134,7 +134,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   };
 }
 
-/** Reads the name of an object. Returns undefined if the key is missing or the name is empty. */
+/** Reads the name of a Kubernetes object. Returns undefined if the key is missing or the name is empty. */
 function readName(
   reader: YamlReader,
   nodes: Nodes,
@@ -176,7 +176,8 @@ interface ExcessiveRequest {
 }
 
 /**
- * Finds requests above their limits. The API server would refuse them too, but its error does not name their source.
+ * Finds requests above their limits. The API server would also refuse such requests, but its error would not contain
+ * the configuration key or annotation that sets them.
  */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
   const names = ['cpu', 'memory'] as const;
@@ -225,7 +226,7 @@ function readEnv(reader: YamlReader, node: Node | undefined): Readonly<Record<st
   return {};
 }
 
-/** Notes problems that are complete statements, so a colon separates them from the path. */
+/** Records problems that are complete statements, so a colon separates them from the path. */
 function refuseFor(
   reader: YamlReader,
   { node, path, problems }: { node: Node | undefined; path: string; problems: readonly string[] },

@@ -25,7 +25,10 @@ import type { ResourceList } from './sidecar-config.ts';
 const POLICIES_DIRECTORY = '/etc/pannier/policies';
 const REDIS_DIRECTORY = '/etc/pannier/redis';
 const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
-/** Command of the program in its image, for hooks. The entry point of the image runs the sidecar. */
+/**
+ * Command that starts the program in its image. The hooks use this command, while the sidecar itself uses the entry
+ * point of the image.
+ */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
 /** Id of the user `nonroot` in the image. */
 const USER_ID = 65_532;
@@ -102,8 +105,8 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
     literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
   ];
   if (sidecar.hasSocket) {
-    // The mode is 0666, because the containers of this pod may run under any user id. No other container can reach the
-    // socket.
+    // The mode is 0666, because the containers of this pod may run under any user id. Containers of other pods cannot
+    // reach the socket.
     variables.push(literal('PANNIER_GRPC_SOCKET', `${SOCKET_DIRECTORY}/pannier.sock`));
     variables.push(literal('PANNIER_GRPC_SOCKET_MODE', '0666'));
   }
@@ -138,7 +141,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   }
   if (redisSecret !== undefined || redisTlsSecret !== undefined) {
     const directory = redisTlsSecret === undefined ? REDIS_DIRECTORY : REDIS_TLS_DIRECTORY;
-    // The file names are the keys of a Secret of type kubernetes.io/tls, which cert-manager also uses.
+    // The file names are the keys of a Secret of type kubernetes.io/tls, a type that cert-manager also uses.
     variables.push({ name: 'PANNIER_REDIS_TLS_CA_FILE', value: `${directory}/ca.crt` });
     variables.push({ name: 'PANNIER_REDIS_TLS_CERT_FILE', value: `${directory}/tls.crt` });
     variables.push({ name: 'PANNIER_REDIS_TLS_KEY_FILE', value: `${directory}/tls.key` });
@@ -181,8 +184,8 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
 
 /**
  * Returns the hooks that make a plain container start first and stop last. The kubelet starts the next container after
- * postStart has returned. At the end of the pod, the kubelet stops all containers at once, and preStop delays that for
- * the sidecar until the application has closed its connections.
+ * postStart has returned. When the pod ends, the kubelet stops all containers at once. The preStop hook delays the stop
+ * of the sidecar until the application has closed its connections.
  */
 function orderingHooks(sidecar: Sidecar): object {
   const wait = (what: string, timeoutMs: number): object => ({

@@ -1,5 +1,6 @@
 /**
- * Computes the sidecar of a pod from the injector's configuration and the pod's annotations, which override it.
+ * Computes the sidecar of a pod from the injector's configuration and the pod's annotations. The annotations override
+ * the configuration.
  */
 import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
@@ -59,7 +60,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
   // The configured Secrets contain the credentials for the configured Redis. A pod with another Redis has its own
-  // Secret or needs none.
+  // Secret or needs no credentials.
   const configuredSecrets: Partial<SidecarConfig['redis']> = annotations['redis-url'] === undefined ? config.redis : {};
   const graceSeconds = pod.spec?.terminationGracePeriodSeconds;
   return {
@@ -98,7 +99,7 @@ function given(name: string, value: string | undefined): Readonly<Record<string,
   return value === undefined ? {} : { [name]: value };
 }
 
-/** Returns the contradictions between values that are each valid. */
+/** Returns the contradictions between values that are each valid on their own. */
 export function sidecarProblems(sidecar: Sidecar): string[] {
   const problems = excessiveRequests(sidecar.resources).map(
     ({ name, request, limit }) =>

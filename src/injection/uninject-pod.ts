@@ -1,6 +1,6 @@
 /**
- * Removes the sidecar from a pod. It is the exact inverse of edit-pod.ts, even if other programs have edited the pod in
- * between.
+ * Removes the sidecar from a pod. This module is the exact inverse of edit-pod.ts, even if other programs have edited
+ * the pod in between.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';
@@ -86,8 +86,8 @@ function uninjectMetadata(metadata: PodMetadata, previous: Previous): PodMetadat
 }
 
 /**
- * Returns `{ key: after }`. If only our entries were in the list, restores its former state: empty, null or without the
- * key.
+ * Returns `{ key: after }`. If the list contained only injected entries, restores its former state: an empty list,
+ * null, or no key.
  */
 function unlessEmptied<Key extends string, Value extends object>(
   key: Key,
@@ -110,7 +110,10 @@ function unlessEmptied<Key extends string, Value extends object>(
   return kept.has(`null:${word}`) ? entry(key, NULL) : {};
 }
 
-/** The types of a pod exclude null, because an API server never returns it, but files contain it. */
+/**
+ * Null for a field of a pod. The types exclude null, because an API server never returns null, but files may contain
+ * it.
+ */
 const NULL = null as never;
 
 function entry<Key extends string, Value>(key: Key, value: Value): Partial<Record<Key, Value>> {

@@ -1,6 +1,6 @@
 /**
- * Defines the kinds of values that annotations and the injector's configuration share. Each kind states the values that
- * it accepts as a text, as a function and as a JSON schema.
+ * Defines the kinds of values that annotations and the injector's configuration share. Each kind defines its valid
+ * values in three forms: a text for people, a function and a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
@@ -14,14 +14,14 @@ export interface ValueKind<Value> {
   readonly schema: Readonly<Record<string, unknown>>;
   /** Whether the value may contain a password. Such a value is never shown, not even in errors. */
   readonly isSecret?: boolean;
-  /** Formats a valid text for people. If it is absent, the text is shown as is. */
+  /** Formats a valid text for people. Without this function, the text is shown as is. */
   show?(text: string): string;
   read(text: string): Reading<Value>;
 }
 
 /**
- * Result of reading a value. Each problem is a complete statement. If there are no problems, the error text is made
- * from `accepted`.
+ * Result of reading a value. Each problem is a complete statement. If `problems` is empty, the caller builds the error
+ * text from `accepted`.
  */
 export type Reading<Value> = { readonly value: Value } | { readonly problems: readonly string[] };
 
@@ -161,7 +161,7 @@ const OWNED: ReadonlyMap<string, string> = new Map([
 /** Settings that `env` may contain: all settings that injection does not set itself. */
 export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.has(row.name));
 
-/** Other settings of the program, as a mapping in YAML. JSON is valid YAML. */
+/** Other settings of the program, as a mapping in YAML. JSON is also accepted, because it is valid YAML. */
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
   accepted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
   schema: { type: 'string', minLength: 2 },
@@ -187,7 +187,10 @@ export function environmentText(env: Readonly<Record<string, string>>): string {
     .join(', ');
 }
 
-/** Finds aliases, which `env` does not allow because a few nested ones can expand to gigabytes. */
+/**
+ * Returns whether the document contains an alias. `env` allows no aliases, because a few nested aliases can expand to
+ * gigabytes.
+ */
 function hasAlias(document: Document): boolean {
   let found = false;
   visit(document, {
@@ -219,7 +222,7 @@ export function readEnvironment(given: Readonly<Record<string, unknown>>): Readi
     }
   }
   // A setting for a separate cache Redis requires PANNIER_REDIS_URL, which is not known here. A placeholder prevents
-  // that error.
+  // the error that this setting is missing.
   const loaded = loadSettings({ [`${PREFIX}REDIS_URL`]: 'redis://placeholder', ...texts });
   const found = 'problems' in loaded ? loaded.problems : [];
   problems.push(...found.map((problem) => problem.message));

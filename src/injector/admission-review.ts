@@ -1,10 +1,10 @@
 /**
- * Parses AdmissionReview requests (admission.k8s.io/v1) and builds the responses. Pure.
+ * Parses AdmissionReview requests (admission.k8s.io/v1) and builds the responses. Performs no I/O.
  *
  * Invariants:
- *   1. A body that is not a valid AdmissionReview yields a `problem`, never a verdict.
- *   2. A response carries the uid of its request.
- *   3. A denial carries one message, which kubectl shows to its user.
+ *   1. For a body that is not a valid AdmissionReview, `parseReview` returns a `problem` instead of a request.
+ *   2. A response contains the uid of its request.
+ *   3. A denial contains one message, which kubectl shows to its user.
  */
 import type { PatchOperation } from '../injection/json-patch.ts';
 import { isObject, type JsonObject } from '../lib/json.ts';

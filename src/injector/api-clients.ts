@@ -1,6 +1,6 @@
 /**
- * Creates clients of the Kubernetes API server. Inside a cluster they use the service account of the pod, elsewhere
- * KUBECONFIG.
+ * Creates clients of the Kubernetes API server. Inside a cluster, the clients use the service account of the pod.
+ * Elsewhere, they use the kubeconfig file.
  *
  * Invariant: every call ends within `CALL_TIMEOUT_MS`.
  */
@@ -20,7 +20,7 @@ export interface ApiClients {
 }
 
 const CALL_TIMEOUT_MS = 5_000;
-/** Server that the client library falls back to when it finds no configuration. */
+/** Server that the client library uses if it finds no configuration. */
 const NO_CLUSTER = 'http://localhost:8080';
 
 /** Creates the clients; throws if no cluster is configured. */

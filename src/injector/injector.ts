@@ -2,9 +2,9 @@
  * Composes the injector: certificates, the HTTPS server of the webhooks, and the admin server.
  *
  * Invariants:
- *   1. /livez answers from the start, before the first certificate exists.
- *   2. /readyz succeeds only if the webhooks serve a certificate that verifies against the live caBundles, and the
- *      first listing of the nodes has ended or has failed several times. It fails once draining has started.
+ *   1. The path /livez succeeds from the start, before the first certificate exists.
+ *   2. /readyz succeeds only if the served certificate verifies against the live caBundles, and the first listing of
+ *      the nodes has succeeded or has failed several times. It fails once draining has started.
  *   3. `drain` loses no review that is in flight.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -56,27 +56,27 @@ export interface Injector {
   readonly port: number;
   readonly adminPort: number;
   /**
-   * Reports at once that the injector is not ready, keeps answering for at least `delayMs`, then closes. While reviews
-   * still arrive, it keeps answering for up to `MAX_LATE_MS` more, because a kube-proxy may not yet have removed this
-   * replica.
+   * Reports at once that the injector is not ready, keeps answering for at least `delayMs`, then closes. If reviews
+   * still arrive, the injector answers them for up to `MAX_LATE_MS` longer, because a kube-proxy may not yet have
+   * removed this replica.
    */
   drain(delayMs: number): Promise<void>;
 }
 
-/** Maximum time that API servers take to learn of a changed caBundle. */
+/** Maximum time that API servers take to apply a changed caBundle. */
 const MAX_SETTLE_MS = 3_000;
 const MAX_POLL_MS = 5_000;
 /** Minimum number of polls in the lifetime of a CA, for the short lifetimes in tests. */
 const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
 /**
- * Time without a call, or the drain delay if that is shorter, after which a draining replica is assumed to be removed
- * from the Service.
+ * Time without a call after which a draining replica is assumed to be removed from the Service. If the drain delay is
+ * shorter, it is used instead.
  */
 const QUIET_MS = 2_000;
 /**
- * Maximum extra drain time. With CLOSE_GRACE_MS it fits into the 25 s that terminationGracePeriodSeconds of the chart
- * adds to the delay.
+ * Maximum extra drain time. Together with CLOSE_GRACE_MS, it fits into the 25 s that the chart adds to the drain delay
+ * in terminationGracePeriodSeconds.
  */
 const MAX_LATE_MS = 15_000;
 

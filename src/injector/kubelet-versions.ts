@@ -22,16 +22,19 @@ export interface KubeletVersionsOptions {
   readonly backoff?: BackoffOptions;
 }
 
-/** Poll interval. It is long, because a node that joins rarely has an older kubelet than the others. */
+/**
+ * Poll interval. The interval is long, because a node that joins the cluster rarely has an older kubelet than the other
+ * nodes.
+ */
 const INTERVAL_MS = 300_000;
 /**
- * Failures after which the injector starts without a version, because its service account may not be allowed to list
- * nodes.
+ * Number of failures after which the injector is ready without a version, because its service account may not be
+ * allowed to list nodes.
  */
 const MAX_INITIAL_FAILURES = 3;
 const BACKOFF: BackoffOptions = { firstMs: 500, maxMs: 30_000 };
 const PAGE_SIZE = 500;
-/** Maximum number of pages, enough for 20,000 nodes. The largest clusters have 15,000. */
+/** Maximum number of pages, which is enough for 20,000 nodes. The largest clusters have 15,000 nodes. */
 const MAX_PAGES = 40;
 
 export class KubeletVersions {

@@ -1,6 +1,6 @@
 /**
- * Metrics of the injector, in a separate registry: reviews by webhook and outcome, their duration, and the expiry of
- * the certificate.
+ * Defines the metrics of the injector, in a separate registry: reviews by webhook and outcome, their duration, and the
+ * expiry of the certificate.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 

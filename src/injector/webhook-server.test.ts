@@ -1,6 +1,6 @@
 /**
- * Tests the webhook server from the view of an API server: reviews, limits, certificate changes, and shutdown without
- * lost reviews.
+ * Tests the webhook server from the point of view of an API server: reviews, limits, certificate changes, and shutdown
+ * without lost reviews.
  */
 import { once } from 'node:events';
 import { Agent, type RequestOptions, request } from 'node:https';
@@ -42,7 +42,7 @@ interface Reply {
   status: number;
   body: string;
   connection: string | undefined;
-  /** Whether the request reused the connection of an earlier one. */
+  /** Whether the request reused the connection of an earlier request. */
   isReused: boolean;
 }
 

@@ -1,12 +1,12 @@
 /**
- * HTTPS server that API servers call with admission reviews.
+ * Runs the HTTPS server that API servers call with admission reviews.
  *
  * Invariants:
  *   1. The server answers 400 to a body that is not a review, 413 to a body that is too long, and 500 after an internal
  *      error. The API server then applies the failurePolicy of the webhook.
  *   2. The server uses a new certificate from the next handshake on.
  *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are
- *      bounded. Beyond the memory bound the server answers 503.
+ *      bounded. If the memory bound would be exceeded, the server answers 503.
  *   4. Every connection serves one review. Otherwise an API server would keep calling a replica that is being replaced,
  *      and pods would get the previous configuration after `helm upgrade --wait` has returned. In addition, the server
  *      never closes a connection on which the API server is sending a review.
@@ -62,7 +62,10 @@ interface Answer {
 
 type Reviewer = (request: AdmissionRequest) => Verdict;
 
-/** Default limits. etcd stores objects of at most 1.5 MiB, and the API server accepts requests of at most 3 MiB. */
+/**
+ * Default limits. For comparison, etcd stores objects of at most 1.5 MiB, and the API server accepts requests of at
+ * most 3 MiB.
+ */
 const LIMITS: WebhookLimits = {
   maxBodyBytes: 4 * 1_048_576,
   maxAllBodiesBytes: 32 * 1_048_576,
@@ -87,7 +90,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   server.maxConnections = limits.maxConnections;
   const handler = new ReviewHandler(options, limits);
   server.on('request', (request, response) => void handler.answer(request, response));
-  // Port scans and plain TCP probes cause such errors, so the operator need not see them.
+  // Port scans and plain TCP probes cause such errors, so they are logged only at level debug.
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'));
   await listenOn(server, options);
   server.on('error', (error) => options.log.error({ err: error }, 'webhook server error'));
@@ -160,7 +163,7 @@ class ReviewHandler {
     }
   }
 
-  /** Reads and decides one review; returns undefined if the caller has disconnected. */
+  /** Reads one review and decides it; returns undefined if the caller has disconnected. */
   async #review(request: IncomingMessage, reviewer: Reviewer): Promise<Answer | undefined> {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -200,7 +203,7 @@ class ReviewHandler {
     try {
       verdict = reviewer(request);
     } catch (error) {
-      // Logs only where the object is, because its content may be secret.
+      // Logs only the identity of the object, because the content of the object may be secret.
       const { namespace, name, uid } = request;
       this.#options.log.error(
         { err: error, namespace, name, uid },

@@ -1,8 +1,8 @@
 /**
  * Finds the files that are installed with the program: the protos and the Lua scripts.
  *
- * They have the same relative paths in the repository and in dist/. Their root is the nearest directory above this module that contains
- * proto/pannier.
+ * These files have the same relative paths in the repository and in dist/. The paths are relative to the nearest
+ * directory above this module that contains proto/pannier.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

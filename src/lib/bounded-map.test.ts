@@ -1,5 +1,5 @@
 /**
- * Compares the bounds, evictions and expiry of BoundedMap with a simple model.
+ * Compares the bounds, evictions and expiry of BoundedMap with those of a simple model.
  */
 import fc from 'fast-check';
 import { BoundedMap, type EvictionReason } from './bounded-map.ts';

@@ -1,13 +1,13 @@
 /**
- * Time as a dependency, so that tests can control it.
+ * Defines the clock as a dependency, so that tests can control the time.
  *
- * The two times must not be mixed. `nowMs` is Unix time, which users see and which can jump. `monotonicMs` never goes back; deadlines, timeouts and
- * near-cache entries use it, and it has no meaning outside the process.
+ * Code must not mix the two times. `nowMs` is Unix time, which users see and which can jump. `monotonicMs` never
+ * decreases and has no meaning outside the process. Deadlines, timeouts and near-cache entries use `monotonicMs`.
  */
 export interface Clock {
   /** Returns the Unix time in whole milliseconds. */
   nowMs(): number;
-  /** Returns the milliseconds since an arbitrary start, with a fraction. It never goes back. */
+  /** Returns the milliseconds since an arbitrary point in time, with a fraction. The result never decreases. */
   monotonicMs(): number;
 }
 

@@ -2,8 +2,9 @@
  * Removes expired entries from the maps of a store within seconds, even if no call accesses them.
  *
  * Invariants:
- *   1. An expired entry is removed within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper continues in every turn of the event
- *      loop until none is left. It notices a clock that was set forward within `MAX_WAIT_MS`.
+ *   1. An expired entry is removed within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper continues in
+ *      every turn of the event loop until none is left. If the clock was set forward, the sweeper notices the change
+ *      within `MAX_WAIT_MS`.
  *   2. Each turn of the event loop drops at most `ENTRIES_PER_TURN` entries per map.
  *   3. No timer runs while the maps are empty, and no timer keeps the process alive.
  */
@@ -11,15 +12,15 @@ import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
 /** Minimum time between sweeps, so that entries that expire in between are removed together. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Maximum wait of a timer. It is short, because sessions and limits expire by Unix time, which may jump. */
+/** Maximum wait of a timer. The wait is short, because sessions and limits expire by Unix time, which may jump. */
 const MAX_WAIT_MS = 10_000;
-/** Dropping this many entries takes less than a millisecond. */
+/** Maximum number of entries that one turn drops per map, which takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;
 
 type Maps = Pick<BoundedMap<unknown>, 'earliestExpiryMs' | 'sweep'>[];
 
 export class ExpirySweeper {
-  /** Clock that decides whether an entry has expired. */
+  /** Clock that determines whether an entry has expired. */
   readonly #nowMs: () => number;
   readonly #maps: Maps = [];
   #timer: NodeJS.Timeout | undefined;

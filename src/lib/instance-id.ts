@@ -1,8 +1,9 @@
 /**
- * The instance id of a sidecar. It distinguishes the log lines, metrics and pages of one process from those of all others.
+ * Creates the instance id of a sidecar. The id distinguishes the log lines, metrics and pages of one process from those
+ * of all other processes.
  *
  * Invariants:
- *   1. The id is random, so that a restarted container has a new one.
+ *   1. The id is random, so that a restarted container has a new id.
  *   2. The id is only for people: no key, message or decision depends on it.
  */
 import { randomBytes } from 'node:crypto';

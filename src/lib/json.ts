@@ -9,7 +9,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Returns an own property. Keys in a pod may be named `constructor` or `__proto__`, which an object also inherits. */
+/** Returns an own property. Inherited properties are excluded, because a key in a pod may be named `constructor`. */
 export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
@@ -42,9 +42,9 @@ export type ListStep =
 /**
  * Returns the shortest sequence of steps that changes one list into the other.
  *
- * It keeps items that are equal or have the same identity: the same name, or the same kind and name in a Kubernetes
- * List. Items with the same identity may differ in other fields. To find them, it skips the common beginning and end of
- * the lists, and computes the longest common subsequence of the rest.
+ * The steps keep items that are equal or have the same identity: the same name, or the same kind and name in a
+ * Kubernetes List. Items with the same identity may differ in other fields. The function skips the common beginning and
+ * end of the lists, and computes the longest common subsequence of the rest.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
   const shorter = Math.min(before.length, after.length);
@@ -77,7 +77,7 @@ function shifted(step: ListStep, count: number): ListStep {
   }
 }
 
-/** Aligns the differing middle of the lists, which is short in practice. */
+/** Aligns the middle parts of the lists, which differ and are short in practice. */
 function alignMiddle(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
   const lengths = commonLengths(before, after);
   const length = (row: number, column: number): number => lengths[row]?.[column] ?? 0;
@@ -123,7 +123,7 @@ function isSameItem(left: unknown, right: unknown): boolean {
     if (typeof left.name === 'string') {
       return left.name === right.name && left.mountPath === right.mountPath;
     }
-    // A Kubernetes object in a List.
+    // The items are Kubernetes objects in a List.
     if (typeof left.kind === 'string') {
       return left.kind === right.kind && nameOf(left) === nameOf(right);
     }

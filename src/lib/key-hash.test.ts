@@ -41,7 +41,7 @@ function numberBytes(number: number): Buffer {
   return bytes;
 }
 
-/** Computes the chi-square statistic against an even distribution: about `buckets` for random keys. */
+/** Computes the chi-square statistic against an even distribution. The statistic is about `buckets` for random keys. */
 function chiSquare(
   keys: readonly (string | Buffer)[],
   buckets: number,
@@ -60,7 +60,8 @@ describe.each(Object.entries(KINDS_OF_KEYS))('keys %s', (_, keyOf) => {
   const keys = Array.from({ length: KEY_COUNT }, (_, index) => keyOf(index));
 
   test.each([BUCKET_COUNT, MAX_BUCKET_COUNT])('are distributed over %d buckets like random keys', (buckets) => {
-    // Five standard deviations above the mean of random keys. All inputs are fixed, so the result is deterministic.
+    // The bound is five standard deviations above the mean for random keys. All inputs are fixed, so the result is
+    // deterministic.
     const bound = buckets + 5 * Math.sqrt(2 * buckets);
     expect(chiSquare(keys, buckets, (key) => bucketOf(key, buckets))).toBeLessThan(bound);
   });

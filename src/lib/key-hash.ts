@@ -1,25 +1,32 @@
 /**
- * Computes the hash of a key: 8 bytes that select its bucket and identify it in the ring of the bucket's changes.
+ * Computes the hash of a key: 8 bytes that select the bucket of the key and identify the key in the ring of changes of
+ * that bucket.
  *
- * Two lanes of 32 bits process each byte by `lane = (lane XOR byte) * multiplier`, modulo 2^32:
+ * Two lanes of 32 bits process each byte with `lane = (lane XOR byte) * multiplier`, modulo 2^32:
  *
  *            starts at    multiplier
  *   lane 1   0x811c9dc5   0x01000193   (FNV-1a)
  *   lane 2   0x9e3779b9   0x85ebca6b
  *
- * Each lane then goes through the finalizer of MurmurHash3: h ^= h >> 16, h *= 0x85ebca6b, h ^= h >> 13, h *= 0xc2b2ae35, h ^= h >> 16. The
- * hash is lane 1 followed by lane 2, big-endian. SHA-1 would take a tenth of the CPU of a CacheGet (docs/internals/cache-formats.md).
+ * The finalizer of MurmurHash3 then changes each lane:
+ *
+ *   h ^= h >> 16, h *= 0x85ebca6b, h ^= h >> 13, h *= 0xc2b2ae35, h ^= h >> 16
+ *
+ * The hash is lane 1 followed by lane 2, big-endian. SHA-1 would take a tenth of the CPU of a CacheGet
+ * (docs/internals/cache-formats.md).
  *
  * Invariants:
- *   1. The hash is the same in every sidecar and language, because it is part of the stored format. key-hash.test.ts checks test vectors.
+ *   1. The hash is the same in every sidecar and language, because it is part of the stored format. The test vectors in
+ *      key-hash.test.ts check this.
  *   2. Similar keys (counters, dates, common prefixes) are distributed over all buckets as evenly as random keys.
- *   3. The hash is not cryptographic. If two keys collide, a change of one key is treated as a change of both, which is harmless.
+ *   3. The hash is not cryptographic. If two keys collide, a change to one key is treated as a change to both, which is
+ *      harmless.
  */
 
 export const KEY_HASH_BYTES = 8;
 /**
- * Number of key buckets in a cache namespace, and of tag buckets. A bucket has one Cluster slot, one channel and one ring of changes.
- * docs/internals/cache-formats.md has the measurements behind the number.
+ * Number of key buckets in a cache namespace, and of tag buckets. A bucket has one Cluster slot, one channel and one
+ * ring of changes. docs/internals/cache-formats.md contains the measurements from which this number was chosen.
  */
 export const BUCKET_COUNT = 64;
 
@@ -43,7 +50,10 @@ export function firstHashByte(key: string | Buffer): number {
   return lane(bytes, LANE_1_START, LANE_1_MULTIPLIER) >>> 24;
 }
 
-/** Returns the bucket of a cache key, a tag or a user: the first byte of its hash modulo the number of buckets (a power of two, at most 256). */
+/**
+ * Returns the bucket of a cache key, a tag or a user: the first byte of its hash modulo the number of buckets (a power
+ * of two, at most 256).
+ */
 export function bucketOf(text: string | Buffer, bucketCount = BUCKET_COUNT): number {
   return firstHashByte(text) % bucketCount;
 }

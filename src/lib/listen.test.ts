@@ -1,5 +1,5 @@
 /**
- * Tests the addresses that listenOn accepts, and the error that an operator reads.
+ * Tests the addresses that listenOn accepts, and the texts of its errors.
  */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';

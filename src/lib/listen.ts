@@ -1,13 +1,16 @@
 /**
- * Makes a Node server listen on a TCP address, with an error that names the address.
+ * Makes a Node server listen on a TCP address. The error of a failed attempt contains the address.
  */
 import type { Server } from 'node:net';
 import { systemCodeOf } from './system-code.ts';
 
-/** Errors of listening on `::` on a machine without IPv6. */
+/** Error codes that a machine without IPv6 returns for the address `::`. */
 const NO_IPV6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'];
 
-/** Listens on a host and port. `::` means all IPv6 and IPv4 addresses, or all IPv4 addresses on a machine without IPv6. */
+/**
+ * Listens on a host and port. The host `::` stands for all IPv6 and IPv4 addresses, or for all IPv4 addresses on a
+ * machine without IPv6.
+ */
 export function listenOn(server: Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     function refuse(error: Error): void {

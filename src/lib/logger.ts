@@ -1,5 +1,6 @@
 /**
- * Defines the logger that modules receive. A call passes the fields first and then a fixed message. pino implements it.
+ * Defines the logger that modules receive. A call passes the fields first and then a fixed message. The pino library
+ * implements this interface.
  *
  * Invariant: fields never contain a session id, a key, a value, a subject or a password.
  */

@@ -1,14 +1,18 @@
 /**
- * A value that is available now or later. Continuing with it through `after` keeps a synchronous response synchronous down to the socket.
+ * Defines a value that is available now or later. Code that processes such a value with `after` does not wait for a
+ * promise if the value is available now.
  */
 export type MaybePromise<Value> = Value | Promise<Value>;
 
-/** Returns whether the value is a promise. It does not use instanceof, because promises may come from another realm. */
+/** Returns whether the value is a promise. Does not use instanceof, because promises may come from another realm. */
 export function isPromise<Value>(answer: MaybePromise<Value>): answer is Promise<Value> {
   return typeof answer === 'object' && answer !== null && typeof (answer as { then?: unknown }).then === 'function';
 }
 
-/** Calls `next` with the value: immediately if it is available, or else once the promise resolves. `failed` receives a rejection. */
+/**
+ * Calls `next` with the value: immediately if it is available, or else once the promise resolves. If the promise
+ * rejects, calls `failed` with the error.
+ */
 export function after<Value, Result>(
   answer: MaybePromise<Value>,
   next: (value: Value) => Result,

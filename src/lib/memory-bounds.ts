@@ -1,9 +1,10 @@
 /**
- * Default size of the memory stores: a fraction of the V8 heap. The chart and the injector derive the size of the heap from the memory limit of
- * the container.
+ * Computes the default size of the memory stores, which is a fraction of the V8 heap. The chart and the injector derive
+ * the size of the heap from the memory limit of the container.
  *
- * Invariant: three full stores leave five eighths of the heap to everything else. V8 ends the process when live objects approach the heap limit.
- * Under load, garbage also fills the heap. The container needs memory for the full heap and for the buffers of the cache.
+ * Invariant: three full stores leave five eighths of the heap to everything else. This space is necessary, because
+ * garbage also fills the heap under load, and V8 ends the process when live objects approach the heap limit. The
+ * container needs memory for the full heap and also for the buffers of the cache.
  */
 import { getHeapStatistics } from 'node:v8';
 

@@ -2,9 +2,9 @@
  * Parses Redis URLs: one or more URLs of servers, or the URL of Sentinels that monitor the master.
  *
  * Invariants:
- *   1. A problem names the invalid part and the accepted values.
- *   2. A problem never contains the user, the password, or text that may be a part of them. It quotes only digits that no @ follows, and the
- *      first scheme if it has only letters.
+ *   1. A problem states the invalid part and the accepted values.
+ *   2. A problem never contains the user, the password, or text that may be a part of either. It quotes only digits
+ *      that are not followed by `@`, and the first scheme if that consists of letters and `+`.
  *   3. The hosts of Sentinels are distinct, because each Sentinel has one vote.
  */
 import { isIPv6 } from 'node:net';
@@ -52,7 +52,7 @@ export function readRedisUrl(text: string): RedisUrlReading {
   }
 }
 
-/** Parses the value of a setting, and throws if it is invalid. */
+/** Parses the value of a setting, and throws an error if the value is invalid. */
 export function parseRedisUrl(text: string): RedisTarget {
   const reading = readRedisUrl(text);
   if ('problem' in reading) {
@@ -137,7 +137,10 @@ function readScheme(url: string, part: string): string {
   throw new UrlProblem(`${part} must be ${SCHEMES}${comma}${found}`);
 }
 
-/** Splits one URL of the value `text`. If a password contains a raw `/`, `?` or `#`, the rest of the login is in `tail`. */
+/**
+ * Splits one of the URLs in `text`, the value of the setting. If a password contains a raw `/`, `?` or `#`, the rest of
+ * the login is in `tail`.
+ */
 function splitUrl(url: string, text: string): UrlParts {
   const scheme = SCHEME.exec(url)?.[1] ?? '';
   const rest = url.slice(scheme.length + '://'.length);
@@ -165,8 +168,8 @@ function splitUrl(url: string, text: string): UrlParts {
 }
 
 /**
- * Returns a hint if the value may have a password. The `?` or `#` may belong to that password, even in another URL if the password contains a
- * comma.
+ * Returns a hint if the value may contain a password, because the `?` or `#` may be a part of it. If the password
+ * contains a comma, its parts appear in different URLs.
  */
 function hintOf(text: string): string {
   return text.includes('@') ? ' (in a password write them as %3F and %23)' : '';
@@ -214,7 +217,10 @@ function checkDatabase(path: string, text: string): void {
   }
 }
 
-/** Quotes the piece if it has only digits and no `@` follows it. Any other piece may belong to a password that is not percent-encoded. */
+/**
+ * Quotes the piece if it consists of digits and no `@` follows it. Any other piece may belong to a password that is not
+ * percent-encoded.
+ */
 function digitsOf(piece: string | undefined, text: string): string {
   const isShown = piece !== undefined && /^\d{1,9}$/.test(piece) && text.lastIndexOf(piece) > text.lastIndexOf('@');
   return isShown ? `, got ${piece}` : '';

@@ -1,14 +1,15 @@
 /**
- * Errors between a service and its store.
+ * Defines the errors that stores report to services.
  *
  * Stores throw no other errors deliberately, so any other error is unexpected. `kind` states the outcome of the
  * command:
  *
- * - `unavailable`: it was not executed (no connection, queue full, frozen node, refused by the server), and a retry is safe
- * - `unknown`: it may have been executed, because no reply arrived or the server refused a script halfway
- * - `forbidden`: the server refuses it until an operator changes something (ACL, type of the key, version)
- * - `deadline`: it was not sent, because the deadline of the call had passed
- * - `full`: it was not executed, because a limit of the store (entries, bytes, fields) is reached
+ * - `unavailable`: the command was not executed (no connection, full queue, frozen node, refusal by the server), and a
+ *   retry is safe
+ * - `unknown`: the command may have been executed, because no reply arrived or the server refused a script halfway
+ * - `forbidden`: the server refuses the command until an operator changes the ACL, the type of the key or the version
+ * - `deadline`: the command was not sent, because the deadline of the call had passed
+ * - `full`: the command was not executed, because a limit of the store (entries, bytes, fields) is reached
  *
  * Invariant: `detail`, which appears in logs and error texts, never contains a key, a value, a session id or a password.
  */
@@ -28,8 +29,8 @@ export class StoreError extends Error {
 }
 
 /**
- * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so it must not be reported
- * as `unavailable`.
+ * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so
+ * it must not be reported as `unavailable`.
  */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';
@@ -52,8 +53,9 @@ export async function harmless<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Waits for all steps and returns their results. If several fail, it throws an unexpected error first, so that it is logged, then an error of
- * kind `unknown`. A caller that receives `unavailable` may therefore assume that nothing was executed.
+ * Waits for all steps and returns their results. If several steps fail, throws an unexpected error, which must be
+ * logged, or else an error of kind `unknown`, or else the first error. A caller that receives `unavailable` may
+ * therefore assume that no failed step was executed.
  */
 export async function settleAll<Value>(steps: readonly Promise<Value>[]): Promise<Value[]> {
   const results = await Promise.allSettled(steps);
@@ -69,8 +71,9 @@ export async function settleAll<Value>(steps: readonly Promise<Value>[]): Promis
 }
 
 /**
- * The stored data has a format or layout that this release does not know. Nothing was read into a response, and nothing was changed.
- * The failure mode does not apply, because the store works: an operator must run another release.
+ * Reports that the stored data has a format or layout that this release does not support. The call has neither returned
+ * nor changed any data. The failure mode does not apply, because the store works and an operator must run another
+ * release.
  */
 export class StoredFormatError extends StoreError {
   constructor(detail: string) {

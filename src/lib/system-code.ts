@@ -1,6 +1,6 @@
 /**
- * Extracts the system error code (such as ENOENT or ECONNREFUSED), which an operator can look up. The message of an error may contain
- * secrets, so it is not used.
+ * Extracts the system error code (such as ENOENT or ECONNREFUSED), which an operator can look up. The message of an
+ * error is not used, because it may contain secrets.
  */
 
 /** Returns the code of an error, or undefined if it has none. */
@@ -10,7 +10,7 @@ export function systemCodeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** Returns the code of a failed read of a file or response. */
+/** Returns the code of an error that occurred while a file or response was read. */
 export function readFailureCode(error: unknown): string {
   return systemCodeOf(error) ?? 'unreadable';
 }

@@ -1,9 +1,9 @@
 /**
- * A timer wheel: one timer for any number of deadlines.
+ * Implements a timer wheel, which needs only one timer for any number of deadlines.
  *
- * A timer or an AbortSignal per call costs more than the call itself (3 to 6 times as much for the per-command timeout of node-redis, see
- * docs/internals/redis-connections.md). Here a deadline is an entry in a ring of slots. One interval advances through the ring, and stops
- * while nothing is scheduled.
+ * A timer or an AbortSignal per call costs more than the call itself. The per-command timeout of node-redis costs 3 to
+ * 6 times as much as the command (docs/internals/redis-connections.md). In the wheel, a deadline is an entry in a ring
+ * of slots. One interval advances through the ring, and stops while nothing is scheduled.
  *
  * Invariants:
  *   1. A callback never runs early. It runs at most two ticks late, or later if the event loop is blocked.
@@ -14,7 +14,7 @@ import type { Clock } from './clock.ts';
 
 const SLOT_COUNT = 512;
 
-/** An entry of the wheel. Callers only pass it to `cancel`. */
+/** Entry of the wheel. Callers may only pass an entry to `cancel`. */
 export interface TimerEntry {
   dueMs: number;
   callback: (() => void) | undefined;
@@ -45,7 +45,7 @@ export class TimerWheel {
   /** Runs `callback` once `clock.monotonicMs()` has reached `dueMs`. */
   schedule(dueMs: number, callback: () => void): TimerEntry {
     this.#start();
-    // Even an expired deadline waits for the next tick, so that a callback never runs inside schedule().
+    // Even if `dueMs` has passed, the callback runs at the next tick, so that it never runs inside schedule().
     const tick = Math.max(this.#tickOf(dueMs) + 1, this.#lastTick + 1);
     const slot = tick % SLOT_COUNT;
     const entry: TimerEntry = { dueMs, callback, next: this.#slots[slot], previous: undefined, slot };
@@ -65,7 +65,7 @@ export class TimerWheel {
     this.#unlink(entry);
   }
 
-  /** Runs the callbacks that are due. The interval calls it; tests with a fake clock call it directly. */
+  /** Runs the callbacks that are due. The interval calls this method; tests with a fake clock call it directly. */
   advance(): void {
     const nowMs = this.#clock.monotonicMs();
     const nowTick = this.#tickOf(nowMs);
@@ -79,7 +79,7 @@ export class TimerWheel {
     }
   }
 
-  /** Stops the interval. Scheduled entries remain, and run after the next `schedule`. */
+  /** Stops the interval. Scheduled entries remain, and their callbacks run after the next call of `schedule`. */
   close(): void {
     clearInterval(this.#interval);
     this.#interval = undefined;
@@ -97,7 +97,7 @@ export class TimerWheel {
   }
 
   #runSlot(slot: number, nowMs: number): void {
-    // Collects the entries first, because a callback may cancel its neighbors.
+    // Collects the entries first, because a callback may cancel neighbors of its entry.
     const due: TimerEntry[] = [];
     for (let entry = this.#slots[slot]; entry !== undefined; entry = entry.next) {
       if (entry.dueMs <= nowMs) {
@@ -122,7 +122,8 @@ export class TimerWheel {
     if (entry.next !== undefined) {
       entry.next.previous = entry.previous;
     }
-    // A removed entry in the old generation would keep its former neighbors alive until the next full collection.
+    // A removed entry in the old generation would keep its former neighbors alive until the next full garbage
+    // collection.
     entry.next = undefined;
     entry.previous = undefined;
     this.#size -= 1;

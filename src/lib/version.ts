@@ -1,5 +1,6 @@
 /**
- * The version of the program. The build inserts the version of package.json; a run from source has a version that says so.
+ * Defines the version of the program. The build inserts the version of package.json. A program that runs from source
+ * has the version `0.0.0-source`.
  */
 declare const PANNIER_VERSION: string | undefined;
 

@@ -2,8 +2,8 @@
  * Injects or uninjects the pods in a file, which may contain any number of documents of any kind.
  *
  * Invariants:
- *   1. Documents that do not change are returned byte for byte.
- *   2. If one pod is refused, the whole text is returned unchanged.
+ *   1. Documents without changes are returned byte for byte.
+ *   2. If one pod is refused, the returned text equals the source.
  */
 import { INJECT } from '../injection/annotations.ts';
 import { type Injection, injectPod } from '../injection/inject-pod.ts';

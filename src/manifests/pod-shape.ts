@@ -1,6 +1,6 @@
 /**
- * Checks the types of the pod fields that injection reads. Pods from a file need this check. A pod that a webhook
- * receives was already validated by the API server.
+ * Checks the types of the pod fields that injection reads. Pods from a file need this check. The API server has already
+ * validated a pod that the webhook receives.
  */
 import { isObject } from '../lib/json.ts';
 
@@ -77,7 +77,7 @@ class ShapeCheck {
     return items;
   }
 
-  /** Rejects null as an item, because the code that reads lists does not expect it. */
+  /** Rejects null as an item, because the code that reads lists does not expect null. */
   #item(path: string, value: unknown): Fields {
     if (value === null) {
       this.#refuse(path, value, 'a mapping');

@@ -1,6 +1,6 @@
 /**
- * Tests random pods that share values by aliases: injection changes a shared value only where the sidecar needs it, and
- * converts no value.
+ * Tests random pods that share values through aliases: injection changes a shared value only where the sidecar needs
+ * it, and converts no value.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';
@@ -14,14 +14,17 @@ const options = {
   namespaceInject: true,
 };
 
-/** Placeholder numbers, which are replaced in the YAML text by literals that `stringify` cannot write. */
+/**
+ * Placeholder numbers, each with a literal that replaces it in the YAML text because `stringify` cannot write the
+ * literal.
+ */
 const LITERALS = [
   ['77777771', '9007199254740993'],
   ['77777772', '0644'],
 ] as const;
 
 const shares = fc.record({
-  /** Indexes of the shared values that each container has. `sharingPod` lists the values. */
+  /** Indexes of the shared values that each container uses. `sharingPod` lists the values. */
   containers: fc.array(fc.record({ env: fc.nat(3), mounts: fc.nat(2), resources: fc.nat(2) }), {
     minLength: 1,
     maxLength: 4,

@@ -35,8 +35,8 @@ export class TextLines {
   }
 
   /**
-   * Returns the offset of the next line. If the text ends without a line break, returns its end with `isTerminated:
-   * false`.
+   * Returns the offset of the next line. If the text ends without a line break, returns the end of the text with
+   * `isTerminated: false`.
    */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
     // An offset right after a line break belongs to the line before it.

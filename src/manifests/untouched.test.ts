@@ -1,6 +1,6 @@
 /**
- * Tests that injection keeps all text that it does not need to change. Values that other programs read differently are
- * not rewritten, and uninjecting restores the same bytes.
+ * Tests that injection keeps all text that it does not need to change, and that uninjecting restores the same bytes.
+ * Injection must not rewrite values that other YAML parsers read differently.
  */
 import fc from 'fast-check';
 import { stringify } from 'yaml';

@@ -1,5 +1,5 @@
 /**
- * Finds the pods in manifests: Pods and the pod templates of workloads, both also inside Lists.
+ * Finds the pods in manifests: Pods and the pod templates of workloads, including those in Lists.
  */
 import { INJECT } from '../injection/annotations.ts';
 import type { Pod, TextMap } from '../injection/pod.ts';

@@ -4,11 +4,12 @@
 import { type Document, parseAllDocuments } from 'yaml';
 
 /**
- * Maximum number of resolved aliases. It is enough for manifests, while a few nested aliases can expand to gigabytes.
+ * Maximum number of resolved aliases. The number is high enough for manifests, and low enough to stop nested aliases
+ * that would expand to gigabytes.
  */
 const MAX_ALIASES = 1_000;
 
-/** Returns an empty list for an empty stream. */
+/** Parses all documents of a stream. Returns an empty list for an empty stream. */
 export function readDocuments(source: string): Document[] {
   const documents = parseAllDocuments(source, { merge: true, prettyErrors: false });
   return Array.isArray(documents) ? documents : [];

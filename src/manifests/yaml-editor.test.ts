@@ -60,7 +60,8 @@ describe('a random manifest', () => {
         expect(injectManifests(injected.text, options)).toMatchObject({ text: injected.text });
         const bare = uninjectManifests(injected.text);
         expect('text' in bare && readDocuments(bare.text)[0]?.toJS()).toEqual(readDocuments(source)[0]?.toJS());
-        // In flow style, a value that injection extends with a comma gets quotes, which stay after uninjecting.
+        // In flow style, a value to which injection appends a comma gets quotes, and the quotes remain after
+        // uninjecting.
         const isRequoted = yamlStyle.collectionStyle === 'flow' && source.includes('safe-to-evict');
         expect(bare).toMatchObject(isRequoted ? {} : { text: source });
       }),

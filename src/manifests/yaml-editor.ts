@@ -1,13 +1,13 @@
 /**
  * Changes values in a YAML text and keeps every other byte: comments, quotes, indentation and order.
  *
- * Users review the diff of an injected manifest, but libraries that parse and write YAML (`yaml`, `js-yaml`, those of
- * Go and Python) reformat lines that did not change. Therefore this module edits the text itself. In a test with 49
- * real manifests, it kept every other byte.
+ * Users review the diff of an injected manifest, but libraries that parse and write YAML (`yaml`, `js-yaml`, and the
+ * libraries for Go and Python) reformat lines that did not change. Therefore this module edits the text itself. In a
+ * test with 49 real manifests, this module kept every other byte.
  *
  * The nodes of the `yaml` package contain the position of each value. Differences between the old and the new value
  * become edits of the text, which insert or remove lines in block style and parts of lines in flow style. If a value
- * changes in only one of the places that share it by an alias, that place is expanded first.
+ * changes in only one of the places that share it through an alias, the module first expands the alias in that place.
  *
  * Invariants:
  *   1. The result is parsed again and compared with the intended value.
@@ -57,7 +57,7 @@ interface SharedPlace {
 interface Attempt {
   /** Edited text; undefined if the text cannot be edited in its present form. */
   readonly text?: string;
-  /** Places to expand, because their shared value changes only there. */
+  /** Places to expand, because the shared value changes in these places only. */
   readonly shared: readonly SharedPlace[];
 }
 
@@ -85,7 +85,7 @@ function attempt(source: string, changes: ReadonlyMap<number, unknown>): Attempt
   return { shared: edited.flatMap(aliasesOfEdited) };
 }
 
-/** Returns the aliases of edited nodes. They must keep the old value. */
+/** Returns the aliases that refer to edited nodes. These aliases must keep the old value. */
 function aliasesOfEdited({ document, edits }: { document: Document; edits: readonly TextEdit[] }): SharedPlace[] {
   const found: SharedPlace[] = [];
   visit(document, {
@@ -146,8 +146,8 @@ function placeText(source: string, shared: readonly SharedPlace[]): string {
 }
 
 /**
- * Applies edits at one offset in their order. Returns undefined if an edit inserts text into a range that another one
- * replaces.
+ * Applies the edits, and keeps the order of edits at the same offset. Returns undefined if an edit inserts text into a
+ * range that another edit replaces.
  */
 function applyEdits(source: string, edits: readonly TextEdit[]): string | undefined {
   const ordered = [...edits].sort((left, right) => left.start - right.start);
@@ -164,7 +164,7 @@ function applyEdits(source: string, edits: readonly TextEdit[]): string | undefi
   return source.endsWith('\n') ? text : text.replace(/\r?\n$/, '');
 }
 
-/** Returns true if the changed documents have the intended values and all others have their former values. */
+/** Returns true if the changed documents have the intended values and all other documents have their former values. */
 function isIntended(text: string, before: readonly Document[], changes: ReadonlyMap<number, unknown>): boolean {
   const documents = readDocuments(text);
   const hasErrors = documents.some((document) => document.errors.length > 0);

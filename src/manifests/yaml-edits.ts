@@ -1,8 +1,8 @@
 /**
  * Computes the edits of a YAML text that turn the value of a document into another value.
  *
- * New lines are inserted after the previous item, and lines are removed as a whole. A value that changes its kind is
- * replaced. The edits may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
+ * The edits insert new lines after the previous item, and remove whole lines. They replace a value whose kind changes.
+ * The edits may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
  */
 import {
   type Alias,
@@ -38,7 +38,7 @@ interface EditState {
   readonly shared: Shared[];
 }
 
-/** Node to expand before the text can be edited: an alias, or a mapping with merge keys. */
+/** Node that must be expanded before the text can be edited: an alias, or a mapping with merge keys. */
 export type Shared = Alias | YAMLMap<Node, Node | null>;
 
 interface Change<Value> {
@@ -60,7 +60,7 @@ export function collectEdits(options: { source: string; document: Document; afte
   return state;
 }
 
-/** Returns false if the node cannot be edited in place, so that the caller must replace it. */
+/** Edits a node in place. Returns false if that is not possible and the caller must replace the node. */
 function editValue(state: EditState, node: Node, change: Change<unknown>): boolean {
   const { before, after } = change;
   if (isSame(before, after)) {
@@ -89,7 +89,7 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
   const pairs = new Map(node.items.map((pair) => [keyOf(pair), pair]));
   let isLeading = true;
   for (const [key, pair] of pairs) {
-    // A merge key `<<` is not a key of the value.
+    // A merge key `<<` is not a key of the parsed value.
     if (own(before, key) === undefined) {
       continue;
     }
@@ -102,7 +102,7 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
       rewritePair(state, node, { pair, value: own(after, key) });
     }
   }
-  // A new key of the mapping overrides a merged one.
+  // A new key of the mapping overrides a merged key.
   const added = Object.entries(after).filter(
     ([key, value]) => value !== undefined && !pairs.has(key) && !isSame(value, own(before, key)),
   );
@@ -251,8 +251,8 @@ function removeItem(
 }
 
 /**
- * Removes an item of a flow collection with a comma: the next one if all previous items are removed too, otherwise the
- * previous one.
+ * Removes an item of a flow collection together with a comma: the comma after the item if all previous items are
+ * removed too, otherwise the comma before it.
  */
 function removePart(
   state: EditState,
@@ -308,7 +308,7 @@ function endOf(node: Node | null | undefined): number {
   return node?.range?.[1] ?? 0;
 }
 
-/** Formats a scalar in the quotes of the old one. */
+/** Formats a scalar with the quotes of the old scalar. */
 function scalarText(node: Node | null, value: unknown, isFlow: boolean): string {
   const quotes = isScalar(node) ? node.type : undefined;
   if (typeof value === 'string' && quotes === 'QUOTE_SINGLE' && !/[\n\r\t]/.test(value)) {
@@ -323,14 +323,14 @@ function flowOrInline(value: unknown): string {
 }
 
 interface FlowLayout {
-  /** Text after a comma. */
+  /** Text between a comma and the next item. */
   readonly between: string;
   textOf(value: unknown): string;
 }
 
 /**
- * Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON. Otherwise uses a
- * single line.
+ * Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON files. Otherwise
+ * returns a layout on a single line.
  */
 function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
   const margin = state.lines.marginOf(offset);
@@ -343,7 +343,7 @@ function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
   return { between, textOf: (value) => flowText(value, unit).replaceAll('\n', between) };
 }
 
-/** Returns the style of the first list below a key, because most manifests use one style. */
+/** Returns whether the first list below a key is indented, because most manifests use one style for all lists. */
 function findListStyle(document: Document, lines: TextLines): boolean {
   const queue: unknown[] = [document.contents];
   for (let node = queue.shift(); node !== undefined; node = queue.shift()) {

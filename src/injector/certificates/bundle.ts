@@ -1,6 +1,6 @@
 /**
- * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook, and verifies
- * served certificate chains against them. Performs no I/O.
+ * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook. Verifies
+ * served certificate chains against these bundles. Performs no I/O.
  */
 import { X509Certificate } from 'node:crypto';
 import { caFacts } from './ca.ts';
@@ -42,9 +42,9 @@ export function bundleText(entries: readonly { readonly certificatePem: string }
 }
 
 /**
- * Returns why a client that trusts `bundle` would reject the served chain for `hostName` now, or undefined if it would
- * accept it. Follows the chain as Go's verifier does: from the serving certificate through the served intermediates to
- * a root in the bundle.
+ * Returns why a client that trusts `bundle` would reject the served chain for `hostName` now, or undefined if the
+ * client would accept the chain. Follows the chain as Go's verifier does: from the serving certificate through the
+ * served intermediates to a root in the bundle.
  */
 export function chainProblem(options: {
   chainPem: string;

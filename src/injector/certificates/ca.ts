@@ -7,7 +7,7 @@
  *   2. A serving certificate is valid for exactly the host names given to `signServingCertificate`.
  *   3. A serving certificate does not outlive its CA.
  *   4. A certificate is valid from `BACKDATE_MS` before its creation, because the clock of an API server may be behind
- *      ours. A serving certificate is never valid before its CA.
+ *      that of the injector. A serving certificate is never valid before its CA.
  */
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';

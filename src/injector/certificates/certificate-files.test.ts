@@ -1,6 +1,6 @@
 /**
- * Tests certificates from files: when a pair is served, when a changed pair replaces it, and how its CA is added to the
- * caBundles.
+ * Tests certificates from files: when a pair is served, when a changed pair replaces the current one, and how the CA of
+ * a pair is added to the caBundles.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

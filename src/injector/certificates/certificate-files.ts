@@ -1,16 +1,16 @@
 /**
  * Serves a certificate from files: a mounted Secret that cert-manager or the user provides.
  *
- * Reads the files every second and compares their content, because file events of mounted Secrets are unreliable. A key
- * that does not match its certificate, for example between the writes of the two files, is logged once and the current
- * pair stays in use.
+ * Reads the files every second and compares their content, because file events of mounted Secrets are unreliable. If
+ * the key does not match the certificate, for example between the writes of the two files, the module logs the mismatch
+ * once and continues to use the current pair.
  *
  * Invariants:
  *   1. If the current pair verifies against every caBundle, a new pair replaces it only after the new pair has also
- *      verified for `settleMs`, because API servers learn of a changed caBundle late. Otherwise a new pair is served at
- *      once.
- *   2. With `caFile` (cert-manager's ca.crt) this module adds the CAs of the pair to every caBundle, and removes only
- *      expired CAs, or the oldest ones of a full bundle. Without `caFile` it never writes a caBundle.
+ *      verified for `settleMs`, because API servers read a changed caBundle with a delay. Otherwise the module serves
+ *      the new pair at once.
+ *   2. With `caFile` (cert-manager's ca.crt), this module adds the CAs of the pair to every caBundle. It removes only
+ *      expired CAs, and the oldest CAs of a full caBundle. Without `caFile`, it never writes a caBundle.
  *   3. `isReady` returns true only if the served certificate has verified against every caBundle for `settleMs`.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
@@ -31,7 +31,7 @@ export interface CertificateFilesOptions {
   readonly caFile?: string;
   readonly hostName: string;
   readonly store: Pick<CertificateStore, 'readConfiguration' | 'patchBundles'>;
-  /** Maximum time that API servers take to learn of a changed caBundle. */
+  /** Maximum time that API servers take to apply a changed caBundle. */
   readonly settleMs: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,7 +43,7 @@ export interface CertificateFilesOptions {
 interface LoadedPair {
   readonly certificate: ServedCertificate;
   readonly cas: readonly BundleEntry[];
-  /** Time since which the certificate verifies against every caBundle, monotonic. */
+  /** Monotonic time since which the certificate verifies against every caBundle. */
   trustedSinceMs: number | undefined;
 }
 
@@ -204,7 +204,10 @@ export class CertificateFiles implements CertificateSource {
     return trustedSinceMs !== undefined && clock.monotonicMs() - trustedSinceMs >= settleMs;
   }
 
-  /** Returns why API servers would reject the certificate according to the caBundles last read, or undefined. */
+  /**
+   * Returns why API servers with the caBundles last read would reject the certificate, or undefined if they would
+   * accept it.
+   */
   #problemOf(pair: LoadedPair): string | undefined {
     const { hostName, clock, caFile } = this.#options;
     if (this.#bundles.length === 0) {

@@ -1,13 +1,13 @@
 /**
- * Certificate reconciler: creates, rotates and publishes the certificates of this replica without cert-manager or an
- * operator. In a loop, it reads the Secret and the webhook configuration, gets the next step from the plan, and
- * performs it.
+ * Implements the certificate reconciler, which creates, rotates and publishes the certificates of this replica without
+ * cert-manager or an operator. In a loop, the reconciler reads the Secret and the webhook configuration, gets the next
+ * step from the plan, and performs it.
  *
  * Invariants:
- *   1. It performs one step at a time. Each write names the version that was read, so a replica that loses a race must
- *      read again.
- *   2. While the API server is unreachable it retries with a bounded backoff, and still renews serving certificates
- *      with a known CA.
+ *   1. The reconciler performs one step at a time. Each write contains the version that the replica has read, so a
+ *      replica that loses a race must read again.
+ *   2. While the API server is unreachable, the reconciler retries with a bounded backoff. It still renews serving
+ *      certificates with a known CA.
  *   3. `isReady` returns true only if the served chain verifies against every caBundle as last read.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -28,7 +28,7 @@ import {
 
 export interface ReconcilerOptions {
   readonly store: CertificateStore;
-  /** Host names of the serving certificate; API servers connect to the first one. */
+  /** Host names of the serving certificate; API servers connect to the first host name. */
   readonly hostNames: readonly [string, ...string[]];
   readonly timing: CertificateTiming;
   readonly clock: Clock;
@@ -41,7 +41,9 @@ interface Observed {
   readonly bundles: readonly Bundle[];
 }
 
-/** Maximum number of steps without a pause. More consecutive steps mean that another program reverts our changes. */
+/**
+ * Maximum number of steps without a pause. If more steps follow each other, another program is reverting the changes.
+ */
 const MAX_STEPS_IN_A_ROW = 12;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };
 

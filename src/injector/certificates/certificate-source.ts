@@ -1,5 +1,5 @@
 /**
- * Contract between the webhook server and the provider of its certificate: the certificate reconciler
+ * Defines the contract between the webhook server and the provider of its certificate: the certificate reconciler
  * (certificate-reconciler.ts) or files (certificate-files.ts).
  */
 export interface ServedCertificate {
@@ -10,14 +10,17 @@ export interface ServedCertificate {
 }
 
 export interface CertificateSource {
-  /** Registers a listener, which is called with the current certificate, if any, and with each later one. */
+  /**
+   * Registers a listener. The source calls it with the current certificate, if there is one, and with each later
+   * certificate.
+   */
   onCertificate(listener: (certificate: ServedCertificate) => void): void;
   /**
    * Returns whether the served certificate verifies against the caBundle of every webhook as last read from the
    * cluster.
    */
   isReady(): boolean;
-  /** Returns one line that says why the certificate is not ready, or when the served certificate expires. */
+  /** Returns a line with the reason why the certificate is not ready, or with the expiry of the served certificate. */
   describe(): string;
   /** Stops all polling. The server keeps its current certificate. */
   close(): Promise<void>;

@@ -1,10 +1,10 @@
 /**
  * Stores certificates in the cluster: the CA in a Secret, and the caBundles in the webhook configuration. Defines the
- * contract and implements it on the Kubernetes API.
+ * contract of such a store and implements it with the Kubernetes API.
  *
  * Invariants:
- *   1. Every change names the resource version that it is based on, so only one of two concurrent writers succeeds. The
- *      other one receives 'conflict'.
+ *   1. Every write contains the resource version on which it is based, so only one of two concurrent writers succeeds.
+ *      The other writer receives 'conflict'.
  *   2. A write leaves all other fields of the Secret and of the configuration unchanged.
  */
 import {

@@ -2,8 +2,8 @@
  * Simulates several replicas, a Secret and a caBundle on a manual clock. Replicas crash between any two steps and lose
  * races, the API server is unreachable for a while, and users delete the Secret.
  *
- * Invariant: no API server ever sees a serving certificate that it does not trust, even one that learns of changes
- * late.
+ * Invariant: no API server ever receives a serving certificate that it does not trust, even if it applies changes to
+ * the caBundle late.
  */
 import fc from 'fast-check';
 import { CertificatePlan, type CertificateStep, type Observation, type ServingCertificateFacts } from './plan.ts';
@@ -18,7 +18,10 @@ const RUN_MS = 600_000;
 interface Replica {
   plan: CertificatePlan;
   servingCertificate: ServingCertificateFacts | undefined;
-  /** Position between observing and acting. The simulation may change anything between two stages. */
+  /**
+   * Stage of the replica between an observation and the next step. The simulation may change anything between two
+   * stages.
+   */
   stage:
     | { kind: 'observe' }
     | { kind: 'secret-observed'; secret: Observation['secret'] }
@@ -84,7 +87,7 @@ function liveBundle(world: World): World['bundles'][number] {
   return world.bundles.at(-1) as World['bundles'][number];
 }
 
-/** Advances a replica by one stage. */
+/** Advances a replica of the simulation by one stage. */
 function advance(world: World, replica: Replica): void {
   const { stage } = replica;
   if (stage.kind === 'rest') {
@@ -163,7 +166,7 @@ function writeCa(world: World): void {
   world.secret = { version: world.version, ca };
 }
 
-/** Returns the caBundles that an API server may use now if it is behind by less than the settling time. */
+/** Returns the caBundles that an API server may use now if it applies changes within the settling time. */
 function visibleBundles(world: World): World['bundles'] {
   const from = world.nowMs - SETTLE_MS + TICK_MS;
   return world.bundles.filter((_, index) => (world.bundles[index + 1]?.sinceMs ?? Number.POSITIVE_INFINITY) > from);

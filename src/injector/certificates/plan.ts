@@ -1,20 +1,21 @@
 /**
- * Decides the next step of a replica to keep its certificates valid and trusted. Pure: it has no keys, clocks or
+ * Determines the next step with which a replica keeps its certificates valid and trusted. Uses no keys, clocks or
  * network.
  *
  * One Secret stores the CA, and a replica that finds no CA creates one. Every replica signs its own serving certificate
  * and keeps it in memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still
  * use.
  *
- * These invariants keep API servers from ever seeing an untrusted certificate during a rotation. Each write names the
- * version of the object that it changes, so replicas need no leader and need not know their number:
+ * Each write contains the version of the object that it changes, so replicas need no leader and need not know how many
+ * replicas exist. The following invariants prevent API servers from receiving an untrusted certificate during a
+ * rotation:
  *   1. The first replica that finds the CA past two thirds of its lifetime, plus jitter, replaces the CA in the Secret.
  *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes
  *      expired CAs.
- *   3. Once it is serving, a replica uses a serving certificate of a new CA only after that CA has been in every
- *      caBundle for `settleMs`, because API servers learn of a change late.
- *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use its serving certificates any
- *      longer.
+ *   3. A replica that is already serving uses a serving certificate of a new CA only after that CA has been in every
+ *      caBundle for `settleMs`, because API servers apply a change with a delay.
+ *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use serving certificates of this
+ *      CA any longer.
  */
 import { type CaFacts, changedBundle, sorted } from './trusted-cas.ts';
 
@@ -27,9 +28,9 @@ export interface ServingCertificateFacts {
 export interface CertificateTiming {
   readonly caLifetimeMs: number;
   readonly servingCertificateLifetimeMs: number;
-  /** Time that a CA must have been in every caBundle before its serving certificates are used. */
+  /** Time that a CA must have been in every caBundle before a replica uses serving certificates of this CA. */
   readonly settleMs: number;
-  /** Interval at which the cluster is polled while no step is due. */
+  /** Interval at which the replica polls the cluster while no step is due. */
   readonly pollMs: number;
   /** Random number of this replica in [0, 1), so that replicas do not renew at the same time. */
   readonly jitter: number;
@@ -53,7 +54,7 @@ export interface Observation {
 }
 
 export interface Moment {
-  /** Unix time, the time base of certificates. */
+  /** Unix time, which determines the validity of certificates. */
   readonly nowMs: number;
   readonly monotonicMs: number;
 }
@@ -75,7 +76,7 @@ export class CertificatePlan {
   /** CAs whose keys this replica has, oldest first. */
   #known: readonly CaFacts[] = [];
   #servingCertificate: ServingCertificateFacts | undefined;
-  /** Time since which each CA has been in the caBundle of every webhook, monotonic. */
+  /** Monotonic time since which each CA has been in the caBundle of every webhook. */
   #trustedSinceMs: ReadonlyMap<string, number> = new Map();
 
   constructor(timing: CertificateTiming) {
@@ -92,8 +93,8 @@ export class CertificatePlan {
   }
 
   /**
-   * Records an observation of the cluster and returns the next step. The caller performs it, observes the cluster and
-   * calls again.
+   * Records an observation of the cluster and returns the next step. The caller performs the step, observes the cluster
+   * and calls `next` again.
    */
   next(observation: Observation, moment: Moment): CertificateStep {
     this.#record(observation, moment);
@@ -159,8 +160,8 @@ export class CertificatePlan {
   }
 
   /**
-   * Returns the newest CA that API servers trust. The first serving certificate may use any CA, because the replica is
-   * not ready until API servers trust it.
+   * Returns the newest CA that API servers trust. For the first serving certificate, returns the newest CA even if API
+   * servers do not trust it yet, because the replica is not ready until they do.
    */
   #signer(moment: Moment): CaFacts | undefined {
     const unexpired = this.#known.filter(({ expiresAtMs }) => moment.nowMs < expiresAtMs);
@@ -173,7 +174,7 @@ export class CertificatePlan {
     if (servingCertificate === undefined || servingCertificate.caId !== signer.id) {
       return true;
     }
-    // Near the expiry of the CA, a new serving certificate would not expire later than the current one.
+    // Near the expiry of the CA, a new serving certificate would expire at about the same time as the current one.
     const gainMs =
       Math.min(moment.nowMs + this.#timing.servingCertificateLifetimeMs, signer.expiresAtMs) -
       servingCertificate.expiresAtMs;

@@ -1,5 +1,6 @@
 /**
- * Tests which CAs the caBundles must contain: they grow by new CAs, stay bounded, and keep the CAs of this replica.
+ * Tests which CAs the caBundles must contain. New CAs are added, the number of CAs is bounded, and the CAs of this
+ * replica are kept.
  */
 import { type CaFacts, changedBundle } from './trusted-cas.ts';
 

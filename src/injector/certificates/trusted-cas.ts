@@ -1,12 +1,12 @@
 /**
  * Computes the CAs that the caBundles of the webhooks must contain: every CA whose serving certificates a replica may
- * still use. Pure.
+ * still use. Performs no I/O.
  *
  * Invariants:
- *   1. The result contains the unexpired CAs of this replica and the unexpired CAs of other replicas that are already
- *      published, so concurrent replicas never remove a CA that another one needs.
- *   2. The result drops CAs that have been expired for a while, and the oldest CAs of other replicas beyond
- *      `MAX_BUNDLE_SIZE`.
+ *   1. The result contains the unexpired CAs of this replica and the published unexpired CAs of other replicas.
+ *      Concurrent replicas therefore never remove a CA that another replica needs.
+ *   2. The result omits CAs that expired some time ago. If there are more than `MAX_BUNDLE_SIZE` CAs, it also omits the
+ *      oldest CAs of other replicas.
  */
 
 export interface CaFacts {
@@ -16,7 +16,10 @@ export interface CaFacts {
   readonly expiresAtMs: number;
 }
 
-/** Maximum time that an expired CA stays in the caBundle, because clocks differ. An expired CA is harmless there. */
+/**
+ * Maximum time that an expired CA stays in the caBundle. The CA is not removed at once, because clocks differ and an
+ * expired CA is harmless.
+ */
 const MAX_PRUNE_AFTER_MS = 3_600_000;
 /** Maximum number of CAs in a caBundle. Only repeated deletions of the Secret produce more. */
 const MAX_BUNDLE_SIZE = 16;

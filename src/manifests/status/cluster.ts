@@ -1,7 +1,7 @@
 /**
  * Reads the pods, namespaces and nodes of a cluster and the injector's configuration for `pannier injection status`.
  *
- * Invariant: it only reads, in pages of limited size and number.
+ * Invariant: this module only reads from the cluster, in pages of limited size and number.
  */
 import type { CoreV1Api } from '@kubernetes/client-node';
 import { type Kubelets, kubeletsOf } from '../../injection/kubelets.ts';
@@ -25,8 +25,8 @@ const MAX_PAGES = 1_000;
 export const INJECTOR_CONFIG = { name: 'pannier-injector-config', key: 'injector.yaml' } as const;
 
 /**
- * Returns the pods that have not finished and are not being deleted, in one namespace or, if it is undefined, in all of
- * them.
+ * Returns the pods that have not finished and are not being deleted. If `namespace` is undefined, the pods are from all
+ * namespaces.
  */
 export async function livePods(core: ClusterApi, namespace: string | undefined): Promise<Pod[]> {
   const pods = await pagesOf((page) =>
@@ -59,7 +59,9 @@ export async function clusterKubelets(core: ClusterApi): Promise<Kubelets> {
   return kubeletsOf(nodes.map((node) => node.status?.nodeInfo?.kubeletVersion ?? ''));
 }
 
-/** Returns the text of the configuration, or undefined if the ConfigMap does not have its key. */
+/**
+ * Returns the text of the configuration, or undefined if the ConfigMap does not contain the key of the configuration.
+ */
 export async function injectorConfigText(core: ClusterApi, namespace: string): Promise<string | undefined> {
   const configMap = await core.readNamespacedConfigMap({ name: INJECTOR_CONFIG.name, namespace });
   return configMap.data?.[INJECTOR_CONFIG.key];
@@ -91,7 +93,9 @@ async function pagesOf<Item>(list: (page: Page) => Promise<List<Item>>): Promise
   );
 }
 
-/** Converts an object of the Kubernetes client to JSON, because it contains dates and undefined fields. */
+/**
+ * Converts an object of the Kubernetes client to JSON values, because the object contains dates and undefined fields.
+ */
 function plain(value: unknown): unknown {
   const text: unknown = JSON.parse(JSON.stringify(value));
   return isObject(text) ? text : {};

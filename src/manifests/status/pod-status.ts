@@ -1,5 +1,5 @@
 /**
- * Decides whether a running pod has the sidecar that a new pod would get. It uses the code of injection and has no side
+ * Determines whether a running pod has the sidecar that a new pod would get. Runs the code of injection and has no side
  * effects.
  */
 import { STATUS_ANNOTATIONS } from '../../injection/annotations.ts';
@@ -18,7 +18,7 @@ type PodState =
   | 'other-configuration'
   /** Injection is requested, but there is no sidecar. */
   | 'missing'
-  /** There is a sidecar, but injection is not requested any more. */
+  /** There is a sidecar, but injection is no longer requested. */
   | 'not-requested'
   /** The annotations have errors, so the next pod of this workload would be refused. */
   | 'refused';
@@ -112,8 +112,8 @@ function distinct(texts: readonly (string | undefined)[]): string[] {
 }
 
 /**
- * Returns the workload that users know. The name of a Deployment is that of its ReplicaSet without the hash of the pod
- * template.
+ * Returns the workload that the user created. For the ReplicaSet of a Deployment, returns the Deployment, whose name is
+ * that of the ReplicaSet without the hash of the pod template.
  */
 function workloadOf(pod: Pod): string {
   const owner = pod.metadata?.ownerReferences?.find((candidate) => candidate.controller === true);
