@@ -1,5 +1,6 @@
 /**
- * Tests the bounds of the memory store of rate limits: it stays within them for any subjects, and reports evictions.
+ * Tests that the memory store of rate limits stays within its bounds, whatever subjects it receives, and reports
+ * evictions.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';

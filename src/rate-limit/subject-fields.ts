@@ -1,8 +1,8 @@
 /**
  * Stores the state of a subject in the memory store: one entry per limit, with the field of the limit as its key.
  *
- * Most subjects have a single limit. The store keeps it without a Map, because the Map would be a third of the
- * subject's memory.
+ * Most subjects have a single limit. The store keeps such a limit without a Map, because a Map would take a third of
+ * the subject's memory.
  */
 import { mapBytes } from '../lib/memory-size.ts';
 import type { AlgorithmState } from './algorithms/algorithm.ts';
@@ -11,7 +11,7 @@ export interface FieldState {
   readonly field: string;
   readonly state: AlgorithmState;
   readonly endMs: number;
-  /** Memory of this object and its state, and of its name if that is not shared. */
+  /** Memory of this object and its state. It includes the name unless the name is shared. */
   readonly bytes: number;
 }
 
@@ -21,7 +21,10 @@ export type SubjectFields = FieldState | FieldMap;
 /** Measured memory of a FieldMap in addition to its Map. */
 const FIELD_MAP_BYTES = 24;
 
-/** Maximum number of fields that one call iterates over completely. Same as in general-write.lua. */
+/**
+ * Maximum number of fields that one call iterates over completely. The constant has the same value in
+ * general-write.lua.
+ */
 export const MAX_FIELDS_WALKED = 512;
 
 /**

@@ -1,4 +1,4 @@
--- Removes an invalid session if it still has one of these generations. If it has another generation, it has been
+-- Removes an invalid session if it still has one of these generations. A session with another generation has been
 -- rotated to another user in the meantime.
 -- KEYS  Session.
 -- ARGV  Generations.

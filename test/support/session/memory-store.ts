@@ -1,6 +1,6 @@
 /**
- * Creates memory stores of sessions with bounds that no test reaches, and inspects more of their state than the
- * contract allows.
+ * Creates memory stores of sessions with bounds that no test reaches, and inspects state that the contract does not
+ * expose.
  */
 import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src/session/memory-store.ts';
 
