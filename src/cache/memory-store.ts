@@ -71,7 +71,7 @@ interface Bucket {
 /** Content of a message without its position in the sequence. */
 type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
 
-/** Maximum number of remembered namespaces. Each uses 1 KiB that `bytes` does not include. */
+/** Maximum number of remembered namespaces. Each namespace uses 1 KiB, which `bytes` does not include. */
 const MAX_NAMESPACES = 1_024;
 /** Measured memory of an entry's objects, rounded up, without its value and the bytes that BoundedMap adds. */
 const ENTRY_BYTES = 250;
@@ -267,7 +267,10 @@ export class MemoryCacheStore implements CacheStore {
     return state;
   }
 
-  /** Returns the version of the tag and creates it if it is missing. The version is kept until `untilMs` or longer. */
+  /**
+   * Returns the version of the tag and creates it if it is missing. The store keeps the version until `untilMs` or
+   * longer.
+   */
   #ensureTag(namespace: string, tag: string, untilMs: number): number {
     const nowMs = this.#clock.monotonicMs();
     const name = `${namespace}:${tag}`;

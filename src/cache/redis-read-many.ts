@@ -7,9 +7,9 @@
  *
  * Invariants:
  *   1. A call fetches at most about twice its budget.
- *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends commands, waits
- *      for the reservation until its deadline at most, and keeps the reservation until it returns. A call in round 1
- *      never waits for a call in round 2.
+ *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends commands, and
+ *      waits for the reservation until its deadline at most. It keeps the reservation until it returns. A call in round
+ *      1 never waits for a call in round 2.
  *   3. The outcome of an entry that cannot be read is `unavailable`. A StoredFormatError rejects the call, because an
  *      operator must act. A malformed reply also rejects the call.
  *   4. A call releases its reservations when it ends, even if it fails.

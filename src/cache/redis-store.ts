@@ -3,7 +3,7 @@
  *
  * An entry, the sequence of its bucket and the channel of its bucket share a slot, but tags are in other slots. So a
  * read takes one round trip for the entry, and a second one for the versions of its tags. A write with tags reads their
- * versions first and writes the entry afterwards. This order makes every race with an invalidation end in a miss,
+ * versions first and writes the entry afterwards. With this order, every race with an invalidation ends in a miss,
  * because a read compares the versions after it has read the entry.
  *
  * Invariants:

@@ -1,10 +1,11 @@
 /**
- * Contract between CacheService and its stores. memory-store.ts and redis-store.ts implement it, and one contract suite
- * (test/support/cache/store-contract.ts) tests both.
+ * Contract between CacheService and its stores. The files memory-store.ts and redis-store.ts implement this contract,
+ * and one suite tests both stores (test/support/cache/store-contract.ts).
  *
  * Every store has these invariants:
- *   1. `read` returns the value of the last write to the key. It returns undefined if the entry has expired, was
- *      removed or flushed, or if one of its tags was removed after the write began.
+ *   1. `read` returns the value of the last write to the key. It returns undefined if the entry has expired, or if the
+ *      entry was removed or flushed. It also returns undefined if one of the entry's tags was removed after the write
+ *      began.
  *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. They never become valid
  *      again.
  *   3. A write and its message to the near caches are one atomic step. The same holds for each bucket of `remove`,
@@ -26,7 +27,7 @@ export interface StoredValue {
   readonly tags: readonly string[];
   /** Time since the write by the store's clock. */
   readonly ageMs: number;
-  /** Remaining TTL by the store's clock, at least 1. */
+  /** Remaining TTL by the store's clock, in ms; at least 1. */
   readonly ttlMs: number;
   /** Position of the key's bucket when the value was read. */
   readonly mark: BucketMark;

@@ -3,8 +3,8 @@
  * invalidations of a namespace, and check that it has received all of them.
  *
  * Invariants:
- *   1. The first event is `started`. It is sent once all channels of the namespace are live, so the stream contains
- *      every later invalidation.
+ *   1. The first event is `started`. The service sends it once all channels of the namespace are live, so the stream
+ *      contains every later invalidation.
  *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces its events. A stream that has
  *      ended uses no resources.
  *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream

@@ -17,9 +17,9 @@
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
- *      messages, a new subscription starts without a known position, and the channels of a moved slot are first
- *      reported as lost. So a number that is not above the known one shows that the server now has another history
- *      (R7). The bus then invalidates the bucket.
+ *      messages. A new subscription starts without a known position. The channels of a moved slot are first reported as
+ *      lost. So a number that is not above the known one shows that the server now has another history (R7). The bus
+ *      then invalidates the bucket.
  *   5. Once all reads and messages have arrived and a later probe was answered, the mark of each entry belongs to the
  *      current history of the server. No later change of that history invalidates the entry.
  *
@@ -115,7 +115,7 @@ export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
-/** Creates the question of a probe. The caller passes it back together with the answer. */
+/** Creates the question of a probe. The caller passes the question back together with the answer. */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];

@@ -1,5 +1,5 @@
 /**
- * Manages the invalidation channels of this process: subscribes to the channels that the near cache and the watches
+ * Manages the invalidation channels of this process. It subscribes to the channels that the near cache and the watches
  * use, and passes the events of these channels to its listeners.
  *
  * Invariants:
@@ -8,8 +8,8 @@
  *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
  *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel is not a use by the near
  *      cache.
- *   3. Listeners receive each event before the subscriber delivers the next one. They receive a probe or a read only if
- *      it invalidates the bucket.
+ *   3. Listeners receive each event before the subscriber delivers the next one. Listeners receive a probe or a read
+ *      only if the probe or read invalidates the bucket.
  *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a caller that
  *      calls `now()` when it sends a read can detect later events of a channel.
  */
@@ -33,7 +33,7 @@ import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.
 export interface Channel {
   readonly name: string;
   readonly namespace: string;
-  /** Whether the names in its messages are tags instead of keys. */
+  /** Whether the names in the messages of the channel are tags instead of keys. */
   readonly isTag: boolean;
   readonly state: BucketReads;
   changedAt: number;
@@ -129,7 +129,8 @@ export class InvalidationHub {
   }
 
   /**
-   * Returns the known position of the channel. Callers call it when they send a read, and pass the result to `admits`.
+   * Returns the known position of the channel. Callers call this method when they send a read, and pass the result to
+   * `admits`.
    */
   sentAt(channel: Channel): SentAt | undefined {
     const { known } = channel.state;
@@ -235,7 +236,7 @@ export class InvalidationHub {
     const ownCount = this.#subscriberCount;
     const receive = (name: string, eventOf: (channel: Channel) => BusEvent | undefined) => {
       const channel = this.#channels.get(name);
-      // Ignores events of a closed subscriber, because its successor may have the same channels.
+      // Ignores events of a closed subscriber, because the subscriber that replaced it may have the same channels.
       const event = channel !== undefined && ownCount === this.#subscriberCount ? eventOf(channel) : undefined;
       if (channel !== undefined && event !== undefined) {
         this.#apply(channel, event);

@@ -17,7 +17,7 @@ import type { BusAction, BusEvent } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
 export type WatchEvent =
-  /** A key has changed. `version` is that of the value that a CacheSet stored; undefined for an invalidation. */
+  /** A key has changed. `version` is the version of the value that CacheSet stored; undefined for an invalidation. */
   | { readonly kind: 'key'; readonly key: Buffer; readonly version: Buffer | undefined }
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'flush' };

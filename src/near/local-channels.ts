@@ -1,6 +1,6 @@
 /**
- * Provides invalidation channels inside one process. The memory store publishes on them, and watches subscribe to them,
- * so the same code serves watches with and without Redis.
+ * Provides invalidation channels inside one process. The memory store publishes on these channels, and watches
+ * subscribe to them. So the same code serves watches with and without Redis.
  *
  * Invariants:
  *   1. Every listener has received a message before `publish` returns.

@@ -311,7 +311,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** Removes this placeholder and those of earlier reads of the key. Returns whether it was still registered. */
+  /** Removes this placeholder and those of earlier reads of the key. Returns whether it still existed. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

@@ -18,9 +18,9 @@ export interface SubscriberListener {
   /** Reports that messages may be missing from now on. onLive follows once the channel is subscribed again. */
   onLost(channel: string): void;
   /**
-   * Receives the reply of a probe of a live channel. At most one probe per channel is in flight, and replies to probes
-   * from before the last onLive are dropped. All messages published before the server ran the probe have reached
-   * onMessage; later ones may have.
+   * Receives the reply of a probe of a live channel. At most one probe per channel is in flight. The subscriber drops
+   * replies to probes that it sent before the last onLive. All messages published before the server ran the probe have
+   * reached onMessage. Later messages may have reached it too.
    */
   onProbe?(channel: string, reply: unknown): void;
 }
@@ -28,8 +28,8 @@ export interface SubscriberListener {
 export interface Subscriber {
   /**
    * Keeps the channel subscribed from now on; idempotent. `probe` returns a read-only command for the slot of the
-   * channel. The subscriber calls it before it sends each probe, and passes the reply to `onProbe`. A store that cannot
-   * lose messages sends no probes.
+   * channel. The subscriber calls this function before it sends each probe, and passes the reply to `onProbe`. A store
+   * that cannot lose messages sends no probes.
    */
   subscribe(channel: string, probe?: () => readonly string[]): void;
   unsubscribe(channel: string): void;

@@ -165,7 +165,7 @@ describe('thousands of limit names on one key', () => {
       expect(take('a', `later${index}`)).toBe(true);
     }
     expect(store.bytes).toBeLessThan(fullBytes * 1.1);
-    // All limits expire, and the subject with them.
+    // All limits expire, and the store removes the subject.
     clock.advance(3 * HOUR_MS);
     take('b', 'n0');
     take('a', 'n0');

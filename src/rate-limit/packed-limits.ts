@@ -10,9 +10,9 @@
  *   1. The code of every character is below 128, so node-redis sends the string without a conversion. A Buffer would
  *      cost two more socket writes per call.
  *   2. Six characters of 7 bits can represent the largest allowed numbers: 2^36 units and 400 days in ms.
- *   3. A lean script can decide a limit only if all its products are exact as doubles: (capacity + 2) * window < 2^52.
- *      This condition does not apply to a fixed window, because its script computes no product. The general script
- *      decides all other limits, including every sliding window log.
+ *   3. A lean script can decide a limit only if doubles represent all products of the script exactly: (capacity + 2) *
+ *      window < 2^52. This condition does not apply to a fixed window, because its script computes no product. The
+ *      general script decides all other limits, including every sliding window log.
  */
 import type { Algorithm } from './algorithms/algorithm.ts';
 import type { StepLimit } from './algorithms/step.ts';

@@ -1,6 +1,6 @@
 /**
- * Contract between RateLimitService and its stores. The files memory-store.ts and redis-store.ts implement it, and one
- * contract suite tests both.
+ * Contract between RateLimitService and its stores. The files memory-store.ts and redis-store.ts implement this
+ * contract, and one contract suite tests both stores.
  *
  * Invariants of every store:
  *   1. `take` decides all limits in one atomic step by the store's own clock. It consumes units from all limits or from
@@ -39,7 +39,7 @@ export interface TakeRequest {
 }
 
 export interface TakeResult {
-  /** Whether all limits allow the cost. For a peek: whether they would allow it. */
+  /** Whether all limits allow the cost. For a peek: whether all limits would allow the cost. */
   readonly allowed: boolean;
   /** Outcomes in the order of the limits. If the call consumes nothing, `remaining` is the current number of units. */
   readonly outcomes: readonly StepOutcome[];

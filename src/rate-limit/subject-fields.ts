@@ -11,7 +11,7 @@ export interface FieldState {
   readonly field: string;
   readonly state: AlgorithmState;
   readonly endMs: number;
-  /** Memory of this object and its state. It includes the name unless the name is shared. */
+  /** Memory of this object and its state, and of its name unless the name is shared. */
   readonly bytes: number;
 }
 
@@ -30,8 +30,8 @@ export const MAX_FIELDS_WALKED = 512;
 /**
  * Map of fields that tracks its own size in bytes, so that the cost of a call does not depend on the number of fields.
  *
- * With more than MAX_FIELDS_WALKED fields, `endMs` is an upper bound: it does not decrease when a field is overwritten
- * with an earlier expiry.
+ * With more than MAX_FIELDS_WALKED fields, `endMs` is an upper bound, because it does not decrease when a call
+ * overwrites a field with an earlier expiry.
  */
 export class FieldMap extends Map<string, FieldState> {
   #bytes = 0;
@@ -84,7 +84,7 @@ export function subjectFieldOf(fields: SubjectFields | undefined, field: string)
   return fields?.field === field ? fields : undefined;
 }
 
-/** Returns the fields after the writes. If `fields` is a FieldMap, it is updated in place. */
+/** Returns the fields after the writes. If `fields` is a FieldMap, the function updates this map in place. */
 export function withFields(fields: SubjectFields | undefined, writes: readonly FieldState[]): SubjectFields {
   const [first] = writes;
   const isOne = fields === undefined || (!(fields instanceof FieldMap) && fields.field === first?.field);

@@ -9,7 +9,10 @@
 import { hash } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 
-/** Maximum length of an id in a request. A longer one is an invalid argument, not an unknown session. */
+/**
+ * Maximum length of an id in a request. The service treats a longer id as an invalid argument, not as an unknown
+ * session.
+ */
 export const MAX_SESSION_ID_BYTES = 256;
 /**
  * Maximum length of a user id. It exceeds the length of the ids from known identity providers (a subject of OpenID
@@ -34,10 +37,12 @@ export const MAX_LABEL_VALUE_BYTES = 256;
 export const MAX_LABELS_BYTES = 2_048;
 /**
  * Maximum number of sessions in the list of a user. Older sessions stay valid, but no list contains them. A logout
- * everywhere still ends them.
+ * everywhere also ends these unlisted sessions.
  */
 export const MAX_LISTED_SESSIONS = 1_000;
-/** Number of oldest sessions that a full list drops at once, so that it is sorted only once per 50 logins. */
+/**
+ * Number of oldest sessions that a full list drops at once, so that the script sorts the list only once per 50 logins.
+ */
 export const LISTED_SESSIONS_DROPPED = 50;
 /** Maximum grace period after a rotation. Calls that are in flight during the rotation end within this time. */
 export const MAX_GRACE_MS = 30_000;
@@ -139,7 +144,7 @@ export function changesData(change: DataChange): boolean {
   return change.set.size > 0 || change.remove.size > 0;
 }
 
-/** Returns the size of a data field, of which MAX_DATA_BYTES limits the sum: the bytes of its name and its value. */
+/** Returns the size of a data field: the bytes of its name and its value. MAX_DATA_BYTES limits the total size. */
 export function fieldBytes(name: string, value: Buffer): number {
   return Buffer.byteLength(name) + value.length;
 }

@@ -57,7 +57,7 @@ export interface RedisLoginsOptions {
 /** State of a listed session. */
 type ListedState =
   | { readonly kind: 'live'; readonly listed: ListedHandle; readonly generation: string }
-  /** `pending`: the login has not created its session yet, or was interrupted before it could. */
+  /** `pending`: the login has not created its session yet, or was interrupted before it created the session. */
   | { readonly kind: 'ended' | 'pending'; readonly listed: ListedHandle };
 
 /** Maximum number of attempts. An attempt fails only if another login of the user was entered first. */

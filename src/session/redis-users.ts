@@ -168,7 +168,9 @@ export class RedisUsers {
     return { user: generationOf(parts), handles };
   }
 
-  /** Ends all sessions of the user except `kept`. If `kept` is not valid, it does nothing and returns undefined. */
+  /**
+   * Ends all sessions of the user except `kept`. If `kept` is not valid, the method does nothing and returns undefined.
+   */
   async end(
     userId: string,
     kept: { readonly handle: string; readonly generation: string } | undefined,

@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. An error names the field, its size or number, and the accepted values. It never contains a session id, a user
- *      id, a value or the name of a data field, because those may be secret.
+ *      id, a value or the name of a data field, because these values may be secret.
  */
 import { MAX_SESSION_TTL_MS, type SessionSpec } from '../config/policy-file.ts';
 import { checkBytes, checkInteger } from '../grpc/request-checks.ts';

@@ -3,12 +3,12 @@
  *
  * Invariants:
  *   1. A session id is returned only to the caller that presented it or for whom it was created. Neither an error nor a
- *      store contains it.
+ *      store contains a session id.
  *   2. A call whose session_id has 1 to 256 bytes and belongs to no live session fails with NOT_FOUND, whatever the
  *      form of the id.
  *   3. The deadline for the store is earlier than the deadline of the caller, so that the result or error of the store
  *      arrives in time. A call whose deadline has passed does not reach the store.
- *   4. If the store responds synchronously, the service does so too.
+ *   4. If the store responds synchronously, the service also responds synchronously.
  */
 import { randomBytes } from 'node:crypto';
 import type { PolicySource, UserLimit } from '../config/policy-file.ts';

@@ -1,5 +1,5 @@
 -- Common code of the cache scripts that change a bucket. near/ring.ts describes the layout of the ring, and
--- near/invalidation-message.ts the layout of a message. docs/internals/cache-formats.md explains both.
+-- near/invalidation-message.ts describes the layout of a message. docs/internals/cache-formats.md explains both.
 
 -- TTL of a sequence (31 days), which is longer than the maximum TTL of an entry. Every change of the bucket renews this
 -- TTL, so a sequence outlives its entries. If Redis evicts a sequence, its entries are invalid.

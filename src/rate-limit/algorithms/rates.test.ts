@@ -13,7 +13,7 @@ import type { StepLimit } from './step.ts';
 const EPOCH_MS = 1_700_000_000_000;
 
 interface Admission {
-  /** Time of the admission. `leavesAtMs` is the time when its delay ends. */
+  /** Time of the admission. `leavesAtMs` is the time when the delay of the call ends. */
   readonly atMs: number;
   readonly leavesAtMs: number;
 }
@@ -64,7 +64,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         let state: AlgorithmState | undefined;
         let admitted = 0n;
         for (let call = 0n; call < 500n; call += 1n) {
-          // Exact time of the call. The clock rounds it down to milliseconds.
+          // Exact time of the call. The clock rounds this time down to milliseconds.
           const parts = call * window + (BigInt(phaseShare) % window);
           const nowMs = EPOCH_MS + phaseMs + Number(parts / count);
           const step = algorithm.take(state, paced, nowMs, 1, undefined);

@@ -9,12 +9,12 @@
  *
  * Invariants:
  *   1. A client that sends one-unit calls exactly at the rate of its limit, one every W / limit ms, is always allowed,
- *      whenever it starts. It used at most `limit` units in the previous window. Its next call arrives in millisecond
- *      e, at least current * W / limit ms after the start of the window, so current < limit * (e + 1) / W. Therefore
- *      current + 1 <= ceil(limit * (e + 1) / W) <= limit - share. The proof relies on two facts: the algorithm treats
- *      the current millisecond as elapsed, and it rounds the share down.
- *   2. In any period of d milliseconds, the algorithm admits at most limit + ceil(limit * (d - 1) / W) units: the full
- *      limit at the end of one window, and then the units that become available as the share decreases.
+ *      whenever it starts. The client used at most `limit` units in the previous window. Its next call arrives in
+ *      millisecond e, at least current * W / limit ms after the start of the window, so current < limit * (e + 1) / W.
+ *      Therefore current + 1 <= ceil(limit * (e + 1) / W) <= limit - share. The proof relies on two facts: the
+ *      algorithm treats the current millisecond as elapsed, and it rounds the share down.
+ *   2. In any period of d milliseconds, the algorithm admits at most limit + ceil(limit * (d - 1) / W) units. These are
+ *      the full limit at the end of one window, and then the units that become available as the share decreases.
  *
  * `give` returns units to the current window first and then to the previous one, because a caller usually returns units
  * soon after it has consumed them. The files sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua

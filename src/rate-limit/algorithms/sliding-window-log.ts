@@ -30,8 +30,8 @@ export interface SlidingWindowLogState {
   /** Full chunks, oldest first. */
   readonly chunks: readonly LogChunk[];
   /**
-   * Number of expired entries at the start of the first chunk, and their units. Both numbers are 0 if there are no
-   * chunks.
+   * Number of expired entries at the start of the first chunk, and number of units in these entries. Both numbers are 0
+   * if there are no chunks.
    */
   readonly skippedEntries: number;
   readonly skippedUnits: number;

@@ -1,5 +1,5 @@
--- Renews the idle timeout of a session that the caller has just read. If several callers do this concurrently, only one
--- of them writes.
+-- Renews the idle timeout of a session that the caller has just read. If several callers run the script concurrently,
+-- only one run writes.
 -- KEYS  Session.
 -- ARGV  Verifier.
 -- Returns the last-seen time, nil if the session has ended or was rotated, or UNKNOWN_LAYOUT.

@@ -1,4 +1,4 @@
--- Defines the functions that the scripts of a user's hash share. KEYS[1] is the user in all of them.
+-- Defines the functions that the scripts of a user's hash share. In all of these scripts, KEYS[1] is the user.
 --
 -- Fields of the user: y (layout), i (incarnation), n (number; the generation is i:n), e (expiry).
 -- Field k: the session that stays valid with an older generation, as "<handle> <generation>" or ''.
@@ -22,7 +22,8 @@ local function readGeneration()
   return found
 end
 
--- Returns the time when an entry was listed and the absolute expiry of its session, or nil if the entry is damaged.
+-- Returns the time at which an entry was listed and the absolute expiry of the entry's session, or nil if the entry is
+-- damaged.
 local function parseEntry(entry)
   local listed, absoluteEnd = string.match(entry, '^(%d+) (%d+)$')
   if listed and #listed < 17 and #absoluteEnd < 17 then

@@ -4,8 +4,9 @@
 --       5 maximum list length, 6 number of entries to drop from a full list, 7 user limit (0: none).
 --       8 time that a login has to create its session.
 --       9 and later: ended sessions, as pairs of handle and time of listing.
--- Returns the generation that the session must have. If the user limit is reached, the session is not listed, and a
--- fifth element contains the other entries: handle, time of listing, and 1 if the time of its login is over or else 0.
+-- Returns the generation that the session must have. If the user limit is reached, the script does not list the
+-- session, and a fifth element contains the other entries. Each entry consists of handle, time of listing, and 1 if the
+-- time of its login is over, otherwise 0.
 local absoluteEnd = nowMs + tonumber(ARGV[2])
 local userEnd = absoluteEnd + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then

@@ -13,8 +13,8 @@ export function memorySessionStore(
 }
 
 /**
- * Returns whether the store keeps a session under this handle, valid or not. Only in that case does the store reject a
- * second session with this handle.
+ * Returns whether the store keeps a session under this handle, valid or not. The store rejects a second session with
+ * this handle only in that case.
  */
 export function holdsInMemory(store: MemorySessionStore, handle: string): boolean {
   const { outcome } = store.create({

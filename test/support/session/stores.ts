@@ -1,6 +1,6 @@
 /**
- * Creates the stores of sessions on which the suites run. A suite can control the time of each store and inspect what
- * it stores.
+ * Creates the stores of sessions on which the suites run. A suite can control the time of each store and inspect the
+ * contents of the store.
  */
 
 import { systemClock } from '../../../src/lib/clock.ts';

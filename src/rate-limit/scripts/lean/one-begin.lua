@@ -7,7 +7,7 @@
 --          decide.
 --
 -- This script creates no function and no table, and calls Redis only three times for most decisions. Each function,
--- table or Redis call would add about a tenth to the script's time. The script leaves rare cases (a clock that moved
+-- table and Redis call takes about a tenth of the script's time. The script leaves rare cases (a clock that moved
 -- backwards, a newer layout, a damaged value) to the general script.
 
 local field = string.sub(ARGV[1], 21)
