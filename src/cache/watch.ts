@@ -8,7 +8,7 @@
  *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces its events. A stream that has
  *      ended uses no resources.
  *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream
- *      of the watch, and every server with one of its channels has proved to be a master that serves it
+ *      of the watch. Every server with a channel of the watch has proved to be a master that serves this channel
  *      (Subscriber.barrier).
  */
 import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/ConfirmInvalidationsResponse.ts';

@@ -3,7 +3,7 @@
  * stamps, messages are missing, and a replaced master answers reads.
  *
  * Invariant: once all messages and reads have arrived and a later probe was answered, each entry belongs to the current
- * history of the server. No change of that history invalidates the entry.
+ * history of the server. No change in that history invalidates the entry.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';

@@ -9,8 +9,8 @@
  *      2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it
  *      3      8  incarnation of the bucket's sequence, random
  *     11      8  number of the change, one more than that of the previous message
- *     19      8  stamp of the change: random bytes, also stored in the ring 27     24  version of the entry that a
- *     write stored under the only name; missing for an invalidation
+ *     19      8  stamp of the change: random bytes, also stored in the ring
+ *     27     24  version of the entry that a write stored under the only name; missing for an invalidation
  *      -      -  names: for each name its length (2 bytes) and its bytes
  * ```
  *

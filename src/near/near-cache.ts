@@ -311,7 +311,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** Removes this placeholder and those of earlier reads of the key. Returns whether it still existed. */
+  /** Removes this placeholder and those of earlier reads of the key. Returns whether this one still existed. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

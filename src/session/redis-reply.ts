@@ -93,7 +93,7 @@ export function sessionReadOf(handle: string, reply: RedisReply) {
   };
 }
 
-/** Returns the session as create.lua stored it at the server time `nowMs`. */
+/** Returns the session that create.lua stored at the server time `nowMs`. */
 export function createdSession(created: NewSession, nowMs: number): SessionRecord {
   const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
   const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };

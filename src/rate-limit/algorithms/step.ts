@@ -59,8 +59,8 @@ export interface Steps<State> {
     maxDelayMs: number | undefined,
   ): Step<State>;
   /**
-   * Returns `units` that were consumed earlier to the limit. The outcome is the same as that of a following call to
-   * `remaining`.
+   * Returns `units` to the limit. Earlier calls have consumed these units. The outcome is the same as that of a
+   * following call to `remaining`.
    */
   give(state: State, limit: StepLimit, nowMs: number, units: number): Step<State>;
   /** Reports the current state and consumes nothing. */

@@ -39,7 +39,7 @@ export class SessionModel {
     session.userId = userId ?? session.userId;
   }
 
-  /** Returns how many sessions of the user a login ends, or undefined if it is refused. */
+  /** Returns how many sessions of the user a login ends, or undefined if the login is refused. */
   admit(userId: string, limit: UserLimit | undefined): { readonly evicted: number } | undefined {
     if (userId === '' || limit === undefined) {
       return { evicted: 0 };
