@@ -84,8 +84,8 @@ export type FlushCause =
   /** A client flushed the namespace. */
   | 'asked'
   /**
-   * The first message arrived after the channel became live, and earlier messages may be missing. If all channels of a
-   * watch were live before its start, the watch needs only the names of the message.
+   * The first message arrived after the channel became live, and earlier messages may be missing. A watch needs only
+   * the names of the message, because it starts or reports a flush once all of its channels are live.
    */
   | 'first'
   /** Messages are missing, the sequence or its history has been replaced, or a message could not be decoded. */
