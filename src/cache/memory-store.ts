@@ -1,12 +1,13 @@
 /**
- * Stores cache entries in the memory of this process. It is the default without Redis.
+ * Stores cache entries in the memory of this process. The sidecar uses this store by default, without Redis.
  *
  * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may evict any of
- * them to stay within its bounds, because an entry whose sequence or tag is missing is a miss. So the store needs no
- * list of the entries of a namespace or a tag, and the cost of a flush does not depend on the number of entries.
+ * them to stay within its bounds, because an entry whose sequence or tag is missing is treated as a miss. So the store
+ * needs no list of the entries of a namespace or a tag, and the cost of a flush does not depend on the number of
+ * entries.
  *
  * Invariants:
- *   1. The store keeps the invariants of store.ts.
+ *   1. The store satisfies the invariants of store.ts.
  *   2. The store never exceeds its maximum number of entries and bytes. It evicts expired entries first, then the least
  *      recently used ones.
  */
@@ -54,7 +55,7 @@ interface MemoryEntry {
   readonly ttlMs: number;
 }
 
-/** State of a namespace that Redis keeps in the `cache-seq` keys of its buckets. */
+/** State of a namespace. A Redis store keeps this state in the `cache-seq` keys of the namespace's buckets. */
 interface NamespaceState {
   readonly incarnation: Buffer;
   flushedAtStamp: number;
@@ -70,13 +71,13 @@ interface Bucket {
 /** Content of a message without its position in the sequence. */
 type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
 
-/** Maximum number of remembered namespaces. Each uses 1 KiB that `bytes` does not include. */
+/** Maximum number of remembered namespaces. Each namespace uses 1 KiB, which `bytes` does not include. */
 const MAX_NAMESPACES = 1_024;
 /** Measured memory of an entry's objects, rounded up, without its value and the bytes that BoundedMap adds. */
 const ENTRY_BYTES = 250;
 /** Memory of a tag's version and expiry. */
 const TAG_VERSION_BYTES = 64;
-/** Memory of the two array slots with which an entry names a tag and its version. */
+/** Memory of the two array slots in which an entry stores a tag and its version. */
 const TAG_SLOTS_BYTES = 16;
 /** Time by which the version of a tag outlives the entries that have the tag. */
 const TAG_MARGIN_MS = 60_000;
@@ -224,7 +225,7 @@ export class MemoryCacheStore implements CacheStore {
     if (entry === undefined) {
       return undefined;
     }
-    // This lookup marks the namespace as recently used, so the store evicts namespaces without reads first.
+    // This lookup marks the namespace as recently used. The store therefore evicts namespaces that are not read first.
     const state = this.#namespaces.get(namespace, nowMs);
     const isOfState = state === entry.namespace && entry.stamp > entry.namespace.flushedAtStamp;
     if (isOfState && this.#tagsAreCurrent(entry, namespace, nowMs)) {
@@ -266,7 +267,10 @@ export class MemoryCacheStore implements CacheStore {
     return state;
   }
 
-  /** Returns the version of the tag and creates it if it is missing. The version is kept until `untilMs` or longer. */
+  /**
+   * Returns the version of the tag and creates it if it is missing. The store keeps the version until `untilMs` or
+   * longer.
+   */
   #ensureTag(namespace: string, tag: string, untilMs: number): number {
     const nowMs = this.#clock.monotonicMs();
     const name = `${namespace}:${tag}`;
@@ -297,8 +301,8 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   /**
-   * Takes the next number of the bucket and publishes the change. Does nothing for a namespace that is not remembered
-   * and has no listeners: it has no entries, so no reader needs the number.
+   * Assigns the next number of the bucket to the change and publishes the change. Does nothing for a namespace that is
+   * not remembered and has no listeners: such a namespace has no entries, so no reader needs the number.
    */
   #publish(namespace: string, { bucket, isTag }: Bucket, change: Change): void {
     const { cacheTagChannel, cacheChannel } = localChannelNames;

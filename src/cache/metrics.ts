@@ -1,8 +1,8 @@
 /**
  * Contract for the metrics of the cache.
  *
- * Invariant: the number of label values is bounded. Outcomes, sources and causes are fixed sets. The label of a namespace
- * is a name from the policy file or `(other)`.
+ * Invariant: the number of label values is bounded. Outcomes, sources and causes are fixed sets. The label of a
+ * namespace is a name from the policy file or `(other)`.
  */
 import type { FlushCause } from '../near/bus.ts';
 
@@ -12,7 +12,9 @@ export interface CacheMetrics {
   /** Counts a read that was answered from the near cache. The caller also counts it with `read(…, 'near')`. */
   nearHit(namespaceLabel: string): void;
   read(outcome: ReadOutcomeLabel, source: 'near' | 'store'): void;
-  /** Counts the invalidation of a whole bucket of a near cache or a watch. Cause `gap` means that messages are missing. */
+  /**
+   * Counts the invalidation of a whole bucket of a near cache or a watch. Cause `gap` means that messages are missing.
+   */
   bucketFlushed(cause: FlushCause): void;
 }
 

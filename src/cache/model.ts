@@ -2,7 +2,8 @@
  * Encodes and decodes cache entries as Redis stores them.
  *
  * An entry is one string, so one key contains everything that decides whether the value may be served. Numbers are
- * big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows its number and time.
+ * big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows the number and the time
+ * of the write.
  *
  * ```text
  * offset  bytes  field
@@ -22,12 +23,12 @@
  * ```
  *
  * Invariants:
- *   1. Two writes never have the same `version` (bytes 3 to 26). After a failover that lost writes, the number may repeat,
- *      but not together with the time in ms.
+ *   1. Two writes never have the same `version` (bytes 3 to 26). After a failover that lost writes, the number may
+ *      repeat, but not together with the time in ms.
  *   2. `decodeEntry` never throws. It returns undefined, which callers treat as a miss, for an entry with another
  *      format or an unknown flag, and for bytes that are not an entry.
- *   3. A newer release may add fields to the header. If an older release must not serve the value, the newer one changes
- *      the format or sets a flag.
+ *   3. A newer release may add fields to the header. If an older release must not serve the value, the newer one
+ *      changes the format or sets a flag.
  */
 
 export const ENTRY_FORMAT = 1;
@@ -35,7 +36,7 @@ const ENTRY_FLAG_ABSENT = 1;
 export const ENTRY_HEADER_BYTES = 41;
 const ENTRY_VERSION_BYTES = 24;
 export const TAG_VERSION_BYTES = 8;
-/** Length of an incarnation and of a stamp. */
+/** Length of an incarnation and of a stamp, in bytes. */
 export const STAMP_BYTES = 8;
 
 const NO_TAGS: readonly EntryTag[] = [];
@@ -48,7 +49,7 @@ const STALE_OFFSET = 31;
 const LOAD_OFFSET = 35;
 const TAG_BLOCK_LENGTH_OFFSET = 39;
 
-/** Bounds of a request. The service rejects larger keys, tags and lists of tags. */
+/** Bounds for requests. The service rejects longer keys, longer tags and longer lists of tags. */
 export const MAX_CACHE_KEY_BYTES = 1_024;
 export const MAX_CACHE_TAG_BYTES = 128;
 export const MAX_CACHE_TAGS = 16;

@@ -1,6 +1,6 @@
 /**
- * Finds the settings of a cache namespace in the policy file. Each call reads the current file, so a reload takes effect
- * at once.
+ * Finds the settings of a cache namespace in the policy file. Each call reads the current file, so a reload takes
+ * effect at once.
  */
 import type { NamespaceSpec, PolicySource } from '../config/policy-file.ts';
 import { OTHER_NAMESPACE_LABEL } from './metrics.ts';
@@ -10,7 +10,10 @@ export function namespaceSpec(policies: PolicySource, namespace: string): Namesp
   return file.cacheNamespaces.get(namespace) ?? file.cacheDefault;
 }
 
-/** Returns the label of a namespace: its name if the policy file has it, else a fixed text, so callers cannot add series. */
+/**
+ * Returns the metric label of a namespace: its name if the policy file contains it, otherwise a fixed text. Callers
+ * therefore cannot add time series.
+ */
 export function namespaceLabel(policies: PolicySource, namespace: string): string {
   return policies.current().cacheNamespaces.has(namespace) ? namespace : OTHER_NAMESPACE_LABEL;
 }

@@ -1,16 +1,16 @@
 /**
- * Limits the bytes of replies that all calls of CacheGetMany have requested or still hold. A call that exceeds the budget
- * waits in a queue.
+ * Limits the total bytes of the replies that CacheGetMany calls have requested or not yet released. A call that exceeds
+ * the budget waits in a queue.
  *
  * Invariants:
  *   1. All reservations together never exceed `maxBytes`. A larger single reservation is reduced to `maxBytes`.
  *   2. The queue is first in, first out, so small reservations cannot starve a large one.
- *   3. At most `maxWaiting` callers wait, and `reserve` returns undefined to further ones. A caller never waits longer
- *      than its `maxWaitMs`, however long the others keep their reservations.
+ *   3. At most `maxWaiting` callers wait, and `reserve` returns undefined to further callers. A caller never waits
+ *      longer than its `maxWaitMs`, however long other callers keep their reservations.
  */
 
 export interface Reservation {
-  /** Reduces the reservation to `bytes` and returns the difference to the budget. Never enlarges it. */
+  /** Reduces the reservation to `bytes` and returns the difference to the budget. Never enlarges the reservation. */
   shrinkTo(bytes: number): void;
   release(): void;
 }
@@ -39,8 +39,8 @@ export class ReadManyBudget {
   }
 
   /**
-   * Returns a reservation, or a promise of one if the budget is exhausted. Returns undefined if too many callers wait, and
-   * resolves to undefined after `maxWaitMs`.
+   * Returns a reservation, or a promise of one if the budget is exhausted. Returns undefined if too many callers wait,
+   * and resolves to undefined after `maxWaitMs`.
    */
   reserve(bytes: number, maxWaitMs: number): Reservation | undefined | Promise<Reservation | undefined> {
     const reserved = Math.min(bytes, this.#maxBytes);

@@ -1,9 +1,11 @@
 /**
- * Serves CacheGet and CacheGetMany: reads from the near cache, else from the store, and fills the near cache with the result.
+ * Serves CacheGet and CacheGetMany: reads from the near cache, else from the store, and fills the near cache with the
+ * result.
  *
  * Invariants:
  *   1. A failure of the store does not fail the call. The affected keys have the outcome UNAVAILABLE.
- *   2. A read that may fill the near cache has a placeholder from before it is sent until it has ended, even if it fails.
+ *   2. A read that may fill the near cache gets a placeholder before it is sent. The placeholder remains until the read
+ *      has ended, even if the read fails.
  *   3. CacheGetMany returns results in the order of the keys, reads a repeated key once, and stays within its budget.
  */
 import type { PolicySource } from '../config/policy-file.ts';

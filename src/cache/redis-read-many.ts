@@ -2,15 +2,16 @@
  * Reads many entries from Redis in one call. It runs one script per bucket and reads each distinct tag once.
  *
  * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so it cannot fetch more than the call may return. For
- * a larger entry it returns only the length. Round 2 fetches the larger entries that fit the remaining budget.
- * Afterwards the call compares the tags of all fetched entries.
+ * a larger entry, the round returns only the length. Round 2 fetches the larger entries that fit the remaining budget.
+ * Afterwards the call compares the tag versions in all fetched entries with the current versions.
  *
  * Invariants:
  *   1. A call fetches at most about twice its budget.
- *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends, waits until its
- *      deadline at most, and keeps the reservation until it returns. A call in round 1 never waits for round 2.
+ *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends commands, and
+ *      waits for the reservation until its deadline at most. It keeps the reservation until it returns. A call in round
+ *      1 never waits for a call in round 2.
  *   3. The outcome of an entry that cannot be read is `unavailable`. A StoredFormatError rejects the call, because an
- *      operator must act. A malformed reply rejects it too.
+ *      operator must act. A malformed reply also rejects the call.
  *   4. A call releases its reservations when it ends, even if it fails.
  */
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -61,13 +62,22 @@ export interface RedisManyReaderOptions {
 }
 
 export const MAX_FIRST_ENTRY_BYTES = 65_536;
-/** Minimum number of bytes fetched per entry in round 1, enough for a header with tags even if many keys share the budget. */
+/**
+ * Minimum number of bytes fetched per entry in round 1, enough for a header with tags even if many keys share the
+ * budget.
+ */
 const MIN_FIRST_ENTRY_BYTES = 1_024;
-/** Maximum bytes of all calls in round 1: two calls with 256 keys, or many small ones. Even the smallest pod has this memory. */
+/**
+ * Maximum bytes of all calls in round 1, enough for two calls with 256 keys or for many small calls. Even the smallest
+ * pod has this much memory.
+ */
 const MAX_FIRST_ROUND_BYTES = 8 * 1_048_576;
-/** Maximum bytes of all calls in round 2. The sizes are known and large by then, so this allows one full call at a time. */
+/**
+ * Maximum bytes of all calls in round 2. The calls reserve the known sizes of large entries, so this maximum admits one
+ * call with a full budget at a time.
+ */
 const MAX_SECOND_ROUND_BYTES = 4 * 1_048_576;
-/** Maximum number of calls that wait for a budget, the same number that admission control admits. */
+/** Maximum number of calls that wait for a budget. Admission control admits the same number of calls. */
 const MAX_WAITING_CALLS = 10_000;
 
 export class RedisManyReader {

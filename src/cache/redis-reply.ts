@@ -20,7 +20,10 @@ const HEAD_ITEMS = 3;
 export interface BucketRead {
   readonly nowMs: number;
   readonly mark: BucketMark;
-  /** Item of each entry, in the order of the script's keys: its bytes, its length if it is too large, or null for a miss. */
+  /**
+   * Item of each entry, in the order of the script's keys: its bytes, its length if it is too large, or null for a
+   * miss.
+   */
   readonly items: readonly RedisReply[];
 }
 
@@ -31,8 +34,8 @@ export interface ReadEntry {
 }
 
 /**
- * Decodes a reply with `count` requested entries. Returns undefined if the bucket has no sequence, and therefore no valid
- * entry.
+ * Decodes a reply with `count` requested entries. Returns undefined if the bucket has no sequence, and therefore no
+ * valid entry.
  */
 export function toBucketRead(reply: RedisReply, count: number): BucketRead | undefined {
   if (reply === null) {
@@ -43,8 +46,8 @@ export function toBucketRead(reply: RedisReply, count: number): BucketRead | und
 }
 
 /**
- * Decodes an entry, or returns undefined for a miss. Age and remaining TTL use the server's clock, because the server also
- * wrote the time in the entry.
+ * Decodes an entry, or returns undefined for a miss. Age and remaining TTL use the server's clock, because the server
+ * also wrote the time in the entry.
  */
 export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo?: TagMemo): ReadEntry | undefined {
   const entry = item === null ? undefined : decodeEntry(asBytes(item), memo);
@@ -61,7 +64,9 @@ export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo
   return { entry, value: { absent, value, version, tags, ageMs, ttlMs: leftMs, mark: read.mark } };
 }
 
-/** Decodes a position. `head` is the incarnation, followed by the ring entry in the field of `number` if there is one. */
+/**
+ * Decodes a position. `head` is the incarnation, followed by the ring entry in the field of `number` if there is one.
+ */
 function toMark(number: number, head: Buffer): BucketMark {
   const entry = decodeRingEntry(head.subarray(STAMP_BYTES));
   return {

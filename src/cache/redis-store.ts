@@ -3,11 +3,11 @@
  *
  * An entry, the sequence of its bucket and the channel of its bucket share a slot, but tags are in other slots. So a
  * read takes one round trip for the entry, and a second one for the versions of its tags. A write with tags reads their
- * versions first and writes the entry afterwards. This order makes every race with an invalidation end in a miss,
+ * versions first and writes the entry afterwards. With this order, every race with an invalidation ends in a miss,
  * because a read compares the versions after it has read the entry.
  *
  * Invariants:
- *   1. The store keeps the invariants of store.ts.
+ *   1. The store satisfies the invariants of store.ts.
  *   2. An error text never contains a key, a value or a tag.
  */
 import { randomBytes } from 'node:crypto';
@@ -28,11 +28,13 @@ import type { CacheStore, CacheWrite, ReadManyOptions, ReadManyResult, StoredVal
 const DIRECTORY = 'src/cache/scripts';
 
 /**
- * Maximum size of an entry that a read fetches in one round trip, as a script argument. For a larger entry the script
- * returns only the size first, because many large replies at once would exhaust the memory of the pod.
+ * Maximum size of an entry that a read fetches in one round trip, as a script argument. For a larger entry, the script
+ * first returns only the size, because many large replies at once would exhaust the memory of the pod.
  */
 const SMALL_ENTRY = [String(MAX_FIRST_ENTRY_BYTES)];
-/** Maximum number of reads of a large entry. A repetition is needed if another client writes a larger value in between. */
+/**
+ * Maximum number of reads of a large entry. A repetition is needed if another client writes a larger value in between.
+ */
 const MAX_LARGE_READS = 3;
 
 function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): Script {
@@ -141,11 +143,11 @@ export class RedisCacheStore implements CacheStore {
       }
       const header = asBytes(detail);
       const existing = decodeEntry(header);
-      // An entry whose tags cannot be decoded is a miss here, as it is for a read.
+      // An entry whose tags cannot be decoded is treated as a miss here, as in a read.
       const isCurrent = existing !== undefined && (await this.#tags.areCurrent(namespace, existing.tags, deadlineAtMs));
       judged = [versionIn(header), isCurrent ? '1' : '0'];
     }
-    // Another client wrote the key before each attempt, so it has a value and neither condition holds.
+    // Another client wrote the key before each attempt, so the key has a value and neither condition holds.
     return { stored: false };
   }
 

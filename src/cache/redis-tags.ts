@@ -21,7 +21,9 @@ import { asBytes, asList, malformedReply } from '../redis/script-reply.ts';
 import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './model.ts';
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
-/** Time by which a tag outlives an entry. The entry is written after the tag, possibly as late as the deadline allows. */
+/**
+ * Time by which a tag outlives an entry. The entry is written after the tag, possibly as late as the deadline allows.
+ */
 const TAG_MARGIN_MS = 60_000;
 
 export interface RedisTagsOptions {
@@ -89,7 +91,7 @@ export class RedisTags {
   }
 
   /**
-   * Reads each tag of these entries once, and returns a function that judges the tags of one entry. That function
+   * Reads each tag of these entries once, and returns a function that checks the tags of one entry. That function
    * returns whether all tags still have their versions, or a StoreError if the result depends on a tag that could not
    * be read.
    */
@@ -98,7 +100,7 @@ export class RedisTags {
     entries: readonly Pick<Entry, 'tags'>[],
     deadlineAtMs: number,
   ): Promise<(tags: readonly EntryTag[]) => boolean | StoreError> {
-    // Entries that are read together often share one list of tags (TagMemo), so each list is judged once.
+    // Entries that are read together often share one list of tags (TagMemo), so the code checks each list only once.
     const lists = new Set(entries.map((entry) => entry.tags));
     const names = new Set<string>();
     for (const tags of lists) {

@@ -1,5 +1,6 @@
 /**
- * Tests the validation of requests: the status code and text of each error, which never contains a key, a value or a tag.
+ * Tests the validation of requests: the status code and text of each error, which never contains a key, a value or a
+ * tag.
  */
 import { noCacheMetrics } from '../../test/support/cache/no-metrics.ts';
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';

@@ -21,8 +21,8 @@ const MAX_INVALIDATE_KEYS = 1_000;
 const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /**
- * Maximum length of `if_version`. A version has 24 bytes. A version of another length matches no entry. A version above
- * this bound is rejected, because the caller must have made an error.
+ * Maximum length of `if_version`. A version has 24 bytes, and a version of another length matches no entry. The service
+ * rejects a version above this bound, because such a request must be an error.
  */
 const MAX_IF_VERSION_BYTES = 64;
 
@@ -49,7 +49,7 @@ export function checkGetMany(request: CacheGetManyRequestOutput): string {
 }
 
 export interface SetRequestOptions {
-  /** Returns the TTL of a request without one, in ms. */
+  /** Returns the TTL for a request that does not set one, in ms. */
   readonly defaultTtlMs: (namespace: string) => number;
   readonly maxValueBytes: number;
 }

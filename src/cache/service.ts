@@ -6,7 +6,8 @@
  *      UNAVAILABLE. The exception is data with an unknown format, which fails the call with FAILED_PRECONDITION.
  *   2. A near-cache hit is returned synchronously.
  *   3. CacheSet and CacheInvalidate drop the near-cache entries that they change before they return, even if they fail.
- *   4. A call whose deadline has passed does not use the store. Other calls stop using it before the deadline of the caller.
+ *   4. A call whose deadline has passed does not use the store. Other calls stop using the store before the deadline of
+ *      the caller.
  */
 import type { PolicySource } from '../config/policy-file.ts';
 import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';
@@ -41,12 +42,14 @@ import { confirmInvalidations, watchInvalidations } from './watch.ts';
 
 export interface CacheServiceOptions {
   readonly store: CacheStore;
-  /** Creates a subscriber for the channels that the store publishes on: those of Redis, or `LocalChannels` in memory. */
+  /**
+   * Creates a subscriber for the channels that the store publishes on: those of Redis, or `LocalChannels` in memory.
+   */
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
   readonly channelNames: ChannelNames;
   /**
-   * Bounds of the near cache. Unset for the memory store, which needs none. Tests set `lifeMs`, the staleness bound; its
-   * default is 1 s.
+   * Bounds of the near cache. Unset for the memory store, which needs no near cache. Tests set `lifeMs`, the staleness
+   * bound; its default is 1 s.
    */
   readonly near?: { readonly maxEntries: number; readonly maxBytes: number; readonly lifeMs?: number };
   readonly policies: PolicySource;
@@ -84,7 +87,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({
     onChannel: (channel, _event, action) => {
-      // The hub also flushes a channel when it unsubscribes an unused channel. Operators need no metric for these
+      // The hub also flushes a channel when it unsubscribes an unused channel. Operators need no metric for such
       // flushes.
       const isInUse = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
       if (action.kind === 'flush' && isInUse) {

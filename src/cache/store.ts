@@ -1,15 +1,17 @@
 /**
- * Contract between CacheService and its stores. memory-store.ts and redis-store.ts implement it, and one contract suite
- * (test/support/cache/store-contract.ts) tests both.
+ * Contract between CacheService and its stores. The files memory-store.ts and redis-store.ts implement this contract,
+ * and one suite tests both stores (test/support/cache/store-contract.ts).
  *
  * Every store has these invariants:
- *   1. `read` returns the last write of the key. It returns undefined if the entry has expired, was removed or flushed, or
- *      if one of its tags was removed after the write began.
- *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. They never become valid again.
+ *   1. `read` returns the value of the last write to the key. It returns undefined if the entry has expired, or if the
+ *      entry was removed or flushed. It also returns undefined if one of the entry's tags was removed after the write
+ *      began.
+ *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. They never become valid
+ *      again.
  *   3. A write and its message to the near caches are one atomic step. The same holds for each bucket of `remove`,
  *      `removeTags` and `flush`.
- *   4. `remove`, `removeTags` and `flush` publish their messages even if there was nothing to remove, because a near cache
- *      may have an entry that the store has lost.
+ *   4. `remove`, `removeTags` and `flush` publish their messages even if there was nothing to remove, because a near
+ *      cache may have an entry that the store has lost.
  *   5. Everything that a store creates has an expiry.
  *   6. A failure is a StoreError. `remove`, `removeTags` and `flush` may be repeated after any failure.
  *   7. A method returns a value if the result is available, and a promise only if it must wait.
@@ -25,7 +27,7 @@ export interface StoredValue {
   readonly tags: readonly string[];
   /** Time since the write by the store's clock. */
   readonly ageMs: number;
-  /** Remaining TTL by the store's clock, at least 1. */
+  /** Remaining TTL by the store's clock, in ms; at least 1. */
   readonly ttlMs: number;
   /** Position of the key's bucket when the value was read. */
   readonly mark: BucketMark;
@@ -53,19 +55,24 @@ export type WriteOutcome = { readonly stored: true; readonly version: Buffer } |
 export type ReadManyResult =
   | { readonly outcome: 'hit'; readonly entry: StoredValue }
   | { readonly outcome: 'miss' }
-  /** The entry does not fit the remaining budget. */
+  /** The entry does not fit into the remaining budget. */
   | { readonly outcome: 'skipped' }
   | { readonly outcome: 'unavailable' };
 
 export interface ReadManyOptions {
   readonly deadlineAtMs: number;
-  /** Maximum bytes of the values and tags of all hits. Entries that do not fit are skipped, in the order of the keys. */
+  /**
+   * Maximum bytes of the values and tags of all hits. Entries that do not fit are skipped, in the order of the keys.
+   */
   readonly budgetBytes: number;
 }
 
 export interface CacheStore {
   read(namespace: string, key: Buffer, deadlineAtMs: number): MaybePromise<StoredValue | undefined>;
-  /** Returns one result per key, in order. A StoreError becomes a result, except a StoredFormatError, which rejects. */
+  /**
+   * Returns one result per key, in order. A StoreError becomes the result of its key. Only a StoredFormatError rejects
+   * the call.
+   */
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**

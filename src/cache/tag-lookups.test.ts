@@ -1,5 +1,6 @@
 /**
- * Tests lookups of tags against scripted replies: which callers share a command, and that no caller joins one that was sent.
+ * Tests lookups of tags against scripted replies: which callers share a command, and that no caller joins a command
+ * that was already sent.
  */
 import { BUCKET_COUNT, bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';

@@ -2,8 +2,9 @@
  * Reads versions of tags with one MGET per tag bucket for all callers in the same turn of the event loop.
  *
  * Invariants:
- *   1. A version is read after `versions` was called, because a caller never joins a request that was already sent. So a
- *      caller that reads an entry first and its tags afterwards sees every invalidation before the read of the entry.
+ *   1. A version is read after `versions` was called, because a caller never joins a command that was already sent. So
+ *      if a caller reads an entry first and its tags afterwards, the versions reflect every invalidation before the
+ *      read of the entry.
  *   2. If several callers request the same tag in one turn, the command contains it once.
  *   3. Callers share a command only if their deadlines differ by less than 64 ms. The command uses the earliest of
  *      these deadlines, so no caller waits longer than its own.
@@ -68,7 +69,8 @@ export class TagLookups {
     }
     const batch: Batch = { keys: [], indexes: new Map(), versions: Promise.withResolvers(), deadlineAtMs };
     this.#batches.set(name, batch);
-    // The next tick runs after all promises of this turn. So the readers whose replies arrived in one chunk share a batch.
+    // The callback runs after all promises of this turn. So the readers whose replies arrived in one chunk share a
+    // batch.
     process.nextTick(() => {
       if (this.#batches.get(name) === batch) {
         this.#batches.delete(name);

@@ -3,12 +3,13 @@
  * invalidations of a namespace, and check that it has received all of them.
  *
  * Invariants:
- *   1. The first event is `started`. It is sent once all channels of the namespace are live, so the stream contains every
- *      later invalidation.
- *   2. A slow reader has a bounded queue. If the queue overflows, a flush replaces its events. A stream that has ended uses
- *      no resources.
- *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream of
- *      the watch, and every server with one of its channels has proved to be a master that serves it (Subscriber.barrier).
+ *   1. The first event is `started`. The service sends it once all channels of the namespace are live, so the stream
+ *      contains every later invalidation.
+ *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces its events. A stream that has
+ *      ended uses no resources.
+ *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream
+ *      of the watch. Every server with a channel of the watch has proved to be a master that serves this channel
+ *      (Subscriber.barrier).
  */
 import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/ConfirmInvalidationsResponse.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';

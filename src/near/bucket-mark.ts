@@ -1,8 +1,8 @@
 /**
- * Defines the position of a bucket's sequence that a read, a write or a message reports.
+ * Defines a mark, the position in a bucket's sequence. Reads, writes and messages report marks.
  *
- * A number alone does not identify a change, because numbers repeat after a failover that lost writes. Each change also has
- * a random stamp, so (incarnation, number, stamp) is equal only for the same change.
+ * A number alone does not identify a change, because numbers repeat after a failover that lost writes. Each change also
+ * has a random stamp. So two marks have the same incarnation, number and stamp only if they refer to the same change.
  */
 export interface BucketMark {
   /** Incarnation of the sequence, which is 8 random bytes as latin1 text, chosen when the sequence is created. */

@@ -7,13 +7,13 @@ import { decodeRingEntry, RING_SIZE } from './ring.ts';
 /** Known position of the bucket when the probe was sent. */
 export interface BucketQuestion {
   readonly generation: number;
-  /** Incarnation of the sequence; undefined if neither a message nor a read has shown one. */
+  /** Incarnation of the sequence; undefined if neither a message nor a read has reported one. */
   readonly incarnation: string | undefined;
   /** Number of the change whose stamp the probe requests. */
   readonly number: number;
   /** Expected stamp; empty if it is unknown. */
   readonly stamp: string;
-  /** Numbers that reads have shown and messages have not. */
+  /** Numbers of changes that reads have reported and messages have not. */
   readonly shown: readonly number[];
 }
 

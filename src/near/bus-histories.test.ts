@@ -1,9 +1,9 @@
 /**
- * Tests the bus with random histories of failovers: acknowledged writes are lost, their numbers repeat with other stamps,
- * messages are missing, and a replaced master answers reads.
+ * Tests the bus with random histories of failovers: acknowledged writes are lost, their numbers repeat with other
+ * stamps, messages are missing, and a replaced master answers reads.
  *
- * Invariant: assume that all messages and reads have arrived and a later probe was answered. Then each entry belongs to
- * the current history of the server, and no change of that history invalidates the entry.
+ * Invariant: once all messages and reads have arrived and a later probe was answered, each entry belongs to the current
+ * history of the server. No change in that history invalidates the entry.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -56,7 +56,10 @@ class World {
   #isSilent = false;
   filled = 0;
 
-  /** From now on the subscribed server receives the history as snapshots of a full resync and publishes no messages. */
+  /**
+   * Makes the subscribed server receive the history only as snapshots of a full resync, so it publishes no messages
+   * from now on.
+   */
   breakLink(): void {
     this.#isSilent = true;
   }
@@ -81,7 +84,7 @@ class World {
     this.#history = { incarnation: `i${this.#next()}`, changes: [] };
   }
 
-  /** The subscription survives, but its server has taken over the history of another one. */
+  /** Replaces the history of the subscribed server with that of another server. The subscription survives. */
   failOver(lostWrites: number): void {
     const { incarnation, changes } = this.#history;
     this.#replaced = this.#history;
@@ -101,7 +104,9 @@ class World {
     expect(this.#cached.size).toBe(0);
   }
 
-  /** Delivers the next message or reply. With `isLate`, a probe reply arrives after the message that follows it. */
+  /**
+   * Delivers the next message or reply. If `isLate` is true, a probe reply arrives after the message that follows it.
+   */
   deliver(isLate: boolean): void {
     const isOvertaken = isLate && this.#inTransit[0]?.kind === 'probe' && this.#inTransit[1]?.kind === 'message';
     const [delivery] = this.#inTransit.splice(isOvertaken ? 1 : 0, 1);
@@ -116,7 +121,7 @@ class World {
     }
   }
 
-  /** The server runs the probe. */
+  /** Makes the server run the probe. */
   answer(): void {
     const question = this.#question;
     if (question === undefined) {
@@ -139,7 +144,7 @@ class World {
     }
   }
 
-  /** Performs the next step of a read: a server runs it, or its reply arrives. */
+  /** Performs the next step of a read: a server runs the read, or the reply arrives. */
   goOn(pick: number, isReplaced: boolean): void {
     const read = this.#reads[pick % Math.max(1, this.#reads.length)];
     if (read === undefined) {
@@ -263,7 +268,7 @@ test('in random histories of failovers, no entry is stale or of a lost history a
     }),
     { numRuns: 10_000 },
   );
-  // The test proves something only if entries were cached and some of them remained until the end.
+  // The test is meaningful only if entries were cached and some of them remained until the end.
   expect(filled).toBeGreaterThan(10_000);
   expect(held).toBeGreaterThan(1_000);
 });

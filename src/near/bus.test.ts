@@ -1,5 +1,6 @@
 /**
- * Tests the bus with lost, repeated, late and reordered messages: examples of each event, and thousands of random histories.
+ * Tests the bus with lost, repeated, late and reordered messages: it contains examples of each event, and generates
+ * thousands of random histories.
  */
 import fc from 'fast-check';
 import type { BucketAnswer } from './bucket-probe.ts';
@@ -29,12 +30,12 @@ function answerOf(answer: Partial<BucketAnswer>): BucketAnswer {
   return { incarnation: 'A', number: 0, stampOfAsked: stampOf(answer.number ?? 0), ...answer };
 }
 
-/** Feeds a probe that is answered as soon as it is sent. */
+/** Feeds the bus a probe whose answer arrives as soon as the probe is sent. */
 function probe(state: BucketReads, answer: Partial<BucketAnswer>): BusAction {
   return applyBusEvent(state, { kind: 'probe', question: createQuestion(state), answer: answerOf(answer) });
 }
 
-/** Feeds a read that ends as soon as it is sent. `sentAt` makes it an older read. */
+/** Feeds the bus a read that ends as soon as it is sent. With `sentAt`, the read was sent earlier. */
 function read(state: BucketReads, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
   const { known } = state;
   const mark = { incarnation: 'A', number, stamp };
@@ -56,7 +57,7 @@ describe('bus', () => {
 
   test.each([
     ['a gap', names(9, 'a'), 'gap'],
-    // Numbers repeat after a failover that lost writes.
+    // Numbers may repeat after a failover that lost writes.
     ['a repeated number', names(7, 'a'), 'gap'],
     ['a lower number', names(3, 'a'), 'gap'],
     [
@@ -244,9 +245,9 @@ describe('a read', () => {
 });
 
 /**
- * Step of a random history. The model is a server with three keys, whose value is the number of their last write, and a near
- * cache that executes the actions of the bus. A delivery picks any published message, so messages repeat, arrive too early
- * or never arrive.
+ * Step of a random history. The model consists of a server with three keys and a near cache that executes the actions
+ * of the bus. The value of a key is the number of its last write. A delivery picks any published message, so messages
+ * repeat, arrive too early or never arrive.
  */
 type Step =
   | { readonly do: 'write'; readonly key: string }
@@ -367,7 +368,8 @@ test('in random histories, no entry remains that an applied message or an earlie
             break;
         }
       }
-      // The remaining messages are delivered in order. All published messages are applied then, so no entry may be invalid.
+      // Delivers the remaining messages in order. The bus has then applied all published messages, so no entry may be
+      // invalid.
       if (state.live) {
         for (const message of published.slice(nextIndex)) {
           deliver(message);

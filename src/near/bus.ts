@@ -1,35 +1,37 @@
 /**
- * Decides which near-cache entries the events of one channel invalidate. It is a state machine without clock, connections
- * and entries, so that tests can feed it thousands of histories with lost, late, repeated and reordered messages.
+ * Decides which near-cache entries the events of one channel invalidate. It is a state machine that uses no clock, no
+ * connections and no entries. So tests can run it on thousands of histories with lost, late, repeated and reordered
+ * messages.
  *
- * Three witnesses report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
- * connection that receives the messages. A read returns the position of the bucket together with the value. Each witness
- * names a change by incarnation, number and stamp. After a failover that lost writes, numbers repeat but stamps do not. So
- * if two witnesses name the same number with different stamps, one of them reports a lost history.
+ * Three sources report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
+ * connection that receives the messages. A read returns the position of the bucket together with the value. Each source
+ * identifies a change by incarnation, number and stamp. After a failover that lost writes, numbers repeat but stamps do
+ * not. So if two sources report the same number with different stamps, one of them reports a lost history.
  *
- * The following invariants hold if the caller executes each action before it feeds the next event:
+ * The following invariants hold if the caller executes each action before it passes the next event. R1 to R7 are the
+ * races in docs/internals/cache-coherence.md.
  *   1. After message n of an incarnation was applied, no entry remains that message n or an earlier one invalidates. A
- *      missing message shows as a gap in the numbers, and a gap invalidates the whole bucket (R2).
+ *      missing message leaves a gap in the numbers, and a gap invalidates the whole bucket (R2).
  *   2. While the channel is not live, the bucket has no entries: `lost` invalidates it (R3), and results of reads are
  *      not cached. Messages are ignored.
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
- *      messages, a new subscription starts without a known position, and a moved slot is first reported as lost. So a
- *      number that is not above the known one shows that the server now has another history (R7), and the bucket is
- *      invalidated.
- *   5. Assume that all reads and messages have arrived and a later probe was answered. Then the mark of each entry belongs
- *      to the current history of the server, and no later change of that history invalidates the entry.
+ *      messages. A new subscription starts without a known position. The channels of a moved slot are first reported as
+ *      lost. So a number that is not above the known one shows that the server now has another history (R7). The bus
+ *      then invalidates the bucket.
+ *   5. Once all reads and messages have arrived and a later probe was answered, the mark of each entry belongs to the
+ *      current history of the server. No later change of that history invalidates the entry.
  *
- * Invariant 5 has one exception. It does not hold if another history replaces the known one without a message, has
- * reached exactly the known number, and continues with messages before the next probe. The replacement then remains
- * unnoticed, because the first message has the next number and does not name the stamp of the change before it. An
- * entry that was read before the replacement may then be stale for the rest of its lifetime.
+ * Invariant 5 has one exception. It does not hold if another history replaces the known one without a message, ends at
+ * exactly the known number, and continues with messages before the next probe. The replacement then remains unnoticed,
+ * because the first message has the next number and does not name the stamp of the change before it. An entry that was
+ * read before the replacement may then be stale for the rest of its lifetime.
  *
- * All messages published before the server ran a probe were applied before the reply of the probe. Messages published later
- * may have been applied too, because node-redis delivers messages while it reads a chunk, and replies afterwards. So the
- * number in a reply must lie between the number known when the probe was sent and the number known now. The next probe
- * checks later changes.
+ * The bus has applied all messages that were published before the server ran a probe when the reply of the probe
+ * arrives. It may also have applied later messages, because node-redis delivers the messages in a chunk before the
+ * replies in it. So the number in a reply must lie between the number known when the probe was sent and the number
+ * known now. The next probe checks later changes.
  */
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
@@ -45,7 +47,7 @@ interface Known {
   readonly stamps: readonly string[];
 }
 
-/** Changes that reads have shown before their messages arrived. */
+/** Changes that reads have reported before their messages arrived. */
 interface Ahead {
   readonly incarnation: string;
   readonly stamps: Map<number, string>;
@@ -58,8 +60,8 @@ export interface BucketReads {
   known: Known | undefined;
   ahead: Ahead | undefined;
   /**
-   * Whether two witnesses contradicted each other. Reads are not cached until a message or a probe shows the history of
-   * the server.
+   * Whether two sources contradicted each other. Results of reads are not cached until a message or a probe shows the
+   * history of the server.
    */
   isDoubted: boolean;
 }
@@ -82,8 +84,8 @@ export type FlushCause =
   /** A client flushed the namespace. */
   | 'asked'
   /**
-   * The first message arrived after the channel became live, and earlier messages may be missing. A watch that was
-   * `live` before it reported its start needs only the names of the message.
+   * The first message arrived after the channel became live, and earlier messages may be missing. A watch needs only
+   * the names of the message, because it starts or reports a flush once all of its channels are live.
    */
   | 'first'
   /** Messages are missing, the sequence or its history has been replaced, or a message could not be decoded. */
@@ -100,7 +102,10 @@ export type BusAction =
 
 /** Maximum number of remembered stamps. A read whose change is older than these is not cached. */
 const MAX_STAMPS = 4;
-/** Maximum number of changes that reads have shown before their messages. A read that shows another one is not cached. */
+/**
+ * Maximum number of changes that reads have reported before their messages. A read that reports a further change is not
+ * cached.
+ */
 const MAX_AHEAD = 16;
 
 const NONE: BusAction = { kind: 'none' };
@@ -110,7 +115,7 @@ export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
-/** Creates the question of a probe. The caller passes it back together with the answer. */
+/** Creates the question of a probe. The caller passes the question back together with the answer. */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];
@@ -179,7 +184,7 @@ function applyMessage(state: BucketReads, message: InvalidationMessage | undefin
 
 function applyProbe(state: BucketReads, question: BucketQuestion, answer: BucketAnswer | undefined): BusAction {
   if (question.generation !== state.generation) {
-    // The whole bucket was invalidated since the probe was sent.
+    // The whole bucket has been invalidated since the probe was sent.
     return NONE;
   }
   if (answer === undefined) {
@@ -212,7 +217,7 @@ function applyRead(state: BucketReads, mark: BucketMark, sentAt: SentAt | undefi
     return REFUSE;
   }
   if (sentAt?.incarnation === incarnation && number < sentAt.number) {
-    // The read reached a server that is behind the one that sends the messages.
+    // The server that ran the read is behind the server that sends the messages.
     return doubt(state, known);
   }
   if (known === undefined || known.incarnation === '' || number > known.number) {
@@ -244,7 +249,7 @@ function noteShown(state: BucketReads, { incarnation, number, stamp }: BucketMar
   return NONE;
 }
 
-/** Returns whether a read has shown a different history than this message. */
+/** Returns whether a read has reported a different history from that of this message. */
 function contradictsShown({ ahead }: BucketReads, incarnation: string, number: number, stamp: string): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return false;
@@ -252,7 +257,7 @@ function contradictsShown({ ahead }: BucketReads, incarnation: string, number: n
   return ahead.incarnation !== incarnation || (ahead.stamps.get(number) ?? stamp) !== stamp;
 }
 
-/** Returns whether the server has a different history than the one that was known when the probe was sent. */
+/** Returns whether the server has a different history from the one that was known when the probe was sent. */
 function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): boolean {
   const { incarnation, number, stamp, shown } = question;
   if (incarnation === undefined) {
@@ -266,8 +271,8 @@ function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): bo
 }
 
 /**
- * Returns whether no read has shown an older change than this answer. This check applies only before the first message
- * or probe of a live channel.
+ * Returns whether no read has reported another incarnation or an older change than this answer. This check applies only
+ * before the first message or probe of a live channel.
  */
 function agreesWithShown({ ahead }: BucketReads, answer: BucketAnswer): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {

@@ -1,17 +1,17 @@
 /**
- * Manages the invalidation channels of this process: subscribes to the channels that the near cache and the watches use, and
- * passes their events to both.
+ * Manages the invalidation channels of this process. It subscribes to the channels that the near cache and the watches
+ * use, and passes the events of these channels to its listeners.
  *
  * Invariants:
- *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or if the
- *      near cache has used it within `idleMs`.
+ *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or
+ *      if the near cache has used it within `idleMs`.
  *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
  *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel is not a use by the near
  *      cache.
- *   3. Listeners receive each event before the subscriber delivers the next one. They receive probes and reads only if
- *      the event invalidates the bucket.
- *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a read that noted
- *      `now()` when it was sent can detect later events of a channel.
+ *   3. Listeners receive each event before the subscriber delivers the next one. Listeners receive a probe or a read
+ *      only if the probe or read invalidates the bucket.
+ *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a caller that
+ *      calls `now()` when it sends a read can detect later events of a channel.
  */
 import type { Clock } from '../lib/clock.ts';
 import { BUCKET_COUNT } from '../lib/key-hash.ts';
@@ -33,7 +33,7 @@ import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.
 export interface Channel {
   readonly name: string;
   readonly namespace: string;
-  /** Whether the names in its messages are tags instead of keys. */
+  /** Whether the names in the messages of the channel are tags instead of keys. */
   readonly isTag: boolean;
   readonly state: BucketReads;
   changedAt: number;
@@ -55,7 +55,7 @@ export interface InvalidationHubOptions {
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
   /** Maximum number of channels that the near cache keeps subscribed. */
   readonly maxNearChannels?: number;
-  /** Time after its last use by the near cache when a channel is unsubscribed. */
+  /** Idle time, since the last use by the near cache, after which the hub unsubscribes a channel. */
   readonly idleMs?: number;
 }
 
@@ -115,8 +115,8 @@ export class InvalidationHub {
   }
 
   /**
-   * Records a near-cache hit. If the near cache had stopped using the channel, it starts again unless the maximum is
-   * reached.
+   * Records a near-cache hit. If the near cache has stopped using the channel, the hit starts a new use unless the
+   * maximum is reached.
    */
   touch(channel: Channel, nowMs: number): void {
     if (channel.nearUsedAtMs === undefined) {
@@ -129,7 +129,8 @@ export class InvalidationHub {
   }
 
   /**
-   * Returns the known position of the channel. Callers call it when they send a read, and pass the result to `admits`.
+   * Returns the known position of the channel. Callers call this method when they send a read, and pass the result to
+   * `admits`.
    */
   sentAt(channel: Channel): SentAt | undefined {
     const { known } = channel.state;
@@ -137,8 +138,8 @@ export class InvalidationHub {
   }
 
   /**
-   * Returns whether the result of a read with this mark may be cached. The channel must have been live in one generation
-   * since the read was sent. A mark that belongs to another history invalidates the bucket.
+   * Returns whether the result of a read with this mark may be cached. The channel must have been live, without a
+   * change of its generation, since the read was sent. A mark that belongs to another history invalidates the bucket.
    */
   admits(channel: Channel, mark: BucketMark, sentAt: SentAt | undefined): boolean {
     return this.#apply(channel, { kind: 'read', mark, sentAt }).kind === 'none';
@@ -235,7 +236,7 @@ export class InvalidationHub {
     const ownCount = this.#subscriberCount;
     const receive = (name: string, eventOf: (channel: Channel) => BusEvent | undefined) => {
       const channel = this.#channels.get(name);
-      // Ignores events of a closed subscriber, because its successor may have the same channels.
+      // Ignores events of a closed subscriber, because the subscriber that replaced it may have the same channels.
       const event = channel !== undefined && ownCount === this.#subscriberCount ? eventOf(channel) : undefined;
       if (channel !== undefined && event !== undefined) {
         this.#apply(channel, event);

@@ -1,5 +1,5 @@
 /**
- * Tests the encoding of invalidation messages, and decoding of malformed bytes.
+ * Tests the encoding of invalidation messages, and the decoding of malformed bytes.
  */
 import fc from 'fast-check';
 import { decodeInvalidationMessage, encodeInvalidationMessage } from './invalidation-message.ts';

@@ -1,14 +1,15 @@
 /**
- * Encodes and decodes the messages of an invalidation channel. The cache scripts (src/cache/scripts) write the same format.
+ * Encodes and decodes the messages of an invalidation channel. The cache scripts (src/cache/scripts) write the same
+ * format.
  *
  * ```text
  * offset  bytes  field
  *      0      1  format, 1
- *      1      1  kind: 1 = the names (keys of a key bucket, tags of a tag bucket) are invalid, 2 = the whole bucket is invalid
+ *      1      1  kind: 1 = the names (keys or tags) are invalid, 2 = the whole bucket is invalid
  *      2      1  length of this header, bytes: 27, 51 with a version, or more if a newer release wrote it
  *      3      8  incarnation of the bucket's sequence, random
  *     11      8  number of the change, one more than that of the previous message
- *     19      8  stamp of the change: random bytes, which the ring has too
+ *     19      8  stamp of the change: random bytes, also stored in the ring
  *     27     24  version of the entry that a write stored under the only name; missing for an invalidation
  *      -      -  names: for each name its length (2 bytes) and its bytes
  * ```
@@ -40,8 +41,7 @@ export interface InvalidationMessage {
   /** Names as latin1 text, which is exact for any bytes. The list is empty for a flush. */
   readonly names: readonly string[];
   /**
-   * Version (24 bytes as latin1 text) of the entry that a write stored under the only name. It is unset for an
-   * invalidation.
+   * Version (24 bytes as latin1 text) of the entry that a write stored under the only name. Unset for an invalidation.
    */
   readonly version?: string;
 }

@@ -1,6 +1,7 @@
 /**
- * Tests watches with random histories. An application updates its cache by the events of a watch. Messages of the store
- * arrive late, channels are lost and repaired, and the reader may be too slow for the queue.
+ * Tests watches with random histories. In these histories, an application updates its own cache according to the events
+ * of a watch. Messages of the store arrive late, channels are lost and repaired, and the reader may be too slow for the
+ * queue.
  *
  * Invariants:
  *   1. After a confirmation, the application has no entry that was invalid before it requested the confirmation.
@@ -135,7 +136,7 @@ class World {
       isAnswered = true;
     });
     act();
-    // A confirmation that does not wait for the stream is answered within these turns.
+    // Within these turns of the event loop, a confirmation that does not wait for the stream would end.
     for (let turn = 0; turn < 20; turn += 1) {
       await Promise.resolve();
     }

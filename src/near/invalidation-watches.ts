@@ -1,11 +1,12 @@
 /**
  * Queues the invalidations of a namespace for each watch, in order.
  *
- * A watch is current while all channels of its namespace are live. If a channel is lost, the watch reports a `flush`. It
- * reports another one once all channels are live again, because the application may have cached stale values in between.
+ * A watch is current while all channels of its namespace are live. If a channel is lost, the watch reports a `flush`.
+ * It reports another one once all channels are live again, because the application may have cached stale values in
+ * between.
  *
  * Invariants:
- *   1. Every invalidation after `start` resolved to true is in the queue, unless a later flush has replaced it.
+ *   1. Every invalidation after `start` resolved to true is added to the queue. Only a later flush may replace it.
  *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all of them.
  *   3. `confirm` resolves to true only if the watch is current and every earlier event was delivered (`markDelivered`).
  */
@@ -16,7 +17,7 @@ import type { BusAction, BusEvent } from './bus.ts';
 import type { Channel, HubListener, InvalidationHub } from './invalidation-hub.ts';
 
 export type WatchEvent =
-  /** A key has changed. `version` is that of the value that a CacheSet stored; undefined for an invalidation. */
+  /** A key has changed. `version` is the version of the value that CacheSet stored; undefined for an invalidation. */
   | { readonly kind: 'key'; readonly key: Buffer; readonly version: Buffer | undefined }
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'flush' };
@@ -148,7 +149,7 @@ export class InvalidationWatch {
   #liveCount: number;
   #isStarted = false;
   #isClosed = false;
-  /** Number of events that were queued so far. Taken and delivered counts include events that a flush replaced. */
+  /** Number of events queued so far. The counts of taken and delivered events include events that a flush replaced. */
   #queuedCount = 0;
   #takenCount = 0;
   #deliveredCount = 0;
@@ -175,7 +176,10 @@ export class InvalidationWatch {
     return this.#queue.length;
   }
 
-  /** Resolves to true once all channels are live; events are queued from then on. Resolves to false on timeout or `close`. */
+  /**
+   * Resolves to true once all channels are live; events are queued from then on. Resolves to false on timeout or
+   * `close`.
+   */
   async start(timeoutMs: number): Promise<boolean> {
     await this.#waitFor(() => this.#isLive, timeoutMs);
     this.#isStarted = this.#isLive && !this.#isClosed;
@@ -242,8 +246,8 @@ export class InvalidationWatch {
 
   #onLiveness(kind: 'live' | 'lost', action: BusAction): void {
     const wasLive = this.#isLive;
-    // A `live` event that flushes shows that the channel was already live. A `lost` event that does not flush shows
-    // that it was already lost.
+    // A `live` event with the action `flush` shows that the channel was already live. A `lost` event without this
+    // action shows that the channel was already lost.
     if (kind === 'live' && action.kind === 'none') {
       this.#liveCount += 1;
     } else if (kind === 'lost' && action.kind === 'flush') {

@@ -1,6 +1,6 @@
 /**
- * Provides invalidation channels inside one process. The memory store publishes on them, and watches subscribe to them, so
- * the same code serves watches with and without Redis.
+ * Provides invalidation channels inside one process. The memory store publishes on these channels, and watches
+ * subscribe to them. So the same code serves watches with and without Redis.
  *
  * Invariants:
  *   1. Every listener has received a message before `publish` returns.
@@ -8,7 +8,10 @@
  */
 import type { ChannelNames, Subscriber, SubscriberListener } from './subscriber.ts';
 
-/** Channel names within this process. The names of sequences are unused, because no message can be lost. */
+/**
+ * Channel names within this process. Sequences need no names, because no message can be lost and no probe reads a
+ * sequence.
+ */
 export const localChannelNames: ChannelNames = {
   cacheChannel: (namespace, bucket) => `${namespace}:${bucket}`,
   cacheTagChannel: (namespace, bucket) => `${namespace}:t${bucket}`,

@@ -2,11 +2,12 @@
  * Tests the near cache with random histories. The histories contain steps of reads, changes by this sidecar and by
  * others, late and lost messages, and channels that are lost and repaired.
  *
- * Every hit has these invariants:
+ * These invariants hold for every hit:
  *   1. The value was current less than 1 s ago, and its TTL has not expired.
- *   2. No received message invalidates the value, and neither does an earlier message of the same channel.
- *   3. No change that this sidecar made and has answered invalidates the value.
- *   4. No read that was sent later has returned a newer value or a miss. Neither has any fresh read, whenever it was sent.
+ *   2. No received message invalidates the value, nor does any earlier message of the same channel.
+ *   3. No change to which this sidecar has already responded invalidates the value.
+ *   4. No read that was sent after the read of the value has returned a newer value or a miss. No fresh read has
+ *      returned a newer value or a miss either, whenever the fresh read was sent.
  */
 import fc from 'fast-check';
 import { NAMES, NearCacheWorld } from '../../test/support/near/near-cache-world.ts';
@@ -51,11 +52,11 @@ const step = fc.oneof(
   { weight: 2, arbitrary: steps('wait', fc.integer({ min: 1, max: 400 }), (world, ms) => world.clock.advance(ms)) },
 );
 
-/** Makes every channel live with at least one message, and caches every key. */
+/** Makes every channel live, delivers at least one message on it, and caches every key. */
 function settle(world: NearCacheWorld): void {
   for (const of of NAMES) {
     world.write(of, { tags: NAMES, ttlMs: 60_000, isOwn: false });
-    // The first read subscribes the channel of its key, the second one the channels of its tags.
+    // The first read subscribes to the channel of its key, and the second read subscribes to the channels of its tags.
     world.readWhole(of);
     world.repair();
     world.readWhole(of);
@@ -90,7 +91,7 @@ test('serves no entry that it must not serve in random histories of reads, chang
     }),
     { numRuns: 2_000 },
   );
-  // The test proves something only if stale values were served within the staleness bound.
+  // The test is meaningful only if stale values were served within the staleness bound.
   expect(hits).toBeGreaterThan(1_000);
   expect(staleHits).toBeGreaterThan(100);
 });

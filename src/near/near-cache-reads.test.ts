@@ -1,5 +1,6 @@
 /**
- * Tests how a finished read changes the near cache: fresh reads, reads in flight, and reads whose mark contradicts the bus.
+ * Tests how a finished read changes the near cache: fresh reads, reads in flight, and reads whose mark contradicts the
+ * bus.
  */
 import {
   begin,

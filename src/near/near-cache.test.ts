@@ -84,7 +84,7 @@ test.each([
   ready(t);
   fill(t, nearValue('v1'));
   expect(t.get()).toBeDefined();
-  // No message of the change arrived.
+  // No message about the change arrived.
   t.near.fill(begin(t), value);
   expect(t.get()).toBeUndefined();
   expect(t.near.indexedCount).toBe(0);
@@ -252,7 +252,7 @@ describe('bounds', () => {
     }
     t.near.fill(t.near.begin(namespace, KEY), nearValue('v1', { tags }));
     expect(t.near.size).toBe(1);
-    // Such an entry was measured to take 520 bytes per tag and 950 bytes in addition.
+    // Such an entry was measured to take 950 bytes, plus 520 bytes per tag.
     expect(t.near.bytes).toBeGreaterThanOrEqual(950 + 16 * 520);
   });
 
@@ -294,7 +294,7 @@ test('distinguishes keys that are not valid UTF-8', () => {
     ready(t, key);
     fill(t, nearValue(String(index)), key);
   }
-  // The first message of a bucket invalidates it, so keys that share a bucket are cached again.
+  // The first message of a bucket invalidates the bucket, so the test caches keys that share a bucket again.
   for (const [index, key] of keys.entries()) {
     fill(t, nearValue(String(index)), key);
   }

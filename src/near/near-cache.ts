@@ -1,20 +1,21 @@
 /**
  * Keeps cache entries in the memory of the sidecar, and decides when an entry may be created and served.
  *
- * An entry is created from a read of the store, never from a write. Callers call `begin` before they send the read and `fill`
- * with its result. In between a placeholder represents the read, and an invalidation of its key removes the placeholder (R1).
+ * An entry is created from a read of the store, never from a write. Callers call `begin` before they send the read and
+ * `fill` with its result. In between, a placeholder represents the read, and an invalidation of the key removes the
+ * placeholder (race R1 in docs/internals/cache-coherence.md).
  *
  * Invariants:
- *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both times start when its read
- *      is sent. So this bound on staleness holds even if messages are lost without notice.
- *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message since
- *      then has invalidated the entry.
- *   3. The near cache never exceeds its maximum entries and bytes. It evicts expired entries first, then the least recently used.
+ *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both times start when the read
+ *      of the entry is sent. So this bound on staleness holds even if messages are lost without notice.
+ *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message
+ *      since then has invalidated the entry.
+ *   3. The near cache stays within its bounds. It evicts expired entries first, then the least recently used entries.
  *   4. A hit is one synchronous map lookup.
- *   5. After a read has ended, no entry of a read that was sent before it is served. After a fresh read has ended, no entry of
- *      any read that was sent before that end is served, except its own. So no later read returns an older value.
- *   6. A value is cached only if its mark agrees with the state of the bus. A message or probe that contradicts the mark later
- *      invalidates the bucket.
+ *   5. After a read, the near cache serves no entry from an earlier read. After a fresh read, it serves no entry from
+ *      any other read that was sent before the fresh read ended. So no later read returns an older value.
+ *   6. A value is cached only if its mark agrees with the state of the bus. A message or probe that contradicts the
+ *      mark later invalidates the bucket.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -32,7 +33,7 @@ export interface NearValue {
   readonly tags: readonly string[];
   readonly ageMs: number;
   readonly ttlMs: number;
-  /** Position of the key's bucket when the value was read. If unset, the value is cached without comparing positions. */
+  /** Position of the key's bucket when the value was read. If unset, the near cache does not compare positions. */
   readonly mark?: BucketMark;
 }
 
@@ -45,7 +46,7 @@ export interface NearEntry extends NearValue {
   readonly channels: readonly Channel[];
 }
 
-/** Read in flight, which `begin` returns and `fill` takes. */
+/** Read in flight. `begin` returns it, and callers pass it to `fill`. */
 export interface Placeholder {
   readonly name: string;
   readonly namespace: string;
@@ -87,7 +88,7 @@ export class NearCache implements HubListener {
   readonly #maxPlaceholders: number;
   readonly #entries: BoundedMap<NearEntry>;
   readonly #sweeper: ExpirySweeper;
-  /** Placeholders by name, of all reads in flight that were not invalidated since they were sent. */
+  /** Placeholders of the reads in flight, by name. An invalidation of a read removes its placeholder. */
   readonly #placeholders = new Map<string, Set<Placeholder>>();
   #placeholderCount = 0;
   /** Names of entries by channel, and by tag. */
@@ -158,7 +159,7 @@ export class NearCache implements HubListener {
       isFresh,
     };
     if (mayKeep) {
-      // Each of several reads of one key may fill the near cache, because a busy key always has a later read in flight.
+      // Even an older read may fill the near cache, because a busy key always has a later read in flight.
       addTo(this.#placeholders, placeholder.name, placeholder);
       this.#placeholderCount += 1;
     }
@@ -171,7 +172,7 @@ export class NearCache implements HubListener {
     const isValid = this.#end(placeholder);
     const entry = this.#entries.peek(name, Number.NEGATIVE_INFINITY);
     if (isFresh) {
-      // The server may run two reads in flight in another order than they were sent.
+      // The server may run two reads in flight in a different order from the one in which they were sent.
       this.#removePlaceholders(name);
     } else if (entry !== undefined && entry.order > order) {
       return;
@@ -211,7 +212,7 @@ export class NearCache implements HubListener {
 
   onChannel(channel: Channel, _event: BusEvent, action: BusAction): void {
     if (action.kind === 'flush') {
-      // `fill` detects the flush for reads in flight: by the generation of the key's channel and by changedAt for tags.
+      // For reads in flight, `fill` checks `generation` of the key's channel and `changedAt` of the tags' channels.
       this.#dropNames(this.#byChannel.get(channel) ?? []);
       return;
     }
@@ -250,8 +251,8 @@ export class NearCache implements HubListener {
     let areUnchanged = true;
     for (const tag of tags) {
       const channel = this.#hub.useForNear(placeholder.namespace, bucketOf(tag), true);
-      // The tags are known only from the reply, so no placeholder covered them. Therefore any event on their channels since
-      // the read was sent prevents caching, even the event that the channel became live.
+      // The tags are known only from the reply, so their events could not remove the placeholder. Therefore any event
+      // on the channel of a tag since the read was sent prevents caching, even the event that the channel became live.
       if (channel === undefined || !channel.state.live || channel.changedAt > placeholder.hubNow) {
         areUnchanged = false;
       } else if (!channels.includes(channel)) {
@@ -310,7 +311,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** Removes the placeholders of this read and of earlier ones. Returns whether the read still had one. */
+  /** Removes this placeholder and those of earlier reads of the key. Returns whether this one still existed. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

@@ -1,6 +1,7 @@
 /**
- * Tests whether a ring shows that a key has changed since a mark. Examples cover each verdict. Further tests generate
- * random histories with failovers that lose writes, and compare the verdicts with the real values.
+ * Tests how `changeSince` determines from a ring whether a key has changed since a mark. Examples cover each result.
+ * Further tests generate random histories with failovers that lose writes, and compare the results with the real
+ * values.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -110,8 +111,8 @@ test('in random histories, changeSince never returns unchanged for a key that ha
     fc.property(fc.array(step, { maxLength: 150 }), (steps) => {
       const sequence = new Sequence();
       let replica = sequence.ring();
-      // Time of the last write of each key. If the time at the mark equals the current time of the key, only a write
-      // that was lost can have happened in between.
+      // Time of the last write of each key. If a key has the same time at the mark and now, any write in between was
+      // lost.
       let value = new Map<string, number>();
       let replicaValue = new Map(value);
       const marks: { mark: BucketMark; value: Map<string, number> }[] = [];

@@ -1,9 +1,10 @@
 /**
- * Decodes the ring of a bucket, which contains its newest 64 changes, and decides whether a key has changed since a position.
+ * Decodes the ring of a bucket, and determines whether a key has changed since a position. The ring contains the newest
+ * 64 changes of the bucket.
  *
- * The sequence of a bucket is one Redis hash. Its field `inc` contains 8 random bytes, `n` the number of the last change, and
- * `f` the number of the last flush, both in decimal. The fields `0` to `63` are the ring. The change with number n is stored
- * in field n % 64 with this layout:
+ * The sequence of a bucket is one Redis hash. Its field `inc` contains 8 random bytes. The fields `n` and `f` contain
+ * the numbers of the last change and of the last flush in decimal. The fields `0` to `63` are the ring. The change with
+ * number n is stored in field n % 64 with this layout:
  *
  * ```text
  * offset  bytes  field
@@ -14,14 +15,18 @@
  *
  * Invariants:
  *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark concerned the key.
- *   2. A mark is valid only while the ring has its number with its stamp, because numbers repeat after a failover that lost
- *      writes. The mark of a bucket without changes (number 0) has no stamp. It is valid while the ring has every change.
+ *   2. A mark is valid only while the ring contains the mark's number with the mark's stamp, because numbers repeat
+ *      after a failover that lost writes. The mark of a bucket without changes (number 0) has no stamp. Such a mark is
+ *      valid while the ring contains every change.
  *   3. A number without an entry in the ring is treated as a change of every key.
  */
 import { KEY_HASH_BYTES } from '../lib/key-hash.ts';
 import type { BucketMark } from './bucket-mark.ts';
 
-/** Number of changes in a ring: few enough for one listpack of about 2 KiB, and enough for the changes during most loads. */
+/**
+ * Number of changes in a ring: few enough for one listpack of about 2 KiB, and enough for the changes during most loads
+ * of a value.
+ */
 export const RING_SIZE = 64;
 export const RING_ENTRY_BYTES = 24;
 /** Value that replaces the hash of the key in a change of several keys or of all keys. */
@@ -52,7 +57,9 @@ export interface Ring {
 export type RingVerdict =
   /** No change since the mark concerned the key. */
   | 'unchanged'
-  /** A change concerned the key or may have concerned it (a flush, a change of several keys, a number without an entry). */
+  /**
+   * A change concerned the key or may have concerned it (a flush, a change of several keys, a number without an entry).
+   */
   | 'changed'
   /** The ring does not have the mark, because the sequence is new, writes were lost, or too many changes followed. */
   | 'unknown';

@@ -1,12 +1,15 @@
 /**
  * Contract between the invalidation hub and the subscriber connections of a store.
  *
- * The Redis module implements it without importing it, and `LocalChannels` implements it inside one process. The composition
- * root connects the implementations with the hub.
+ * The Redis module implements this contract without importing it, and `LocalChannels` implements it inside one process.
+ * The composition root connects the implementations to the hub.
  */
 import type { StoreError } from '../lib/store-error.ts';
 
-/** Receives the events of the channels of one subscriber. Callbacks run in the order in which the store sent the messages. */
+/**
+ * Receives the events of the channels of one subscriber. Callbacks run in the order in which the store sent the
+ * messages.
+ */
 export interface SubscriberListener {
   /** Receives a message of a live channel. */
   onMessage(channel: string, message: Buffer): void;
@@ -15,33 +18,37 @@ export interface SubscriberListener {
   /** Reports that messages may be missing from now on. onLive follows once the channel is subscribed again. */
   onLost(channel: string): void;
   /**
-   * Receives the reply of a probe of a live channel. At most one probe per channel is in flight, and replies to probes from
-   * before the last onLive are dropped. All messages published before the server ran the probe have reached onMessage;
-   * later ones may have.
+   * Receives the reply of a probe of a live channel. At most one probe per channel is in flight. The subscriber drops
+   * replies to probes that it sent before the last onLive. All messages published before the server ran the probe have
+   * reached onMessage. Later messages may have reached it too.
    */
   onProbe?(channel: string, reply: unknown): void;
 }
 
 export interface Subscriber {
   /**
-   * Keeps the channel subscribed from now on; idempotent. `probe` returns a read-only command for the slot of the channel.
-   * The subscriber calls it before it sends each probe, and passes the reply to `onProbe`. A store that cannot lose messages
-   * sends no probes.
+   * Keeps the channel subscribed from now on; idempotent. `probe` returns a read-only command for the slot of the
+   * channel. The subscriber calls this function before it sends each probe, and passes the reply to `onProbe`. A store
+   * that cannot lose messages sends no probes.
    */
   subscribe(channel: string, probe?: () => readonly string[]): void;
   unsubscribe(channel: string): void;
   /** Error that prevents some subscriptions until an operator acts; undefined if no such error is known. */
   readonly refusal?: StoreError | undefined;
   /**
-   * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have reached
-   * onMessage. All subscriptions are intact. Each server with a subscription has since proved to be a master that serves its
-   * slots. Resolves to false if this is not certain by `deadlineAtMs`. Never rejects.
+   * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have
+   * reached onMessage. All subscriptions are intact. Since this call, each server with a subscription has proved to be
+   * a master that serves its slots. Resolves to false if one of the conditions is not certain by `deadlineAtMs`. Never
+   * rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;
 }
 
-/** Names of the channels of buckets, and of the sequences that probes read. The keyspace of Redis implements it. */
+/**
+ * Names of the channels of buckets, and of the sequences that probes read. The Redis keyspace implements this
+ * interface.
+ */
 export interface ChannelNames {
   cacheChannel(namespace: string, bucket: number): string;
   cacheTagChannel(namespace: string, bucket: number): string;

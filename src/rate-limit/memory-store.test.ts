@@ -1,5 +1,6 @@
 /**
- * Tests the bounds of the memory store of rate limits: it stays within them for any subjects, and reports evictions.
+ * Tests that the memory store of rate limits stays within its bounds, whatever subjects it receives, and reports
+ * evictions.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { MemoryRateLimitStore } from './memory-store.ts';
@@ -164,7 +165,7 @@ describe('thousands of limit names on one key', () => {
       expect(take('a', `later${index}`)).toBe(true);
     }
     expect(store.bytes).toBeLessThan(fullBytes * 1.1);
-    // All limits expire, and the subject with them.
+    // All limits expire, and the store removes the subject.
     clock.advance(3 * HOUR_MS);
     take('b', 'n0');
     take('a', 'n0');

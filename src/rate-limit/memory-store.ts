@@ -1,12 +1,12 @@
 /**
- * Stores rate limits in the memory of this process. It is the default without Redis, and the reference that the Lua
- * scripts are tested against.
+ * Stores rate limits in the memory of this process. The sidecar uses this store by default, without Redis. Tests
+ * compare the Lua scripts with it.
  *
  * Invariants:
  *   1. The store never exceeds its maximum number of entries and bytes.
  *   2. A subject is removed within seconds after all of its limits have expired.
  *   3. If the store is full of live subjects, it evicts the least recently used one and calls `onEvict`. The limits of
- *      that subject start empty again.
+ *      the evicted subject start empty again.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -47,8 +47,8 @@ export interface MemoryStoreOptions {
 }
 
 /**
- * Number of fields that a call with a new field scans for expired ones. It scans two more for each field that it
- * writes. Same as in general-write.lua.
+ * Number of fields that a call scans for expired ones if it writes a new field. The call scans two more fields for each
+ * field that it writes. The constant has the same value in general-write.lua.
  */
 const FIELDS_SWEPT = 8;
 /** Maximum number of field names that subjects share. It is far above the number of limits in a deployment. */
@@ -63,8 +63,8 @@ export class MemoryRateLimitStore implements RateLimitStore {
   readonly #subjects: BoundedMap<SubjectFields>;
   readonly #sweeper: ExpirySweeper;
   /**
-   * Field names shared between subjects. Each call with inline limits builds new strings, so otherwise every subject
-   * would keep a copy.
+   * Field names that subjects share. Each call with inline limits builds new strings, so without sharing, every subject
+   * would keep its own copy.
    */
   readonly #names = new Map<string, string>();
 
@@ -226,7 +226,9 @@ function run(
   return limit.algorithm.take(state, limit.spec, nowMs, cost, maxDelayMs);
 }
 
-/** Undoes the writes to a field map that the store could not keep, so that the failed call consumes no units. */
+/**
+ * Undoes the writes to a field map if the map does not fit into the store, so that the failed call consumes no units.
+ */
 function giveBack(
   written: SubjectFields,
   writes: readonly FieldState[],

@@ -1,15 +1,15 @@
 /**
- * Compiles limits: resolves their algorithm, names the field that holds their state, and builds the argument of the Lua
- * scripts once.
+ * Compiles limits. For each limit, it resolves the algorithm and names the field that stores the state. It also builds
+ * the argument of the Lua scripts once for all limits.
  *
- * Name, algorithm and window identify the state of a limit. Changing the number of units keeps the state; changing the
- * algorithm or the window starts with an empty one.
+ * Name, algorithm and window identify the state of a limit. A change to the number of units keeps the state. After a
+ * change to the algorithm or the window, the limit starts with an empty state.
  */
 import type { LimitSpec, PolicySpec } from '../config/policy-file.ts';
 import { type Algorithm, algorithmNamed } from './algorithms/algorithm.ts';
 import { isLean, packLimits } from './packed-limits.ts';
 
-/** Limits identified by their fields in the state of a subject. */
+/** Limits, identified by the fields that store their states. */
 export interface LimitFields {
   readonly limits: readonly { readonly field: string }[];
 }
@@ -57,7 +57,7 @@ export function fieldOf(algorithm: Algorithm, { name, windowMs }: Pick<LimitSpec
 
 const compiled = new WeakMap<PolicySpec, CompiledLimits>();
 
-/** Returns the compiled limits of a policy. They are compiled once per loaded policy file. */
+/** Returns the compiled limits of a policy. Each policy is compiled only once per loaded policy file. */
 export function compilePolicy(policy: PolicySpec): CompiledLimits {
   let limits = compiled.get(policy);
   if (limits === undefined) {

@@ -2,15 +2,17 @@
  * Packs the limits of a call into one string argument for the Lua scripts, and decides whether a lean script can
  * process them.
  *
- * Each limit consists of its algorithm number, limit, window in ms, burst, length of the field, and field. The
- * algorithm number and the length take one character each, the other numbers take six. A policy is packed once.
+ * A packed limit consists of the algorithm number, the limit, the window in ms, the burst, the length of the field
+ * name, and the field name. The algorithm number and the length take one character each, and the other numbers take six
+ * characters each. The limits of a policy are packed only once.
  *
  * Invariants:
  *   1. The code of every character is below 128, so node-redis sends the string without a conversion. A Buffer would
  *      cost two more socket writes per call.
- *   2. Six characters of 7 bits hold the largest allowed numbers: 2^36 units and 400 days in ms.
- *   3. A limit is lean only if all products in the lean scripts are exact in a double: (capacity + 2) * window < 2^52.
- *      A fixed window computes no product. The general script decides all other limits, and every sliding window log.
+ *   2. Six characters of 7 bits can represent the largest allowed numbers: 2^36 units and 400 days in ms.
+ *   3. A lean script can decide a limit only if doubles represent all products of the script exactly: (capacity + 2) *
+ *      window < 2^52. This condition does not apply to a fixed window, because its script computes no product. The
+ *      general script decides all other limits, including every sliding window log.
  */
 import type { Algorithm } from './algorithms/algorithm.ts';
 import type { StepLimit } from './algorithms/step.ts';

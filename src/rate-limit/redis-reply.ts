@@ -3,7 +3,7 @@
  *
  * A lean script returns the state of each limit at the server's time, with the cost added: 33 bytes per limit
  * (scripts/lean/one-end.lua). This module subtracts the cost and computes the outcome with the same TypeScript code as
- * the memory store. A general script returns finished outcomes.
+ * the memory store. The general scripts return complete outcomes.
  *
  * Invariants:
  *   1. A malformed reply throws a plain Error (redis/script-reply.ts), so that the failure mode never hides a broken
@@ -32,7 +32,10 @@ const ALLOWED = 1;
 const NEVER = 2;
 const RESET_CODES = [0, 1, NEWER_LAYOUT] as const;
 
-/** Returns undefined if the lean script changed nothing and the general script must decide. */
+/**
+ * Decodes the reply of a lean script. Returns undefined if this script changed nothing and the general script must
+ * decide.
+ */
 export function decodeLeanReply(leanReply: RedisReply, request: TakeRequest): TakeResult | undefined {
   const { limits } = request.limits;
   const reply = asBytes(leanReply);

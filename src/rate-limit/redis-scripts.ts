@@ -1,12 +1,12 @@
 /**
- * Assembles the Lua scripts of rate limits. Redis keeps every loaded script until it restarts, so their number must not
- * grow with the number of policies.
+ * Assembles the Lua scripts of rate limits. Redis keeps every loaded script until it restarts, so the number of scripts
+ * must not grow with the number of policies.
  *
- *   - lean: decides the common case, without functions. There is one script per algorithm for a call with one limit, and
- *     one script for several limits.
- *   - take: the general script, which decides all other calls, for every algorithm and state.
- *   - peek: decides without writing, so it also works while Redis rejects writes.
- *   - give: returns units.
+ *   - lean: decides the common case and defines no Lua functions. There is one script per algorithm for a call with one
+ *     limit, and one script for several limits.
+ *   - take: the general script. It decides all other calls, for every algorithm and state.
+ *   - peek: decides a call without writing, so this script also works while Redis rejects writes.
+ *   - give: returns units to limits.
  *   - reset: deletes the state of limits.
  */
 import type { AlgorithmName } from '../config/policy-file.ts';

@@ -1,5 +1,6 @@
 /**
- * Tests which script decides a call and with which arguments. The scripts do not depend on the policies.
+ * Tests which script decides a call, and which arguments the script receives. The scripts do not depend on the
+ * policies.
  */
 import type { LimitSpec } from '../config/policy-file.ts';
 import { StoredFormatError } from '../lib/store-error.ts';
@@ -26,7 +27,7 @@ beforeEach(() => {
   store = new RedisRateLimitStore({ redis, keyspace: createKeyspace('test:') });
 });
 
-/** Reply of a lean script for one allowed limit. */
+/** Returns the reply of a general script for one limit that allows the call. */
 function generalReply(): Buffer {
   const bytes = Buffer.alloc(34);
   bytes[0] = 1;

@@ -4,8 +4,8 @@
  * Invariants:
  *   1. The number of scripts does not depend on the policies (redis-scripts.ts).
  *   2. A call that cannot consume units (a peek, or a cost above a capacity) runs a read-only script.
- *   3. A decision takes a second round trip only if a lean script, which then changes nothing, leaves it to the general
- *      script.
+ *   3. A decision takes a second round trip only if a lean script leaves the decision to the general script. The lean
+ *      script changes nothing in this case.
  */
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -30,7 +30,7 @@ const NO_DELAY_BOUND = '-1';
 export interface RedisRateLimitStoreOptions {
   readonly redis: RedisCommands;
   readonly keyspace: Keyspace;
-  /** Replaces the scripts in tests that control the server's clock. */
+  /** Scripts to use instead of the production scripts, for tests that control the server's clock. */
   readonly scripts?: RateLimitScripts;
 }
 
@@ -107,7 +107,8 @@ export class RedisRateLimitStore implements RateLimitStore {
 }
 
 /**
- * Builds the arguments of a lean script. Omits the cost and the maximum delay if they have the script's default values.
+ * Builds the arguments of a lean script. Omits the cost and the maximum delay if they are equal to the script's default
+ * values.
  */
 function leanArguments({ limits, cost, maxDelayMs }: TakeRequest): string[] {
   if (maxDelayMs !== undefined) {

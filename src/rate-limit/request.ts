@@ -1,6 +1,6 @@
 /**
- * Validates the requests of RateLimitService. An invalid field throws INVALID_ARGUMENT, which names the field, the
- * accepted values and the value received.
+ * Validates the requests of RateLimitService. If a field is invalid, a function throws INVALID_ARGUMENT. The error
+ * names the field and the accepted values, and describes the received value.
  */
 import {
   findLimitProblem,
@@ -42,7 +42,7 @@ function namesOf(values: Readonly<Record<string, number>>, numbers: Iterable<num
   return [...numbers].map((number) => nameOf(values, number) ?? String(number));
 }
 
-/** Reads the failure mode of a request with inline limits; undefined if the request does not set one. */
+/** Returns the failure mode of a request with inline limits, or undefined if the request does not set one. */
 export function readFailureMode(action: string, request: CheckRateLimitRequestOutput): 'allow' | 'deny' | undefined {
   const number: number = request.onFailure;
   if (number === FailureMode.FAILURE_MODE_UNSPECIFIED) {
@@ -132,7 +132,10 @@ export function readLimits(action: string, limits: readonly LimitOutput[]): Limi
   return specs;
 }
 
-/** Validates the limits of a reset. Only name, algorithm and window identify a limit; the other fields are ignored. */
+/**
+ * Validates the limits of a reset. Only name, algorithm and window identify a limit, so the function ignores the other
+ * fields.
+ */
 export function readLimitFields(action: string, limits: readonly LimitOutput[]): LimitFields {
   checkCount('limits', limits.length, { min: 0, max: MAX_LIMITS_PER_POLICY });
   const fields = limits.map((limit, index) => {
@@ -165,7 +168,7 @@ function readIdentity(action: string, path: string, limit: LimitOutput): Algorit
   throw unimplemented(action, `${path}.algorithm ${name}`, `use one of ${ALGORITHMS_SERVED.join(', ')}`);
 }
 
-/** Describes an invalid name without quoting it: it may contain anything, including a secret. */
+/** Describes an invalid name without quoting it, because the name may contain anything, including a secret. */
 function nameProblem(name: string): string {
   if (name === '') {
     return 'an empty name';

@@ -1,5 +1,5 @@
 /**
- * Converts the outcomes of the limits into the response of a check. Pure.
+ * Converts the outcomes of the limits into the response of a check. All functions are pure.
  */
 import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import { DecidedBy } from '../grpc/generated/pannier/v1/DecidedBy.ts';
@@ -8,7 +8,10 @@ import type { StepOutcome } from './algorithms/step.ts';
 import type { CompiledLimit, CompiledLimits } from './model.ts';
 import type { TakeResult } from './store.ts';
 
-/** Retry delay reported by a failure-mode denial: about the time after which a failed node is tried again, in ms. */
+/**
+ * Retry delay that the response reports if the failure mode denies a call, in ms. The sidecar tries a failed node again
+ * after about this time.
+ */
 const FAILURE_RETRY_MS = 1_000;
 
 /** Parts of a request that its response depends on. */
@@ -27,8 +30,8 @@ export function decidedAnswer(
 }
 
 /**
- * Builds the response of the failure mode if the store cannot decide. The remaining units are unknown, so every limit
- * is reported as used up at `nowMs`: `remaining` is 0, and `resetAfterMs` is an upper bound.
+ * Builds the response of the failure mode if the store cannot decide. The remaining units are unknown, so the response
+ * reports every limit as used up at `nowMs`: `remaining` is 0, and `resetAfterMs` is an upper bound.
  */
 export function failureAnswer(
   limits: CompiledLimits,
@@ -75,9 +78,9 @@ function answerOf(
 }
 
 /**
- * Returns the index of the limit that the response describes. Among denials it is the one with the longest wait;
- * `never` is treated as the longest. If all limits allow the call, it is the one with the smallest remaining fraction
- * of its capacity.
+ * Returns the index of the limit that the response describes. If any limits deny the call, it is the denying limit with
+ * the longest wait. A limit that can never allow the call has the longest wait of all. If all limits allow the call, it
+ * is the limit with the smallest remaining fraction of its capacity.
  */
 function decidingIndex(limits: CompiledLimits, result: TakeResult): number {
   let deciding = 0;

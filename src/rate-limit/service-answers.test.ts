@@ -166,7 +166,7 @@ describe('ResetRateLimit', () => {
       const world = createWorld();
       const limit: LimitOutput = { name: 'x', algorithm, limit: 10, windowMs: 60_000, holdMs: 0 };
       const identity: LimitOutput = { ...limit, limit: 0 };
-      // Spans two windows of the sliding window counter.
+      // These two checks use units in two windows of the sliding window counter.
       await checkWith(world, { limits: [limit], cost: 10 });
       world.clock.advance(60_000);
       await checkWith(world, { limits: [limit], cost: 5 });

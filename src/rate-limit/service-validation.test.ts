@@ -1,5 +1,6 @@
 /**
- * Tests the requests that the rate limit service rejects, each with its code and text. None of them reaches the store.
+ * Tests the status code and the text with which the rate limit service rejects each invalid request. None of these
+ * requests reaches the store.
  */
 
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
@@ -71,7 +72,7 @@ function inline(change: Partial<LimitOutput>): Partial<CheckRateLimitRequestOutp
   return { policy: '', limits: [{ ...LIMIT, ...change }] };
 }
 
-/** Matches `text`, then the list of served algorithms, then `end`. */
+/** Returns a pattern that matches `text`, then the list of supported algorithms, then `end`. */
 function served(text: string, end = ''): RegExp {
   const names = ALGORITHMS.map(({ name }) => `ALGORITHM_${name.toUpperCase()}`).join(', ');
   return new RegExp(`${`${text} ${names}${end}`.replace(/[[\].]/g, '\\$&')}$`);

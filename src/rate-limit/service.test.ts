@@ -1,6 +1,6 @@
 /**
- * Tests the responses of the rate limit service: which limit decided, what the failure modes decide without the store,
- * and which state a call uses.
+ * Tests the responses of the rate limit service: which limit they describe, what the failure modes decide if the store
+ * fails, and which state a call uses.
  */
 import {
   CHECK_DEFAULTS,

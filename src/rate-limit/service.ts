@@ -1,10 +1,11 @@
 /**
- * RateLimitService: validates requests, resolves their limits, calls the store and builds the responses.
+ * Implements RateLimitService: validates requests, resolves their limits, calls the store and builds the responses.
  *
  * Invariants:
- *   1. A denial is a response with status OK. If the store fails, the failure mode decides (fail open or fail closed)
- *      and the response says so.
- *   2. The store's deadline is earlier than the caller's, so that the failure mode can still decide in time.
+ *   1. A denial is a response with status OK. If the store fails, the failure mode decides (fail open or fail closed),
+ *      and the response reports this.
+ *   2. The deadline for the store is earlier than the deadline of the caller, so that the failure mode can still decide
+ *      in time.
  *   3. A request that sets an unimplemented option fails with UNIMPLEMENTED, and the error names the option.
  */
 import type { FailureModeName, PolicySource } from '../config/policy-file.ts';
@@ -47,13 +48,13 @@ export interface RateLimitServiceOptions {
   readonly policies: PolicySource;
   readonly scope: string;
   /**
-   * Whether the store hashes the subjects of all policies, whatever each policy sets. Inline limits have no other such
-   * setting.
+   * Whether the store hashes the subjects of all policies, whatever each policy sets. It is the only setting that
+   * hashes the subjects of inline limits.
    */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
   readonly metrics: RateLimitMetrics;
-  /** Receives unexpected errors of single checks in CheckRateLimits, because no transport sees those errors. */
+  /** Receives unexpected errors of single checks in CheckRateLimits, because these errors do not reach a transport. */
   readonly log: ErrorLog;
 }
 
@@ -128,7 +129,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
-      // Only inline limits are checked: the caller of a policy need not know its algorithms, which may change.
+      // The service checks only inline limits. A caller that names a policy need not know the policy's algorithms, and
+      // they may change.
       throw invalidArgument('max_delay_ms', {
         accepted: 'unset when no limit is a leaky bucket',
         got: String(request.maxDelayMs),
@@ -230,7 +232,7 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   };
 }
 
-/** Logs only the first error of a call with several checks, because they usually fail for the same reason. */
+/** Logs only the first error of a call with several checks, because its checks usually fail for the same reason. */
 function firstLineOf(log: ErrorLog): ErrorLog {
   let isWritten = false;
   return {

@@ -1,11 +1,11 @@
 /**
- * Contract between RateLimitService and its stores. The files memory-store.ts and redis-store.ts implement it, and one
- * contract suite tests both.
+ * Contract between RateLimitService and its stores. The files memory-store.ts and redis-store.ts implement this
+ * contract, and one contract suite tests both stores.
  *
  * Invariants of every store:
  *   1. `take` decides all limits in one atomic step by the store's own clock. It consumes units from all limits or from
  *      none.
- *   2. A denial and a peek change no state. State that no longer affects a decision is deleted.
+ *   2. A denial and a peek change no state. A store deletes state that no longer affects decisions.
  *   3. `give` returns units to all limits in one atomic step, and the used units never drop below zero.
  *   4. An expected failure is a StoreError. Any other error means a broken contract, such as a malformed script reply.
  */
@@ -23,23 +23,23 @@ export interface SubjectKey {
    */
   readonly policy: string;
   readonly subject: string;
-  /** Whether Redis must store a hash instead of the subject itself. Switching it makes all limits start empty. */
+  /** Whether Redis must store a hash instead of the subject itself. If this value changes, all limits start empty. */
   readonly isHashed?: boolean;
 }
 
 export interface TakeRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Number of units to consume. 0 is a peek that checks for one unit. */
+  /** Number of units to consume. A cost of 0 is a peek that checks for one unit. */
   readonly cost: number;
-  /** Whether to decide as for this cost without consuming units. */
+  /** Whether to report the decision for this cost without consuming units. */
   readonly isPeek?: boolean;
   /** Maximum delay that the caller accepts from leaky buckets, in ms; undefined for no maximum. */
   readonly maxDelayMs: number | undefined;
 }
 
 export interface TakeResult {
-  /** Whether all limits allow the cost. A peek reports whether they would. */
+  /** Whether all limits allow the cost. For a peek: whether all limits would allow the cost. */
   readonly allowed: boolean;
   /** Outcomes in the order of the limits. If the call consumes nothing, `remaining` is the current number of units. */
   readonly outcomes: readonly StepOutcome[];
@@ -61,16 +61,16 @@ export interface RateLimitStore {
   take(request: TakeRequest, deadlineAtMs: number): MaybePromise<TakeResult>;
   /** Returns units to every limit of the call. */
   give(request: GiveRequest, deadlineAtMs: number): MaybePromise<GiveResult>;
-  /** Deletes the state of the given limits, or of all limits under the key; returns whether there was any. */
+  /** Deletes the state of the given limits, or of all limits of the subject. Returns whether there was any state. */
   reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): MaybePromise<boolean>;
 }
 
-/** Returns whether a call cannot consume units: it is a peek, or its cost exceeds the capacity of a limit. */
+/** Returns whether a call cannot consume units, because it is a peek or its cost exceeds the capacity of a limit. */
 export function takesNothing({ limits, cost, isPeek }: TakeRequest): boolean {
   return isPeek === true || cost === 0 || cost > limits.smallestCapacity;
 }
 
-/** Returns the units to decide about, which are 1 for a peek with cost 0. */
+/** Returns the number of units for which the store decides: the cost, or 1 if the cost is 0. */
 export function decidedUnits({ cost }: Pick<TakeRequest, 'cost'>): number {
   return cost === 0 ? 1 : cost;
 }

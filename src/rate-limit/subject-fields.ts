@@ -1,8 +1,8 @@
 /**
  * Stores the state of a subject in the memory store: one entry per limit, with the field of the limit as its key.
  *
- * Most subjects have a single limit. The store keeps it without a Map, because the Map would be a third of the
- * subject's memory.
+ * Most subjects have a single limit. The store keeps such a limit without a Map, because a Map would take a third of
+ * the subject's memory.
  */
 import { mapBytes } from '../lib/memory-size.ts';
 import type { AlgorithmState } from './algorithms/algorithm.ts';
@@ -11,7 +11,7 @@ export interface FieldState {
   readonly field: string;
   readonly state: AlgorithmState;
   readonly endMs: number;
-  /** Memory of this object and its state, and of its name if that is not shared. */
+  /** Memory of this object and its state, and of its name unless the name is shared. */
   readonly bytes: number;
 }
 
@@ -21,14 +21,17 @@ export type SubjectFields = FieldState | FieldMap;
 /** Measured memory of a FieldMap in addition to its Map. */
 const FIELD_MAP_BYTES = 24;
 
-/** Maximum number of fields that one call iterates over completely. Same as in general-write.lua. */
+/**
+ * Maximum number of fields that one call iterates over completely. The constant has the same value in
+ * general-write.lua.
+ */
 export const MAX_FIELDS_WALKED = 512;
 
 /**
  * Map of fields that tracks its own size in bytes, so that the cost of a call does not depend on the number of fields.
  *
- * With more than MAX_FIELDS_WALKED fields, `endMs` is an upper bound: it does not decrease when a field is overwritten
- * with an earlier expiry.
+ * With more than MAX_FIELDS_WALKED fields, `endMs` is an upper bound, because it does not decrease when a call
+ * overwrites a field with an earlier expiry.
  */
 export class FieldMap extends Map<string, FieldState> {
   #bytes = 0;
@@ -81,7 +84,7 @@ export function subjectFieldOf(fields: SubjectFields | undefined, field: string)
   return fields?.field === field ? fields : undefined;
 }
 
-/** Returns the fields after the writes. If `fields` is a FieldMap, it is updated in place. */
+/** Returns the fields after the writes. If `fields` is a FieldMap, the function updates this map in place. */
 export function withFields(fields: SubjectFields | undefined, writes: readonly FieldState[]): SubjectFields {
   const [first] = writes;
   const isOne = fields === undefined || (!(fields instanceof FieldMap) && fields.field === first?.field);

@@ -1,6 +1,6 @@
 /**
- * Tests the bounds of the memory store of sessions. The test of its behavior within them is
- * test/integration/session-memory.test.ts.
+ * Tests the bounds of the memory store of sessions. The file test/integration/session-memory.test.ts tests its behavior
+ * within these bounds.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { holdsInMemory, memorySessionStore } from '../../test/support/session/memory-store.ts';
@@ -90,7 +90,7 @@ test('counts a session of many small fields at its actual size', () => {
   const store = memorySessionStore({ clock: new FakeClock() });
   const names = Array.from({ length: 50 }, (_, index) => String(index).padStart(20, 'n'));
   store.create(session(1, { data: new Map(names.map((name) => [name, Buffer.alloc(5)])) }));
-  // Such a session was measured on Node 24 at 830 bytes plus 300 per field.
+  // On Node 24, such a session was measured to take 830 bytes, plus 300 bytes per field.
   expect(store.bytes).toBeGreaterThanOrEqual(830 + 50 * 300);
 });
 
@@ -145,7 +145,8 @@ test('a store full of expired sessions and their users accepts every login and k
   const hour = { idleTtlMs: 3_600_000, absoluteTtlMs: 3_600_000 };
   expect(create(store, session(0, { ...hour, userId: 'victim' }))).toBe('created');
   for (let index = 1; index < 1_000; index += 1) {
-    // Otherwise the store would keep the users for an hour.
+    // The absolute timeout is long, so that the store keeps these users for an hour unless it removes them with their
+    // sessions.
     const lives = { idleTtlMs: 1, absoluteTtlMs: 3_600_000 };
     expect(create(store, session(index, { ...lives, userId: `user-${index}` }))).toBe('created');
   }

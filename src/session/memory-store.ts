@@ -1,5 +1,5 @@
 /**
- * Stores sessions in the memory of this process. It is the default without Redis.
+ * Stores sessions in the memory of this process. The sidecar uses this store by default, without Redis.
  *
  * Invariants:
  *   1. Every method is one synchronous step, so no other call can interleave with it.
@@ -41,7 +41,7 @@ import type {
 
 export interface MemorySessionStoreOptions {
   clock: Clock;
-  /** Maximum number of sessions, and of users with sessions. */
+  /** Maximum number of sessions. The same maximum applies to the number of users with sessions. */
   maxEntries: number;
   /** Maximum memory of sessions and users together. */
   maxBytes: number;
@@ -305,7 +305,7 @@ export class MemorySessionStore implements SessionStore {
   /** Removes expired sessions until this session and its user fit. */
   #makeRoom(session: MemorySession, nowMs: number): void {
     while (this.#isFullFor(session, nowMs)) {
-      // Removing a session may also remove its user, so the condition is checked after each one.
+      // Removing a session may also remove its user, so the loop checks its condition after each removal.
       if (this.#sessions.sweep(nowMs, 1) === 0) {
         throw storeFull();
       }

@@ -2,9 +2,9 @@
  * Keeps the users of the memory session store: the generation that the sessions of each user must have, and the list of
  * their handles.
  *
- * A user is removed together with its last session. If the list does not contain all of its sessions, the user stays
- * until the longest one would have expired. If the user logs in again later, it gets a new generation, so that no
- * earlier session becomes valid again.
+ * A user is removed together with its last session. If the list of a user does not contain all of the user's sessions,
+ * the store keeps the user until the last session would have expired. If the user logs in again later, the user gets a
+ * new generation, so that no earlier session becomes valid again.
  */
 import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
 import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
@@ -36,9 +36,9 @@ export interface MemoryUsersOptions {
   readonly maxBytes: number;
 }
 
-/** Bytes that a user takes in memory, without its list. */
+/** Memory of a user without its list, in bytes. */
 const USER_BYTES = 100;
-/** Bytes that the expiry of a listed handle takes in memory. The handle's string is shared with the session. */
+/** Memory of a listed handle's expiry, in bytes. The list and the session share the string of the handle. */
 const END_BYTES = 16;
 const HANDLE_BYTES = mapBytes(2) - mapBytes(1) + END_BYTES;
 
@@ -70,7 +70,7 @@ export class MemoryUsers {
 
   /**
    * Lists the session under its user and returns the generation that it must have. The caller ensures that the user
-   * fits.
+   * fits into the store.
    */
   enter(session: UserSession, nowMs: number): number {
     const user = this.#users.peek(session.userId, nowMs);
@@ -171,8 +171,8 @@ export class MemoryUsers {
 }
 
 /**
- * Drops expired sessions from a full list, and the oldest ones if that is not enough; returns whether it dropped
- * unexpired ones.
+ * Drops expired sessions from a full list. If the list contains none, drops the oldest sessions. Returns whether it
+ * dropped unexpired sessions.
  */
 function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
   if (listed.size < MAX_LISTED_SESSIONS) {

@@ -1,56 +1,62 @@
 /**
- * Defines session ids, records, bounds and expiry arithmetic for both stores. Pure.
+ * Defines session ids, records, bounds and expiry arithmetic for both stores. All functions are pure.
  *
- * A session id is `<selector>.<secret>`, with 128 random bits each. The store receives neither part. The handle, a hash
- * of the selector, names the key; the verifier, a hash of the secret, authorizes the caller. Therefore neither the
- * store nor its dump nor its replication stream reveals a session id. A rotation replaces the verifier under the same
- * handle, so it is one step on one key.
+ * A session id is `<selector>.<secret>`, and each part has 128 random bits. The store receives neither part. The
+ * handle, a hash of the selector, names the key. The verifier, a hash of the secret, authorizes the caller. Therefore
+ * the data, the dumps and the replication stream of the store never reveal a session id. A rotation replaces the
+ * verifier under the same handle, so a rotation is one step on one key.
  */
 import { hash } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
 
-/** Maximum length of an id in a request. A longer one is an invalid argument, not an unknown session. */
+/**
+ * Maximum length of an id in a request. The service treats a longer id as an invalid argument, not as an unknown
+ * session.
+ */
 export const MAX_SESSION_ID_BYTES = 256;
 /**
- * Maximum length of a user id. It exceeds the maximum of known identity providers (a subject of OpenID Connect has at
- * most 255 ASCII characters).
+ * Maximum length of a user id. It exceeds the length of the ids from known identity providers (a subject of OpenID
+ * Connect has at most 255 ASCII characters).
  */
 export const MAX_USER_ID_BYTES = 256;
 /** Maximum number of data fields. A script can read this many without blocking the server noticeably. */
 export const MAX_DATA_FIELDS = 256;
 export const MAX_DATA_FIELD_NAME_BYTES = 256;
 /**
- * Maximum size of data, including field names. Every GetSession returns all of it, so larger values belong in the
- * cache.
+ * Maximum size of data, including field names. GetSession always returns all of the data, so larger values belong in
+ * the cache.
  */
 export const MAX_DATA_BYTES = 262_144;
 export const MAX_LABELS = 16;
 export const MAX_LABEL_NAME_BYTES = 64;
 export const MAX_LABEL_VALUE_BYTES = 256;
 /**
- * Maximum size of labels, including names. A list of 1,000 sessions must fit into a gRPC message of 4 MiB, the default
- * limit of clients.
+ * Maximum size of labels, including names. A list of 1,000 sessions with their labels must fit into a gRPC message of 4
+ * MiB, which is the default limit of clients.
  */
 export const MAX_LABELS_BYTES = 2_048;
 /**
- * Maximum number of sessions in the list of a user. Older ones stay valid, but only a logout everywhere reaches them.
+ * Maximum number of sessions in the list of a user. Older sessions stay valid, but no list contains them. A logout
+ * everywhere also ends these unlisted sessions.
  */
 export const MAX_LISTED_SESSIONS = 1_000;
-/** Number of oldest sessions that a full list drops at once, so that it is sorted only once per 50 logins. */
+/**
+ * Number of oldest sessions that a full list drops at once, so that the script sorts the list only once per 50 logins.
+ */
 export const LISTED_SESSIONS_DROPPED = 50;
-/** Maximum grace period after a rotation. Calls that are in flight during the rotation end within it. */
+/** Maximum grace period after a rotation. Calls that are in flight during the rotation end within this time. */
 export const MAX_GRACE_MS = 30_000;
 /**
- * Minimum age of a list entry without a session before ListUserSessions may remove it. A handle is listed before its
- * session is created or rotated to the user, so the age exceeds the duration of such a call.
+ * Minimum age at which ListUserSessions may remove a list entry that has no session. A store lists a handle before it
+ * creates the session or rotates it to the user, so this age exceeds the duration of such a call.
  */
 export const LIST_ENTRY_SETTLES_MS = 60_000;
 /**
  * Time within which a login under a user limit must create its session; until then, the limit counts its list entry as
- * a session. It is short, because the entry of an interrupted login can block another login during this time.
+ * a session. The time is short, because the entry of an interrupted login can block another login until then.
  */
 export const LOGIN_SETTLES_MS = 2_000;
-/** Time that a user's record outlives its longest session. It covers clock differences between masters. */
+/** Time by which a user's record outlives the user's last session. It covers clock differences between masters. */
 export const USER_TTL_MARGIN_MS = 3_600_000;
 
 const PART_BYTES = 16;
@@ -65,7 +71,7 @@ export interface SessionCredential {
 }
 
 export interface IssuedSessionId {
-  /** Complete id, which only the caller of this login may receive. */
+  /** Complete id. Only the caller for whom it was issued may receive it. */
   readonly sessionId: string;
   readonly selector: string;
   readonly credential: SessionCredential;
@@ -128,7 +134,7 @@ export interface ListedSession {
   readonly labels: ReadonlyMap<string, string>;
 }
 
-/** Data fields to set and to remove in one step. No name occurs in both. */
+/** Data fields to set and to remove in one step. No name occurs in both collections. */
 export interface DataChange {
   readonly set: ReadonlyMap<string, Buffer>;
   readonly remove: ReadonlySet<string>;
@@ -138,7 +144,7 @@ export function changesData(change: DataChange): boolean {
   return change.set.size > 0 || change.remove.size > 0;
 }
 
-/** Returns the bytes by which a field counts against MAX_DATA_BYTES: those of its name and of its value. */
+/** Returns the size of a data field: the bytes of its name and its value. MAX_DATA_BYTES limits the total size. */
 export function fieldBytes(name: string, value: Buffer): number {
   return Buffer.byteLength(name) + value.length;
 }
@@ -149,15 +155,15 @@ export function endOf(session: { lastSeenAtMs: number; idleTtlMs: number; absolu
 }
 
 /**
- * Returns the minimum age of the last-seen time before a read renews it, so that a session is written at most once per
- * second.
+ * Returns the minimum age at which a read renews the last-seen time. The age limits how often reads write a session.
  */
 export function touchIntervalMs(idleTtlMs: number): number {
   return Math.min(1_000, Math.floor(idleTtlMs / 100));
 }
 
 /**
- * Returns the absolute expiry after an update. It counts from now and is at most the maximum lifetime after creation.
+ * Returns the absolute expiry after an update. The new timeout starts now, but the session never exceeds its maximum
+ * lifetime, counted from its creation.
  */
 export function updatedAbsoluteEnd(createdAtMs: number, nowMs: number, absoluteTtlMs: number): number {
   return Math.min(nowMs + absoluteTtlMs, createdAtMs + MAX_SESSION_TTL_MS);

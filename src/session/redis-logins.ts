@@ -3,10 +3,10 @@
  *
  * Invariants:
  *   1. One script counts the list and enters the login, so concurrent logins cannot exceed the limit.
- *   2. An entry is removed only after its session has certainly ended: the login did not create it in time, or this
- *      module ended it. So the limit counts every listed session that a caller can present.
- *   3. A session is ended only after all entries of the list were read and too few of them had ended. The oldest logins
- *      end first.
+ *   2. An entry is removed only if its session certainly does not exist: the login did not create the session in time,
+ *      or the session has ended. So the limit counts every listed session that a caller can present.
+ *   3. The module ends a session only after it has read all entries of the list, and only if too few of their sessions
+ *      had ended. It ends the sessions of the oldest logins first.
  *   4. A login under a limit must create its session by `untilMs`. After that time, other logins may treat its entry as
  *      abandoned.
  */
@@ -57,10 +57,10 @@ export interface RedisLoginsOptions {
 /** State of a listed session. */
 type ListedState =
   | { readonly kind: 'live'; readonly listed: ListedHandle; readonly generation: string }
-  /** `pending`: the login has not created its session yet, or was interrupted before it could. */
+  /** `pending`: the login has not created its session yet, or was interrupted before it created the session. */
   | { readonly kind: 'ended' | 'pending'; readonly listed: ListedHandle };
 
-/** Maximum number of attempts. Each failed one means that another login of the user was entered first. */
+/** Maximum number of attempts. An attempt fails only if another login of the user was entered first. */
 const MAX_ROUNDS = 100;
 const PAUSES = { firstMs: 2, maxMs: 50 };
 
@@ -71,7 +71,7 @@ export class RedisLogins {
     this.#options = options;
   }
 
-  /** Enters the login. If it throws, no session is created for the entry. */
+  /** Enters the login. If this method throws, no session is created for the entry. */
   async enter({ limit, ...entry }: Login, deadlineAtMs: number): Promise<LoginOutcome> {
     const { users, clock } = this.#options;
     let ended: readonly ListedHandle[] = [];
@@ -101,8 +101,8 @@ export class RedisLogins {
   }
 
   /**
-   * Awaits the creation of a session. If an error shows that the session was not created, removes the list entry of the
-   * session before the caller can retry.
+   * Awaits the creation of a session. If an error shows that the session was not created, removes the session's list
+   * entry before the caller can retry.
    */
   async orGiveUp<Value>(step: Promise<Value>, created: NewSession, deadlineAtMs: number): Promise<Value> {
     try {

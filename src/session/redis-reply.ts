@@ -3,7 +3,7 @@
  * names.
  *
  * Invariants:
- *   1. A session or user with an unknown layout throws a StoredFormatError and is never misread.
+ *   1. If a session or user has an unknown layout, the decoder throws a StoredFormatError and never misreads the data.
  *   2. A session with unreadable fields is reported as `damaged`, and the caller removes it.
  *   3. A malformed reply throws a plain Error (redis/script-reply.ts).
  */
@@ -13,9 +13,9 @@ import { asBytes, asCode, asList, asPairs, asText, integerIn, isMissing } from '
 import { endOf, type ListedSession, type SessionRecord } from './model.ts';
 import type { NewSession } from './store.ts';
 
-/** Same as LAYOUT in session-common.lua and user-common.lua. */
+/** Layout of sessions and users; same value as LAYOUT in session-common.lua and user-common.lua. */
 const LAYOUT = '1';
-/** Same as UNKNOWN_LAYOUT in session-common.lua. */
+/** Reply for an unknown layout; same value as UNKNOWN_LAYOUT in session-common.lua. */
 const UNKNOWN_LAYOUT = -1;
 /** Codes of read.lua: which verifier the caller presented, and whether the idle timeout must be renewed. */
 const PREVIOUS_VERIFIER = 0;
@@ -43,7 +43,7 @@ export interface UserGeneration {
   readonly kept: string;
 }
 
-/** Returns the reply of a session script, or throws if the script met an unknown layout. */
+/** Returns the reply of a session script, or throws if the script found an unknown layout. */
 export function knownReply(reply: RedisReply): RedisReply {
   if (reply === UNKNOWN_LAYOUT) {
     throw unknownLayout('session');
@@ -93,7 +93,7 @@ export function sessionReadOf(handle: string, reply: RedisReply) {
   };
 }
 
-/** Returns the session as create.lua stored it at the server time `nowMs`. */
+/** Returns the session that create.lua stored at the server time `nowMs`. */
 export function createdSession(created: NewSession, nowMs: number): SessionRecord {
   const { credential, userId, data, idleTtlMs, absoluteTtlMs } = created;
   const times = { createdAtMs: nowMs, lastSeenAtMs: nowMs, absoluteEndMs: nowMs + absoluteTtlMs };
@@ -108,7 +108,8 @@ export function generationOf(reply: RedisReply | undefined): UserGeneration | un
   }
   checkLayout('user', layout);
   if (isMissing(incarnation) || isMissing(number) || isMissing(kept)) {
-    // The user is damaged. None of its sessions is valid, and the next script that writes to it removes it.
+    // The user is damaged. None of the user's sessions is valid, and the next script that writes to the user removes
+    // it.
     return undefined;
   }
   return { generation: `${asText(incarnation)}:${asText(number)}`, kept: asText(kept) };

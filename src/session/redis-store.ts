@@ -1,15 +1,15 @@
 /**
  * Stores sessions in Redis: one key per session, one key per user, and one script per step on a key.
  *
- * A session's key stores everything except whether its user was logged out everywhere. The generation in the
- * user's key records that. This key is in another slot, so reading it is a second step. The steps are ordered so that a
- * failure or race between them can only invalidate a session, never revive one. docs/internals/session-races.md lists
- * the races.
+ * A session's key stores everything about the session, except whether its user was logged out everywhere. The
+ * generation in the user's key records such a logout. The user's key is in another slot, so the store reads it in a
+ * second step. The order of the steps ensures that a failure or race between them can only invalidate a session, never
+ * revive one. docs/internals/session-races.md lists the races.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts. No error contains an id, a verifier, a user or a value.
  *   2. A read writes nothing, so it works while Redis rejects writes. If the idle timeout must be renewed, a separate
- *      step renews it. If this fails, the read returns the session with its current expiry.
+ *      step renews it. If the renewal fails, the read returns the session with its current expiry.
  *   3. A session or user with an unknown layout is neither read nor changed.
  */
 import { randomBytes } from 'node:crypto';
@@ -104,7 +104,7 @@ export class RedisSessionStore implements SessionStore {
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
     const { userId, credential, absoluteTtlMs, userLimit } = created;
     const { handle } = credential;
-    // Enters the user first, so that a logout everywhere between the two steps invalidates the new session.
+    // Lists the session under the user first, so that a logout everywhere in between invalidates the new session.
     const login =
       userId === ''
         ? loginWithoutUser(deadlineAtMs)
@@ -169,7 +169,7 @@ export class RedisSessionStore implements SessionStore {
     }
     const old = found.session;
     const userId = rotation.userId ?? old.userId;
-    // A rotation for the same user keeps the generation, so that a logout everywhere in between ends the session.
+    // A rotation for the same user keeps the generation, so that a concurrent logout everywhere ends it.
     const changesUser = userId !== old.userId;
     if (changesUser && rotation.graceMs > 0) {
       return { outcome: 'grace_refused' };
@@ -212,7 +212,7 @@ export class RedisSessionStore implements SessionStore {
       throw malformedReply('the fields of a session', first);
     }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
-      // An update has extended the session since its user was entered, so this extends the user's lifetime as well.
+      // A concurrent update has extended the session, so the store extends the lifetime of the user as well.
       const extendedMs = session.absoluteEndMs - session.lastSeenAtMs;
       unattended(this.#users.extend(userId, handle, extendedMs, deadlineAtMs));
     }
@@ -266,7 +266,7 @@ export class RedisSessionStore implements SessionStore {
     if (except !== undefined && (kept?.isCurrent !== true || kept.session.userId !== userId)) {
       return { outcome: 'not_found' };
     }
-    // The script checks the generation of the kept session again, because it may have been ended meanwhile.
+    // The script checks the generation of the kept session again, because that session may have ended meanwhile.
     const ended = await this.#users.end(userId, kept?.session, deadlineAtMs);
     if (ended === undefined) {
       return { outcome: 'not_found' };
@@ -299,7 +299,7 @@ export class RedisSessionStore implements SessionStore {
     if (session === undefined) {
       return undefined;
     }
-    // The generation is read before the renewal: during CLIENT PAUSE WRITE, Redis blocks a connection that writes.
+    // Requests the generation before the renewal, because CLIENT PAUSE WRITE blocks a connection that writes.
     const judgement = harmless(this.#isValid(session, undefined, deadlineAtMs));
     const isDue = options.touch && read.isRenewalDue;
     const [isValid, lastSeenAtMs] = await Promise.all([
@@ -325,7 +325,7 @@ export class RedisSessionStore implements SessionStore {
   /** Renews the idle timeout; returns the last-seen time, which is unchanged if the renewal fails or takes too long. */
   async #renew(credential: SessionCredential, lastSeenAtMs: number, deadlineAtMs: number): Promise<number> {
     const nowMs = this.#clock.monotonicMs();
-    // Takes at most half of the remaining time, so that the session is still returned before the deadline.
+    // The renewal may take half of the remaining time, so that the read still returns before the deadline.
     const untilMs = nowMs + (deadlineAtMs - nowMs) / 2;
     try {
       const reply = await this.#run(this.#touchScript, credential.handle, [credential.verifier], untilMs);
@@ -338,7 +338,7 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  /** Returns whether the session has its user's generation; removes it if not. `absoluteTtlMs` extends the user. */
+  /** Returns whether the session is valid, and removes it if not. `absoluteTtlMs` also extends the user's lifetime. */
   async #isValid(
     session: { handle: string; userId: string; generation: string },
     absoluteTtlMs: number | undefined,
@@ -371,7 +371,7 @@ export class RedisSessionStore implements SessionStore {
     return asCode(removed, [0, 1]) === 1;
   }
 
-  /** Removes an invalid session; returns false if none was removed or the removal failed. It is invalid either way. */
+  /** Removes an invalid session; returns false if it was not removed. The session is invalid in either case. */
   async #drop(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     try {
       return await this.#end(handle, generations, deadlineAtMs);

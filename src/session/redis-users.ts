@@ -2,8 +2,8 @@
  * Keeps the users of the Redis session store: one hash per user with its generation and the list of its sessions.
  *
  * Only the generation decides which sessions are valid. The list serves ListUserSessions and the removal of invalid
- * sessions. Therefore steps on a user's key and on a session's key, which is in another slot, need not be atomic
- * together.
+ * sessions. Therefore a step on a user's key and a step on a session's key need not be atomic together. The two keys
+ * are in different slots.
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -36,8 +36,8 @@ export interface UserEntry {
   readonly handle: string;
   readonly absoluteTtlMs: number;
   /**
-   * Maximum number of sessions in the list. If undefined, the maximum is MAX_LISTED_SESSIONS, and the oldest are
-   * dropped.
+   * Maximum number of sessions in the list. If undefined, the maximum is MAX_LISTED_SESSIONS, and a full list drops its
+   * oldest sessions.
    */
   readonly maxSessions: number | undefined;
   /** Entries to remove first, because their sessions have ended. */
@@ -47,7 +47,10 @@ export interface UserEntry {
 export interface ListedHandle {
   readonly handle: string;
   readonly listedAtMs: number;
-  /** Whether the login's time to create its session is over. If the session does not exist by then, it never will. */
+  /**
+   * Whether the time in which the login must create its session is over. A session that does not exist by then is never
+   * created.
+   */
   readonly isSettled: boolean;
 }
 
@@ -89,7 +92,10 @@ export class RedisUsers {
     this.#random = options.random;
   }
 
-  /** Lists the session under the user. Under a limit, it does so only if fewer other sessions are listed. */
+  /**
+   * Lists the session under the user. If the user has a limit, lists the session only if fewer other sessions are
+   * listed.
+   */
   async enter(entry: UserEntry, deadlineAtMs: number): Promise<EnterOutcome> {
     const reply = await this.#run(
       this.#enterScripts[entry.next],
@@ -138,7 +144,7 @@ export class RedisUsers {
     return generationOf(await this.#run(this.#forgetScript, userId, ['0', handle], deadlineAtMs));
   }
 
-  /** Removes those handles from the list that are older than LIST_ENTRY_SETTLES_MS. */
+  /** Removes those of the handles from the list that were listed at least LIST_ENTRY_SETTLES_MS ago. */
   async forgetSettled(userId: string, handles: readonly string[], deadlineAtMs: number): Promise<void> {
     await this.#run(this.#forgetScript, userId, [String(LIST_ENTRY_SETTLES_MS), ...handles], deadlineAtMs);
   }
@@ -162,7 +168,9 @@ export class RedisUsers {
     return { user: generationOf(parts), handles };
   }
 
-  /** Ends all sessions of the user except `kept`. If `kept` is not valid, it does nothing and returns undefined. */
+  /**
+   * Ends all sessions of the user except `kept`. If `kept` is not valid, the method does nothing and returns undefined.
+   */
   async end(
     userId: string,
     kept: { readonly handle: string; readonly generation: string } | undefined,

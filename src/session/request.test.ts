@@ -1,6 +1,6 @@
 /**
- * Tests the invalid requests of SessionService, each with its code and text. No text contains an id, a user, a value or
- * the name of a data field.
+ * Tests the status code and the text with which SessionService rejects each invalid request. No text contains an id, a
+ * user, a value or the name of a data field.
  */
 import { type SessionMethod, sessionCalls } from '../../test/support/session/calls.ts';
 

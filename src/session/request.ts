@@ -1,9 +1,10 @@
 /**
- * Validates the requests of SessionService and converts them for the store. Invalid requests throw INVALID_ARGUMENT.
+ * Validates the requests of SessionService and converts them for the store. Throws INVALID_ARGUMENT for an invalid
+ * request.
  *
  * Invariants:
  *   1. An error names the field, its size or number, and the accepted values. It never contains a session id, a user
- *      id, a value or the name of a data field, because those may be secret.
+ *      id, a value or the name of a data field, because these values may be secret.
  */
 import { MAX_SESSION_TTL_MS, type SessionSpec } from '../config/policy-file.ts';
 import { checkBytes, checkInteger } from '../grpc/request-checks.ts';
@@ -24,8 +25,8 @@ import {
 } from './model.ts';
 
 /**
- * Requires a length that an id may have. A malformed id of such a length is an unknown session, not an invalid
- * argument.
+ * Rejects an id whose length is out of bounds. The service treats a malformed id of an accepted length as an unknown
+ * session, not as an invalid argument.
  */
 export function checkSessionId(field: string, sessionId: string): void {
   checkBytes(field, sessionId, { min: 1, max: MAX_SESSION_ID_BYTES });

@@ -1,5 +1,5 @@
 /**
- * Builds the arguments of the session scripts (session-common.lua). Pure.
+ * Builds the arguments of the session scripts (see session-common.lua). All functions are pure.
  */
 import type { RedisArgument } from '../redis/commands.ts';
 import { type DataChange, fieldBytes, MAX_DATA_BYTES, MAX_DATA_FIELDS } from './model.ts';

@@ -1,14 +1,14 @@
 /**
- * SessionService: validates requests, issues session ids, calls the store and builds the responses.
+ * Implements SessionService: validates requests, issues session ids, calls the store and builds the responses.
  *
  * Invariants:
  *   1. A session id is returned only to the caller that presented it or for whom it was created. Neither an error nor a
- *      store contains it.
+ *      store contains a session id.
  *   2. A call whose session_id has 1 to 256 bytes and belongs to no live session fails with NOT_FOUND, whatever the
  *      form of the id.
- *   3. The store's deadline is earlier than the caller's, so that its result or error arrives in time. A call whose
- *      deadline has passed does not reach the store.
- *   4. If the store responds synchronously, the service does so too.
+ *   3. The deadline for the store is earlier than the deadline of the caller, so that the result or error of the store
+ *      arrives in time. A call whose deadline has passed does not reach the store.
+ *   4. If the store responds synchronously, the service also responds synchronously.
  */
 import { randomBytes } from 'node:crypto';
 import type { PolicySource, UserLimit } from '../config/policy-file.ts';
@@ -111,7 +111,8 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls, ...limit };
     return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
-        // Two random handles of 144 bits never collide, so the random source is broken. Its ids must not be issued.
+        // Two random handles of 144 bits never collide, so the random source is broken. The service must not issue ids
+        // from this source.
         throw new Error('cannot create session: its random handle is already in use');
       }
       if (answer.outcome === 'user_full') {

@@ -7,8 +7,8 @@ import { StoreError } from '../lib/store-error.ts';
 const MAX_PARALLEL_COMMANDS = 64;
 
 /**
- * Awaits a step that follows one that took effect. Its StoreErrors become `unknown`, because the call has already
- * changed something.
+ * Awaits a step after an earlier step of the same call took effect. Converts its StoreErrors to kind `unknown`, because
+ * the call has already changed something.
  */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   try {

@@ -1,19 +1,20 @@
 /**
- * Contract between SessionService and its stores. The files memory-store.ts and redis-store.ts implement it, and one
- * suite tests both (test/support/session/store-contract.ts).
+ * Contract between SessionService and its stores. The files memory-store.ts and redis-store.ts implement this contract,
+ * and one suite tests both stores (test/support/session/store-contract.ts).
  *
  * Invariants of every store:
  *   1. A session is live from `create` until its idle expiry, its absolute expiry, `delete`, or `endUserSessions` of
- *      its user. No later write revives it, and only `create` creates sessions.
- *   2. Each method takes effect completely or not at all, and only for the current verifier. Until its grace period
- *      ends, the verifier before the last rotation may only `read`, which then does not renew the idle timeout.
+ *      its user. No later write revives a session that has ended, and only `create` creates sessions.
+ *   2. Each method takes effect completely or not at all, and only for the current verifier. There is one exception:
+ *      until the grace period ends, the verifier before the last rotation may `read`. Such a read does not renew the
+ *      idle timeout.
  *   3. Of two rotations with the same verifier, exactly one takes effect.
  *   4. Timeouts and last-seen times use the store's clock.
  *   5. An expected failure is a StoreError. After `unavailable`, `deadline` and `full` the session is unchanged; after
  *      `unknown` it may have changed. `read` and `list` never throw `unknown`, because they can be repeated safely.
  *   6. After a login (`create`, or `rotate` to another user) with a user limit, the user has at most that many live
- *      listed sessions. Ended sessions do not count. Sessions that the limit ends are ended before the response, oldest
- *      login first.
+ *      listed sessions. Ended sessions do not count. The store ends the sessions above the limit before it responds,
+ *      oldest login first.
  *   7. A store may return a value instead of a promise if it does not have to wait.
  */
 import type { UserLimit } from '../config/policy-file.ts';
@@ -47,9 +48,9 @@ export interface SessionRotation {
   /** New user of the session, empty for none; undefined keeps the user. */
   readonly userId: string | undefined;
   readonly change: DataChange;
-  /** Time for which the old verifier may still read. It must be 0 if the user changes. */
+  /** Time for which the old verifier may still read. This time must be 0 if the user changes. */
   readonly graceMs: number;
-  /** Limit of live sessions of a new user; unset for no limit. Ignored if the user stays the same. */
+  /** Limit of live sessions of a new user; unset for no limit. Stores ignore this limit if the user stays the same. */
   readonly userLimit?: UserLimit;
 }
 
@@ -59,7 +60,7 @@ interface Admitted {
   readonly evicted: number;
 }
 
-/** The user has as many sessions as the limit allows, and the limit refuses more. Nothing was changed. */
+/** The user has as many sessions as the limit allows, and the limit refuses further logins. Nothing was changed. */
 interface UserFull {
   readonly outcome: 'user_full';
 }

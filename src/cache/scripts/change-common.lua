@@ -1,17 +1,18 @@
 -- Common code of the cache scripts that change a bucket. near/ring.ts describes the layout of the ring, and
--- near/invalidation-message.ts the layout of a message. docs/internals/cache-formats.md explains both.
+-- near/invalidation-message.ts describes the layout of a message. docs/internals/cache-formats.md explains both.
 
--- TTL of a sequence (31 days), which is longer than the maximum TTL of an entry. Every change of the bucket renews it, so a sequence
--- outlives its entries. If Redis evicts a sequence, its entries are invalid.
+-- TTL of a sequence (31 days), which is longer than the maximum TTL of an entry. Every change of the bucket renews this
+-- TTL, so a sequence outlives its entries. If Redis evicts a sequence, its entries are invalid.
 local SEQUENCE_TTL_MS = '2678400000'
 
--- Takes the next number of a bucket's sequence and enters it in the ring with the hash of the key and the random stamp. The stamp of the
--- first change also becomes the incarnation of the sequence.
+-- Assigns the next number of a bucket's sequence to a change, and enters the change in the ring with the hash of the
+-- key and the random stamp. The stamp of the first change also becomes the incarnation of the sequence.
 local function advance(sequenceKey, hash, stamp)
   local marks = redis.call('HMGET', sequenceKey, 'inc', 'n', 'f')
   local incarnation = marks[1]
   if not tonumber(marks[2] or 0) or not tonumber(marks[3] or 0) or (incarnation and #incarnation ~= 8) then
-    -- The sequence is damaged. Without it no entry of the bucket is valid. The sidecar repeats the command once (damage-repair.ts).
+    -- The sequence is damaged. After its removal, no entry of the bucket is valid. The sidecar repeats the command once
+    -- (damage-repair.ts).
     redis.call('UNLINK', sequenceKey)
     error({ err = 'DAMAGED sequence' })
   end

@@ -12,8 +12,9 @@
 --   9. The expected version.
 --   10. The version of the entry whose tags the sidecar has compared.
 --   11. Whether these tags are current, as '1' or '0'.
--- Returns 1 and the version if the entry was stored, or 0 if the condition does not hold. Returns 2 with the header and the tag
--- block of the present entry if the sidecar must compare the tags, which are in other slots, and run the script again.
+-- Returns 1 and the version if the entry was stored, or 0 if the condition does not hold. If the condition depends on
+-- the tags of the present entry, returns 2 with the header and the tag block of that entry. The tags are in other
+-- slots, so the sidecar must compare their versions and run the script again.
 if ARGV[8] ~= '' then
   local function judge()
     local isForVersion = ARGV[8] == 'if_version'

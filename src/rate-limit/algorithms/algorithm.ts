@@ -2,8 +2,8 @@
  * Defines the rate-limiting algorithms in one table. To add an algorithm, write a .ts file and a .lua file and add a
  * row here.
  *
- * `number` is the value of `pannier.v1.Algorithm`. It identifies the algorithm in the API, in Redis keys and in the
- * scripts.
+ * `number` is the value of the algorithm in the enum `pannier.v1.Algorithm`. The API, the Redis keys and the scripts
+ * identify the algorithm by this number.
  */
 import type { AlgorithmName } from '../../config/policy-file.ts';
 import type { BucketState } from './bucket.ts';
@@ -14,24 +14,24 @@ import { type SlidingWindowLogState, slidingWindowLog, slidingWindowLogBytes } f
 import type { Steps } from './step.ts';
 import { tokenBucket } from './token-bucket.ts';
 
-/** Opaque state of a limit. Only the algorithm that created it can read it. */
+/** Opaque state of a limit. Only the algorithm that created a state can read it. */
 export type AlgorithmState = { readonly __state: never };
 
 export interface Algorithm extends Steps<AlgorithmState> {
   readonly name: AlgorithmName;
   readonly number: number;
-  /** Whether the algorithm has a `burst` that may differ from `limit`. */
+  /** Whether a limit with this algorithm may set a `burst` that differs from `limit`. */
   readonly isBucket: boolean;
-  /** Returns the approximate memory of a state, in bytes. */
+  /** Returns the approximate memory that a state uses, in bytes. */
   stateBytes(state: AlgorithmState): number;
   /**
-   * Restores the state at `nowMs` from the two numbers that a Redis value holds (scripts/lean/one-end.lua). It is
-   * undefined for the sliding window log, whose value holds more numbers.
+   * Restores the state at `nowMs` from the two numbers in a Redis value (scripts/lean/one-end.lua). The function is
+   * undefined for the sliding window log, because its values contain more than two numbers.
    */
   readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => AlgorithmState) | undefined;
 }
 
-/** Numbers that a lean script returns for a limit, as of `nowMs`. */
+/** Numbers that a lean script returns for a limit. They describe the state at `nowMs`. */
 interface StoredNumbers {
   readonly nowMs: number;
   readonly used: number;
@@ -105,7 +105,7 @@ function bucketOf({ nowMs, used, other }: StoredNumbers): BucketState {
   return { atMs: nowMs, used, fraction: other };
 }
 
-/** Returns the memory of an object with two or three numbers, in bytes. */
+/** Returns the memory that an object with two or three numbers uses, in bytes. */
 function smallState(): number {
   return 80;
 }
@@ -118,7 +118,7 @@ interface Row<State> extends Steps<State> {
   readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => State) | undefined;
 }
 
-/** Erases the state type of a row, because only the algorithm's own functions read its states. */
+/** Hides the state type of a row. This is safe, because only the functions of the same algorithm read its states. */
 function row<State>(typed: Row<State>): Algorithm {
   return typed as unknown as Algorithm;
 }

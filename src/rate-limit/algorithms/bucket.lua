@@ -1,5 +1,5 @@
 -- Computes the level of a bucket in exact arithmetic, for the token bucket and the leaky bucket. The file bucket.ts
--- explains it. Numbers of a value: time of the level, used units, fraction.
+-- explains the arithmetic. A stored value contains these numbers: time of the level, used units, fraction.
 
 local function drain(value, limit, windowMs, burst, nowMs)
   if not value then
@@ -33,7 +33,7 @@ local function drain(value, limit, windowMs, burst, nowMs)
   return nowMs, restUnits, restFraction, false
 end
 
--- Returns the level after units were returned.
+-- Returns the level of a bucket after `units` were returned to it.
 local function giveBack(used, fraction, units)
   if used < units then
     return 0, 0

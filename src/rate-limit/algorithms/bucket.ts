@@ -1,9 +1,10 @@
 /**
  * Computes the level of a bucket in exact arithmetic, for the token bucket and the leaky bucket.
  *
- * The level is `used + fraction / windowMs` units, with integers and 0 <= fraction < windowMs. It drains by `limit`
- * units per window. The drained amount, dt * limit / windowMs, has the same denominator, so no call ever rounds the
- * level. The files bucket.lua and scripts/lean/bucket.lua implement the same arithmetic.
+ * The level is `used + fraction / windowMs` units, where both numbers are integers and 0 <= fraction < windowMs. The
+ * bucket drains by `limit` units per window. The amount drained in dt milliseconds, dt * limit / windowMs, has the same
+ * denominator, so no call ever rounds the level. The files bucket.lua and scripts/lean/bucket.lua implement the same
+ * arithmetic.
  */
 import { multiplyDivide } from './exact.ts';
 import type { StepLimit } from './step.ts';
@@ -19,13 +20,15 @@ export interface BucketLevel extends BucketState {
   readonly repaired: boolean;
 }
 
-/** Returns the level at `nowMs`, or at the time of the state if that is later (step.ts, rule 3). */
+/**
+ * Returns the level at `nowMs`. If the time of the state is later, returns the level at that time (step.ts, rule 3).
+ */
 export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: number): BucketLevel {
   if (state === undefined) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
-  // After the burst was reduced, the level may exceed it. Such a bucket is treated as exactly full, which keeps waiting
-  // times bounded.
+  // If an operator reduces the burst, the level may exceed the new burst. The code treats such a bucket as exactly
+  // full, so that waiting times stay bounded.
   const overflows = state.used >= limit.burst;
   const used = overflows ? limit.burst : state.used;
   const fraction = overflows ? 0 : state.fraction;
@@ -34,8 +37,8 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
     const repaired = -passedMs > limit.windowMs;
     return { atMs: repaired ? nowMs : state.atMs, used, fraction, repaired };
   }
-  // The estimate is accurate to 2^-14 units. It detects buckets that are long empty, and so keeps the operands of the
-  // exact division in range.
+  // The estimate is accurate to 2^-14 units. It detects buckets that have been empty for a long time. Therefore the
+  // operands of the exact division below stay in range.
   if ((passedMs / limit.windowMs) * limit.limit >= used + 2) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
@@ -52,7 +55,7 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
   return { atMs: nowMs, used: restUnits, fraction: restFraction, repaired: false };
 }
 
-/** Returns the level after `units` were returned, but at least an empty bucket. */
+/** Returns the level of the bucket after `units` were returned to it. The level never drops below zero. */
 export function giveBack(level: BucketLevel, units: number): BucketLevel {
   const used = level.used - units;
   return used < 0 ? { ...level, used: 0, fraction: 0 } : { ...level, used };
@@ -63,7 +66,7 @@ export function takenUnits(level: BucketState): number {
   return level.fraction > 0 ? level.used + 1 : level.used;
 }
 
-/** Returns the time in which `units + fraction / windowMs` drains, rounded up to milliseconds. */
+/** Returns the time in which `units + fraction / windowMs` units drain, rounded up to milliseconds. */
 export function drainTimeMs(units: number, fraction: number, limit: StepLimit): number {
   const { quotient, remainder } = multiplyDivide(units, limit.windowMs, limit.limit);
   return quotient + Math.ceil((remainder + fraction) / limit.limit);
@@ -77,7 +80,9 @@ export function emptyAfterMs(level: BucketState, limit: StepLimit, nowMs: number
   return level.atMs - nowMs + drainTimeMs(level.used, level.fraction, limit);
 }
 
-/** Returns the time from `nowMs` until `cost` fits into the bucket. It must not fit already. */
+/**
+ * Returns the time from `nowMs` until `cost` units fit into the bucket. Callers ensure that the cost does not fit yet.
+ */
 export function fitsAfterMs(level: BucketState, limit: StepLimit, nowMs: number, cost: number): number {
   return level.atMs - nowMs + drainTimeMs(level.used + cost - limit.burst, level.fraction, limit);
 }

@@ -1,4 +1,5 @@
--- Divides the product of two integers by a third exactly. The file exact.ts explains the arithmetic and its bounds.
+-- Divides the product of two integers by a third integer without rounding errors. The file exact.ts explains the
+-- arithmetic and its bounds.
 
 local function multiplyDivide(a, b, c)
   if a < 68719476736 and a * b < 9007199254740991 then

@@ -1,5 +1,5 @@
 /**
- * Tests the exact division against BigInt, at and below its bounds.
+ * Compares the exact division with BigInt arithmetic, for operands at and below their bounds.
  */
 import fc from 'fast-check';
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
@@ -7,7 +7,7 @@ import { multiplyDivide, multiplyDivideUp } from './exact.ts';
 const MAX_UNITS = 2 ** 36;
 const MAX_WINDOW_MS = 34_560_000_000;
 
-/** Generates integers that are at the bounds as often as anywhere else. */
+/** Generates arbitrary integers, integers at the upper bound, and powers of two, each kind equally often. */
 function integer(max: number): fc.Arbitrary<number> {
   return fc.oneof(
     fc.integer({ min: 1, max }),

@@ -1,4 +1,5 @@
--- FIXED_WINDOW. The file fixed-window.ts explains it. Numbers of a value: time of the last write, used units, 0.
+-- Implements FIXED_WINDOW, which the file fixed-window.ts explains. A stored value contains these numbers: time of the
+-- last write, used units, 0.
 
 local function stepFixedWindow(_, value, limit, windowMs, _, nowMs, cost)
   local startMs = nowMs - nowMs % windowMs

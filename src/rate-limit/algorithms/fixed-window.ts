@@ -1,9 +1,9 @@
 /**
- * FIXED_WINDOW: allows at most `limit` units per window. Windows start at multiples of their length since the Unix
- * epoch.
+ * FIXED_WINDOW: allows at most `limit` units per window. Windows start at multiples of their length, counted from the
+ * Unix epoch.
  *
- * It is the cheapest algorithm, but around a window boundary up to twice the limit can pass. The files fixed-window.lua
- * and scripts/lean/fixed-window.lua implement the same arithmetic.
+ * This algorithm is the cheapest one, but it may admit up to twice the limit around a window boundary. The files
+ * fixed-window.lua and scripts/lean/fixed-window.lua implement the same arithmetic.
  */
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 

@@ -1,5 +1,5 @@
--- LEAKY_BUCKET. The file leaky-bucket.ts explains it, and bucket.lua defines its numbers. A negative maxDelayMs means
--- no maximum.
+-- Implements LEAKY_BUCKET, which the file leaky-bucket.ts explains. The file bucket.lua defines the numbers of a stored
+-- value. A negative maxDelayMs means no maximum.
 
 local function stepLeakyBucket(_, value, limit, windowMs, burst, nowMs, cost, maxDelayMs)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)

@@ -2,9 +2,9 @@
  * LEAKY_BUCKET: a queue of up to `burst` units that leaks `limit` units per window, so that admitted calls proceed at
  * an even rate.
  *
- * An admitted call receives the time it must wait (`delayMs`), which is the time until the units before it have leaked.
- * If that exceeds `maxDelayMs`, the call is denied, and `retryAfterMs` is the time until the wait would be short
- * enough. The file leaky-bucket.lua implements the same arithmetic.
+ * The response to an admitted call contains the time for which the caller must wait (`delayMs`). During this time, the
+ * units that were queued earlier leak. If this time exceeds `maxDelayMs`, the algorithm denies the call. `retryAfterMs`
+ * is then the time until the wait would be short enough. The file leaky-bucket.lua implements the same arithmetic.
  */
 import {
   type BucketLevel,

@@ -1,9 +1,10 @@
 /**
- * Compares each algorithm with an exact model. The model uses BigInt for an algorithm with fractions, and a list of
- * admissions for the others.
+ * Compares each algorithm with an exact model. A model computes each decision from the list of all admissions, with
+ * BigInt where the algorithm uses fractions.
  *
- * Every history also checks the reported times. A denied call is still denied one millisecond before `retryAfterMs` has
- * passed, and allowed once it has passed. A limit is unused again after `resetAfterMs`, and not a millisecond earlier.
+ * Every test history also checks the reported times. A denied call is denied again one millisecond before
+ * `retryAfterMs` has passed, and allowed once this time has passed. A limit is completely unused again after
+ * `resetAfterMs`, but not one millisecond earlier.
  */
 import fc from 'fast-check';
 import { MAX_WINDOW_MS } from '../../config/policy-file.ts';
@@ -15,14 +16,14 @@ interface Admission {
   readonly units: number;
 }
 
-/** Returns whether a call of this cost fits at this time, computed from the admissions so far. */
+/** Computes from the admissions so far whether a call with this cost fits at this time. */
 type Model = (admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number) => boolean;
 
 interface Move {
-  /** Fraction of a window in millionths, plus whole milliseconds. */
+  /** Time since the previous call: a fraction of a window in millionths, plus whole milliseconds. */
   readonly millionths: number;
   readonly ms: number;
-  /** Fraction of the capacity in millionths, plus whole units. */
+  /** Cost of the call: a fraction of the capacity in millionths, plus whole units. */
   readonly costMillionths: number;
   readonly costUnits: number;
 }
@@ -126,7 +127,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         fc.pre(taken.outcome.allowed);
         const returned = algorithm.give(taken.state, limit, nowMs, units);
         expect(returned.outcome).toEqual(before.outcome);
-        // Returns more units than were used, which must leave an unused limit.
+        // Returns more units than were used. The limit must be unused afterwards.
         const emptied = algorithm.give(taken.state, limit, nowMs, 1_000_000);
         expect(emptied.outcome).toMatchObject({ remaining: 100, resetAfterMs: 0 });
         expect(algorithm.take(emptied.state, limit, nowMs, 101, undefined).outcome.allowed).toBe(false);
@@ -242,7 +243,9 @@ function sumSince(admitted: readonly Admission[], fromMs: number): bigint {
   return admitted.reduce((sum, { atMs, units }) => (atMs >= fromMs ? sum + BigInt(units) : sum), 0n);
 }
 
-/** Returns the level in units times the window, replayed from the first admission on. */
+/**
+ * Replays all admissions, and returns whether the cost fits. `level` is in units times the window, so it is an integer.
+ */
 function fitsIntoBucket(admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number): boolean {
   const windowMs = BigInt(limit.windowMs);
   let level = 0n;

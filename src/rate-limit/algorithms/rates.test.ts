@@ -1,7 +1,7 @@
 /**
  * Tests the admission rates of the algorithms over time. A client that stays within the rate of its limit is never
- * denied. A flood of any phase is admitted at the sustained rate and with the largest burst of the table in
- * docs/guides/rate-limiting.md.
+ * denied. During a flood, the sustained rate and the largest burst are those of the table in
+ * docs/guides/rate-limiting.md, whenever the flood starts.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,12 +13,12 @@ import type { StepLimit } from './step.ts';
 const EPOCH_MS = 1_700_000_000_000;
 
 interface Admission {
-  /** Time of the admission, followed by the time when its delay ends. */
+  /** Time of the admission. `leavesAtMs` is the time when the delay of the call ends. */
   readonly atMs: number;
   readonly leavesAtMs: number;
 }
 
-/** Returns calls of one unit from `startMs` on, each as early as it is admitted. */
+/** Makes one-unit calls from `startMs` on, each as early as the limit allows, and returns the admitted calls. */
 function flood(
   algorithm: Algorithm,
   limit: StepLimit,
@@ -64,7 +64,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         let state: AlgorithmState | undefined;
         let admitted = 0n;
         for (let call = 0n; call < 500n; call += 1n) {
-          // Exact time of the call, which a clock rounds down to milliseconds.
+          // Exact time of the call. The clock rounds this time down to milliseconds.
           const parts = call * window + (BigInt(phaseShare) % window);
           const nowMs = EPOCH_MS + phaseMs + Number(parts / count);
           const step = algorithm.take(state, paced, nowMs, 1, undefined);
@@ -108,7 +108,7 @@ function readDocs(): string {
   return readFileSync(join(import.meta.dirname, '../../../docs/guides/rate-limiting.md'), 'utf8');
 }
 
-/** Returns the numbers in parentheses of a row of the table. */
+/** Returns the numbers in parentheses in one row of the table. */
 function rowOf(name: string): number[] {
   const row = readDocs()
     .split('\n')

@@ -1,5 +1,5 @@
--- SLIDING_WINDOW_COUNTER. The file sliding-window-counter.ts explains it.
--- Numbers of a value: time of the last write, units of the current window, units of the previous one.
+-- Implements SLIDING_WINDOW_COUNTER, which the file sliding-window-counter.ts explains. A stored value contains these
+-- numbers: time of the last write, units of the current window, units of the previous window.
 
 local function rollForward(value, windowMs, nowMs)
   local startMs = nowMs - nowMs % windowMs

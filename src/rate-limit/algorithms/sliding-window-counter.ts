@@ -1,21 +1,23 @@
 /**
- * SLIDING_WINDOW_COUNTER: allows about `limit` units in the window that ends now, estimated from two counters.
+ * SLIDING_WINDOW_COUNTER: allows about `limit` units in the window that ends now. It estimates the used units from two
+ * counters.
  *
- * The estimate assumes that the previous window was used evenly. If this window began `e` whole milliseconds ago, the
- * previous one still contributes floor(previous * (W - e - 1) / W) units, its share. A call is allowed if the share,
- * the units of this window, and the cost together do not exceed the limit.
+ * The estimate assumes that the units of the previous window were used at an even rate. W is the length of a window in
+ * ms. If the current window began `e` whole milliseconds ago, the share of the previous window is floor(previous * (W -
+ * e - 1) / W) units. A call is allowed if the share, the units of the current window, and the cost together do not
+ * exceed the limit.
  *
  * Invariants:
  *   1. A client that sends one-unit calls exactly at the rate of its limit, one every W / limit ms, is always allowed,
- *      whatever its phase. Its previous window used at most `limit`. Its next call arrives in millisecond e, at least
- *      current * W / limit ms after the start of the window, so current < limit * (e + 1) / W. Therefore current + 1 <=
- *      ceil(limit * (e + 1) / W) = limit - share. The proof relies on two facts: the current millisecond is regarded as
- *      elapsed, and the share is rounded down.
- *   2. Any period of d milliseconds admits at most limit + ceil(limit * (d - 1) / W) units: the full limit at the end
- *      of one window, and then the units that the shrinking share frees.
+ *      whenever it starts. The client used at most `limit` units in the previous window. Its next call arrives in
+ *      millisecond e, at least current * W / limit ms after the start of the window, so current < limit * (e + 1) / W.
+ *      Therefore current + 1 <= ceil(limit * (e + 1) / W) <= limit - share. The proof relies on two facts: the
+ *      algorithm treats the current millisecond as elapsed, and it rounds the share down.
+ *   2. In any period of d milliseconds, the algorithm admits at most limit + ceil(limit * (d - 1) / W) units. These are
+ *      the full limit at the end of one window, and then the units that become available as the share decreases.
  *
- * `give` returns units to the current window first and then to the previous one, because units that were consumed last
- * are probably returned first. The files sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua
+ * `give` returns units to the current window first and then to the previous one, because a caller usually returns units
+ * soon after it has consumed them. The files sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua
  * implement the same arithmetic.
  */
 import { multiplyDivide, multiplyDivideUp } from './exact.ts';
@@ -90,7 +92,7 @@ function retryAtMs({ startMs, previous, current }: Windows, limit: StepLimit, co
   if (available >= 0) {
     return shareFallsAtMs({ startMs, previous, available, windowMs });
   }
-  // The call fits only in the next window, once the share of the current one has shrunk enough.
+  // The call fits only in the next window, once the share of the current window has become small enough.
   return shareFallsAtMs({
     startMs: startMs + windowMs,
     previous: current,
@@ -99,7 +101,7 @@ function retryAtMs({ startMs, previous, current }: Windows, limit: StepLimit, co
   });
 }
 
-/** Returns the first millisecond at which no units count any more. */
+/** Returns the first millisecond at which the limit is completely unused. */
 function resetAtMs({ startMs, previous, current }: SlidingWindowCounterState, windowMs: number, nowMs: number): number {
   if (current > 0) {
     return shareFallsAtMs({ startMs: startMs + windowMs, previous: current, available: 0, windowMs });
@@ -115,8 +117,8 @@ interface FallingShare {
 }
 
 /**
- * Returns the first millisecond at which the share of `previous` units is at most `available`, which must be less than
- * the share now. It is the first `e` with previous * (W - e - 1) < (available + 1) * W.
+ * Returns the first millisecond at which the share of `previous` units is at most `available`. The current share must
+ * be larger. The result is `startMs` plus the first `e` with previous * (W - e - 1) < (available + 1) * W.
  */
 function shareFallsAtMs({ startMs, previous, available, windowMs }: FallingShare): number {
   return startMs + windowMs - multiplyDivideUp(available + 1, windowMs, previous);

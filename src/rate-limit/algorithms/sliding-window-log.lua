@@ -1,14 +1,16 @@
--- SLIDING_WINDOW_LOG. The file sliding-window-log.ts explains it. Numbers of a value: oldest, first, next, skipped
--- entries, skipped units, total; then the entries of the tail. Each full chunk from `first` to `next - 1` has its own
--- field: expiry, layout, units, 64 entries. An entry has 10 bytes: ms, units.
+-- Implements SLIDING_WINDOW_LOG, which the file sliding-window-log.ts explains. A stored value contains six numbers
+-- (oldest, first, next, skipped entries, skipped units, total), followed by the entries of the tail. The full chunks
+-- have the numbers `first` to `next - 1`. Each of them has its own field, which contains expiry, layout, units and 64
+-- entries. An entry has 10 bytes: its time in ms and its units.
 
 local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10
 local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
--- Number of chunks whose units one command reads.
+-- Maximum number of chunks whose units one command reads.
 local LOG_CHUNKS_READ = 16
--- Whether a chunk could not be read. Results that were computed afterwards are meaningless and must not be written.
+-- Whether the script found a chunk that it cannot read. Results that it computes afterwards are meaningless, so it must
+-- not write them.
 local hasNewerChunk = false
 -- Fields of the logs that have a damaged chunk. A log with a chunk of a newer layout is not in this list.
 local damagedLogs = {}
@@ -73,7 +75,7 @@ local function logForget(field, log, dropped)
   log.skippedEntries, log.skippedUnits, log.total, log.tail = 0, 0, 0, ''
 end
 
--- Drops the entries at horizonMs and earlier.
+-- Drops the entries whose time is horizonMs or earlier.
 local function logTrim(field, log, horizonMs, dropped)
   local newest = logNewest(log)
   if not newest or newest <= horizonMs then
@@ -116,10 +118,11 @@ local function logTrim(field, log, horizonMs, dropped)
   end
 end
 
--- Returns the chunk that holds the unit number `target`, and the number of units in the chunks before it. Units are
--- counted from the first unit of the first chunk. Returns nil if the unit is in the tail. `chunkUnits` is the sum of
--- all chunks. Every entry has at least one unit. If the sum equals the number of entries, the function computes the
--- chunk without reading any. Otherwise it reads the chunks from the nearer end.
+-- Returns the chunk that contains unit number `target`, and the number of units in the chunks before it. Units are
+-- numbered from the first unit of the first chunk. Returns nil if the unit is in the tail. `chunkUnits` is the number
+-- of units in all chunks. If it equals the number of entries, every entry has exactly one unit, so the function
+-- computes the chunk without reading any. Otherwise the function reads the chunks from the end that is nearer to the
+-- unit.
 local function logFindChunk(field, log, target, chunkUnits)
   if target > chunkUnits then
     return nil, chunkUnits
@@ -156,7 +159,7 @@ local function logFindChunk(field, log, target, chunkUnits)
   end
 end
 
--- Returns the time of the entry whose expiry brings the number of expired units to `units`.
+-- Returns the time of the entry at whose expiry the number of expired units reaches `units`.
 local function logLeavesAt(field, log, units)
   local target = units + log.skippedUnits
   local entries, tailUnits = log.tail, 0
@@ -178,7 +181,7 @@ local function logLeavesAt(field, log, units)
   while sum < target do
     index = index + 1
     if (index + 1) * LOG_ENTRY_BYTES > #entries then
-      -- The entries hold fewer units than the header of their chunk states.
+      -- The entries of the chunk have fewer units than its header states.
       noteDamagedChunk(field)
       return 0
     end

@@ -1,20 +1,18 @@
 /**
- * SLIDING_WINDOW_LOG: allows at most `limit` units in any period of one window, exactly, because it records every
- * admission.
+ * SLIDING_WINDOW_LOG: allows at most `limit` units in any period of one window. This bound is exact, because the
+ * algorithm records every admission.
  *
- * An entry holds a time and the units admitted in that millisecond. It counts until one window later. The log consists
- * of full, immutable chunks and a short tail, so that a call copies only the tail even if the log has 10,000 entries.
- * The file sliding-window-log.lua stores each chunk in a separate field. `give` removes the newest entries.
+ * An entry contains a time in ms and the number of units that were admitted in that millisecond. The entry expires one
+ * window later. The log consists of full, immutable chunks and a short tail, so a call copies only the tail, even if
+ * the log has 10,000 entries. The file sliding-window-log.lua stores each chunk in a separate field. `give` removes the
+ * newest entries.
  */
 import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 /** Number of entries in a full chunk. */
 const LOG_CHUNK_ENTRIES = 64;
 
-/**
- * Memory of a state without entries, of one number in a list of entries (on average), and of a
- * full chunk.
- */
+/** Memory in bytes of a state without entries, of one number in a list of entries (on average), and of a full chunk. */
 const STATE_BYTES = 240;
 const NUMBER_BYTES = 16;
 const CHUNK_BYTES = 120 + LOG_CHUNK_ENTRIES * 2 * NUMBER_BYTES;
@@ -31,7 +29,10 @@ interface LogChunk {
 export interface SlidingWindowLogState {
   /** Full chunks, oldest first. */
   readonly chunks: readonly LogChunk[];
-  /** Number of expired entries at the start of the first chunk, and their units. Both are 0 without chunks. */
+  /**
+   * Number of expired entries at the start of the first chunk, and number of units in these entries. Both numbers are 0
+   * if there are no chunks.
+   */
   readonly skippedEntries: number;
   readonly skippedUnits: number;
   /** Newest entries; empty only if no units are in use. */
@@ -56,7 +57,7 @@ export const slidingWindowLog: Steps<SlidingWindowLogState> = {
 
 interface LoadedLog {
   readonly log: SlidingWindowLogState;
-  /** Time at which an admission of this call is recorded. */
+  /** Time that the log records for this call if it is admitted. */
   readonly atMs: number;
   readonly repaired: boolean;
 }
@@ -90,7 +91,7 @@ function decide(loaded: LoadedLog, limit: StepLimit, nowMs: number, cost: number
   return { state: log, outcome, repaired: loaded.repaired };
 }
 
-/** Returns the approximate memory of a state, in bytes. */
+/** Returns the approximate memory that a state uses, in bytes. */
 export function slidingWindowLogBytes(state: SlidingWindowLogState): number {
   return STATE_BYTES + state.tail.length * NUMBER_BYTES + state.chunks.length * CHUNK_BYTES;
 }
@@ -99,7 +100,7 @@ function newestMs(log: SlidingWindowLogState, otherwiseMs: number): number {
   return log.tail[log.tail.length - 2] ?? otherwiseMs;
 }
 
-/** Drops the entries at `horizonMs` and earlier. */
+/** Drops the entries whose time is `horizonMs` or earlier. */
 function trim(log: SlidingWindowLogState, horizonMs: number): SlidingWindowLogState {
   if (newestMs(log, horizonMs) <= horizonMs) {
     return EMPTY_LOG;
@@ -134,7 +135,7 @@ function trim(log: SlidingWindowLogState, horizonMs: number): SlidingWindowLogSt
   return { chunks, skippedEntries, skippedUnits: skippedUnits + units, tail: log.tail, total };
 }
 
-/** Returns the time of the entry whose expiry brings the number of expired units to `units`. */
+/** Returns the time of the entry at whose expiry the number of expired units reaches `units`. */
 function leavesAtMs(log: SlidingWindowLogState, units: number): number {
   let target = units + log.skippedUnits;
   for (const chunk of log.chunks) {
@@ -146,7 +147,9 @@ function leavesAtMs(log: SlidingWindowLogState, units: number): number {
   return timeOfUnit(log.tail, target);
 }
 
-/** Returns the time of the entry that holds the unit number `target`, counted from 1 at the oldest entry. */
+/**
+ * Returns the time of the entry that contains unit number `target`. The first unit of the oldest entry has number 1.
+ */
 function timeOfUnit(entries: LogEntries, target: number): number {
   let index = 0;
   let sum = numberAt(entries, 1);
@@ -190,7 +193,7 @@ function removeNewest(log: SlidingWindowLogState, units: number): SlidingWindowL
     left -= lastUnits;
     tail.length = last;
     if (tail.length === 0) {
-      // Units are left, so there is a chunk. If it was the first one, its expired entries are dropped.
+      // Units are left, so there is a last chunk. If it is also the first chunk, the code drops its expired entries.
       const chunk = chunks[chunks.length - 1];
       chunks = chunks.slice(0, -1);
       const gone = chunks.length === 0 ? skippedEntries : 0;

@@ -1,19 +1,19 @@
 /**
- * Contract of an algorithm: the pure functions `take`, `give` and `remaining`. Each maps a state and a call to a new
- * state and an outcome.
+ * Contract of an algorithm: the pure functions `take`, `give` and `remaining`. Each function maps a state and a call to
+ * a new state and an outcome.
  *
  * Rules for every algorithm:
  *   1. A state stores used units, never remaining units, so that a changed limit applies to the next call.
- *   2. A call that is denied or costs nothing returns the state unchanged, except for rule 4.
- *   3. Stored time never moves backwards. If the state is ahead of `nowMs` by at most one window, because a failover
- *      promoted a master with a slower clock, the call is decided at the time of the state. The reported waiting times
- *      still count from `nowMs`.
- *   4. A state that is further ahead was written with a broken clock. It is moved to `nowMs` and keeps its used units.
- *      `repaired` is then true, and the store must write the state even after a denial. Otherwise calls would be denied
- *      until the broken time is reached.
+ *   2. A call that is denied or has cost 0 returns the state unchanged. Rule 4 is the only exception.
+ *   3. The time of a state never moves backwards. The time of a state may be later than `nowMs`, because a failover can
+ *      promote a master with a slower clock. If it is later by at most one window, the algorithm decides the call at
+ *      the time of the state. The reported waiting times still start at `nowMs`.
+ *   4. If the time of a state is later by more than one window, the state was written with a broken clock. The
+ *      algorithm moves the state to `nowMs` and keeps its used units. `repaired` is then true, and the store must write
+ *      the state even after a denial. Otherwise calls would be denied until the time of the state is reached.
  *   5. All numbers are integers within +-2^53, and the .lua file of the algorithm computes identical numbers.
- *   6. `give` returns units that were consumed before. The used units never drop below zero, so units that have expired
- *      cannot be returned.
+ *   6. `give` returns units that were consumed earlier. The used units never drop below zero, even if some of the
+ *      returned units have already expired.
  */
 
 /** Numbers of a limit, within the bounds of config/policy-file.ts. */
@@ -29,9 +29,12 @@ export interface StepOutcome {
   readonly allowed: boolean;
   /** Units left after this call. */
   readonly remaining: number;
-  /** Time until the same call would be allowed if no other call arrived, in ms; 0 if it is allowed now or never. */
+  /**
+   * Time until the same call would be allowed if no other call arrived, in ms. It is 0 if the call is allowed now or
+   * can never be allowed.
+   */
   readonly retryAfterMs: number;
-  /** Time until the limit is completely unused again, in ms; 0 if it already is. */
+  /** Time until the limit is completely unused again, in ms; 0 if the limit is already unused. */
   readonly resetAfterMs: number;
   /** Time that an allowed caller must wait before it proceeds, in ms. */
   readonly delayMs: number;
@@ -55,7 +58,10 @@ export interface Steps<State> {
     cost: number,
     maxDelayMs: number | undefined,
   ): Step<State>;
-  /** Gives back `units` that were consumed before. The outcome equals that of a subsequent call of `remaining`. */
+  /**
+   * Returns `units` to the limit. Earlier calls have consumed these units. The outcome is the same as that of a
+   * following call to `remaining`.
+   */
   give(state: State, limit: StepLimit, nowMs: number, units: number): Step<State>;
   /** Reports the current state and consumes nothing. */
   remaining(state: State | undefined, limit: StepLimit, nowMs: number): Step<State>;

@@ -1,4 +1,5 @@
--- TOKEN_BUCKET. The file token-bucket.ts explains it, and bucket.lua defines its numbers.
+-- Implements TOKEN_BUCKET, which the file token-bucket.ts explains. The file bucket.lua defines the numbers of a stored
+-- value.
 
 local function stepTokenBucket(_, value, limit, windowMs, burst, nowMs, cost)
   local atMs, used, fraction, repaired = drain(value, limit, windowMs, burst, nowMs)

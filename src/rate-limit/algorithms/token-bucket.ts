@@ -1,8 +1,8 @@
 /**
  * TOKEN_BUCKET: allows bursts of up to `burst` units and refills at `limit` units per window.
  *
- * The state is the level of used units (bucket.ts), which drains at the refill rate. The file token-bucket.lua
- * implements the same arithmetic.
+ * The state is the number of used units (the level in bucket.ts), which decreases at the refill rate. The file
+ * token-bucket.lua implements the same arithmetic.
  */
 import {
   type BucketLevel,

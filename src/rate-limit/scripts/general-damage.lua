@@ -1,5 +1,5 @@
--- Detects damaged values, which none of our scripts can have written. A value of a newer layout is never damaged,
--- whatever it contains.
+-- Detects damaged values, which none of our scripts can have written. The script never treats a value of a newer layout
+-- as damaged, whatever the value contains.
 
 local VALUE_BYTES = 33
 local LOG_VALUE_BYTES = 57
@@ -35,7 +35,7 @@ local function isDamagedLog(value)
   return total == 0 or skipped >= 64 or (next == first and skipped ~= 0)
 end
 
--- Returns whether the value of a limit is damaged. `number` is the number of its algorithm.
+-- Returns whether the value of a limit is damaged. `number` is the number of the limit's algorithm.
 local function isDamaged(number, value)
   if #value < HEAD_BYTES then
     return true

@@ -1,5 +1,5 @@
--- Parses the limits, reads their values, and defines the functions that decide them. It calls the algorithms, so their
--- files precede it.
+-- Parses the limits, reads their values, and defines the functions that decide the limits. This code calls the
+-- functions of the algorithms, so the files of the algorithms precede this file in the assembled script.
 
 local DONE, TOO_MANY_FIELDS, NEWER_LAYOUT = '\1', '\2', '\3'
 local STEPS = {
@@ -34,7 +34,7 @@ while packedAt <= #ARGV[1] do
   packedAt = packedAt + 20 + length
 end
 local stored = redis.call('HMGET', KEYS[1], unpack(fields))
--- Fields with a damaged value. Their limits start empty.
+-- Fields with a damaged value. The limits of these fields start empty.
 local damaged = {}
 for index = 1, #fields do
   if stored[index] and isDamaged(limits[index].number, stored[index]) then
@@ -45,7 +45,7 @@ for index = 1, #fields do
   end
 end
 
--- Decides one limit. Negative units are returned to it.
+-- Decides one limit. If `stepUnits` is negative, returns units to the limit instead.
 local function step(index, stepUnits)
   local limit = limits[index]
   local capacity = (limit.number == 4 or limit.number == 5) and limit.burst or limit.limit
@@ -67,8 +67,8 @@ local function replyOf(outcomes)
   return table.concat(reply)
 end
 
--- Decides all limits for the same units, and returns the outcomes and whether all limits allow them. In a peek, and if
--- any limit denies, the limits that allow report their state without the units.
+-- Decides all limits for the same units. Returns the outcomes, and whether all limits allow the units. In a peek, or if
+-- any limit denies the units, the limits that allow them report their state without the units.
 local function decideAll(allUnits, isPeek)
   local outcomes = {}
   local allowed = true

@@ -1,12 +1,12 @@
--- Writes the states of limits and keeps the expiry of the key later than that of its values.
+-- Writes the states of limits, and ensures that the key does not expire before any of its values.
 
 local FIELDS_CHECKED = 512
 local MAX_FIELDS = 4096
--- Number of fields that a call with a new field scans for expired ones. It scans two more for each field that it
--- writes, so expired fields are removed faster than new ones are added.
+-- Number of fields that a call scans for expired ones if it writes a new field. The call scans two more fields for each
+-- field that it writes, so calls remove expired fields faster than they add new fields.
 local FIELDS_SWEPT = 8
 
--- Removes damaged fields. The sidecar repeats the call after this error reply (damage-repair.ts).
+-- Removes damaged fields and returns an error reply, after which the sidecar repeats the call (damage-repair.ts).
 local function removeDamaged(names)
   for _, name in ipairs(names) do
     redis.call('HDEL', KEYS[1], name)
@@ -51,7 +51,7 @@ local function hasEnded(field, value)
   return tonumber(number) < first or tonumber(number) >= next
 end
 
--- Removes expired fields among about `count` fields. Returns the next cursor and the number of fields scanned.
+-- Scans about `count` fields and removes the expired ones. Returns the next cursor and the number of scanned fields.
 local function sweepFrom(cursor, count)
   local reply = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', count)
   local entries = reply[2]
@@ -63,10 +63,10 @@ local function sweepFrom(cursor, count)
   return reply[1], #entries / 2
 end
 
--- Returns whether the key may get new fields, after scanning a bounded number of fields for expired ones. HSCAN accepts
--- any number as a cursor. Multiples of the golden ratio spread the cursors over the whole hash, so no state is kept
--- between calls. A cursor has 20 bits: that is more than the buckets of a hash with MAX_FIELDS fields, and few enough
--- that rounding skips none of them.
+-- Removes the expired fields among a bounded number of fields, and returns whether the key may contain new fields.
+-- HSCAN accepts any number as a cursor. The script computes the cursor with the golden ratio, which spreads the cursors
+-- of successive calls over the whole hash. Therefore the script need not store a cursor between calls. A cursor has 20
+-- bits, which address more buckets than a hash with MAX_FIELDS fields has. With 20 bits, rounding skips no bucket.
 local function hasRoom(writtenCount)
   local fieldCount = redis.call('HLEN', KEYS[1])
   if fieldCount <= FIELDS_CHECKED then
@@ -96,7 +96,8 @@ local function lastEndOfOthers(isWritten)
   return lastMs
 end
 
--- Writes the given outcomes. The list is indexed by limit and may have gaps. Returns an error reply, or nil.
+-- Writes the states of the given outcomes. The key in `outcomes` is the index of the limit, and limits may be missing.
+-- Returns an error reply, or nil after success.
 local function write(outcomes)
   local writes, isWritten = {}, {}
   local keyEndMs = 0
@@ -110,7 +111,8 @@ local function write(outcomes)
       local endMs = value and not outcome.repaired and struct.unpack('<d', value) or 0
       local lastMs = nowMs + outcome.resetAfterMs
       if endMs < lastMs or endMs == 0 then
-        -- Adds a quarter of a window, so that most decisions do not need to move the expiry of the key.
+        -- Adds about a quarter of a window (at least 1 s, at most 1 h), so that most decisions need not change the
+        -- expiry of the key.
         endMs = lastMs + math.floor(math.min(3600000, math.max(1000, limits[index].windowMs / 4)))
         keyEndMs = math.max(keyEndMs, endMs)
       end
@@ -135,7 +137,8 @@ local function write(outcomes)
     end
   end
   local isNewKey = hasNew and redis.call('HLEN', KEYS[1]) == 0
-  -- The broken clock also determined the expiry of the key, so it is recomputed from all fields.
+  -- The expiry of the key was computed with the broken clock as well, so the script recomputes the expiry from all
+  -- fields.
   local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
   if isNewKey then

@@ -1,5 +1,5 @@
--- Returns units to all limits of a call. A limit without a value has used no units, and the script writes no value for
--- it.
+-- Returns units to all limits of a call. If a limit has no value, none of its units are in use, so the script writes no
+-- value for it.
 
 local outcomes, written = {}, {}
 for index = 1, #limits do

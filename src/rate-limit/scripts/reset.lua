@@ -4,8 +4,8 @@
 -- ARGV     Fields of the limits.
 -- Reply    1 if any of the fields existed, 0 if none did, 3 if a value has a newer layout and nothing was deleted.
 --
--- Also deletes the chunks of a log. Their fields consist of the field of the limit, `#` and a number. Other fields are
--- not read.
+-- The script also deletes the chunks of a log. The field name of a chunk consists of the field of the limit, `#` and a
+-- number. The script reads no other fields.
 
 local LAYOUT = 1
 local HEAD_BYTES = 9
@@ -39,8 +39,8 @@ for index, name in ipairs(ARGV) do
   if value and string.sub(name, 1, 2) == '2:' and #value >= LOG_HEAD_BYTES then
     local _, first, next = struct.unpack('<ddd', value, HEAD_BYTES + 1)
     local chunks = {}
-    -- The chunks of a damaged log expire with the key. Above 2^53, adding 1 changes nothing, so the loop would never
-    -- end.
+    -- The script does not delete the chunks of a damaged log, which expire with the key. From 2^53 on, adding 1 may not
+    -- change a number, so the loop might never end.
     if first >= 0 and next < 9007199254740992 and next - first <= MAX_CHUNKS then
       for number = first, next - 1 do
         chunks[#chunks + 1] = string.format('%s#%.0f', name, number)

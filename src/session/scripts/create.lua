@@ -2,7 +2,7 @@
 -- KEYS  Session.
 -- ARGV  Verifier, user, generation, idle timeout, absolute timeout, labels, number of fields, their bytes, names and
 --       values.
--- Returns the time of the creation, or nil if the handle is in use. The caller has all other values.
+-- Returns the creation time, or nil if the handle is in use. The caller already knows all other values.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return nil
 end

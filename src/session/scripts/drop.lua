@@ -1,8 +1,8 @@
--- Removes an invalid session if it still has one of these generations. If it has another generation, it has been
+-- Removes an invalid session if it still has one of these generations. A session with another generation has been
 -- rotated to another user in the meantime.
 -- KEYS  Session.
 -- ARGV  Generations.
--- Returns the number of sessions removed. A session with an unknown layout is not removed.
+-- Returns the number of removed sessions. The script does not remove a session with an unknown layout.
 local found = redis.call('HMGET', KEYS[1], 'y', 'g')
 for index = 1, #ARGV do
   if found[1] == LAYOUT and found[2] == ARGV[index] then

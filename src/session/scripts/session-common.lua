@@ -1,4 +1,4 @@
--- Defines the functions that the scripts of a session's hash share. KEYS[1] is the session in all of them.
+-- Defines the functions that the scripts of a session's hash share. In all of these scripts, KEYS[1] is the session.
 --
 -- Fields that identify the session: y (layout), v (verifier), p (previous verifier), q (end of its grace period),
 -- u (user), g (generation), n (version).
@@ -6,11 +6,11 @@
 -- Fields with data: k (number of data fields), b (their bytes), l (labels), f:<name> (value of a data field).
 
 local LAYOUT = '1'
--- Reply of a script that met an unknown layout and changed nothing.
+-- Reply of a script that found an unknown layout and changed nothing.
 local UNKNOWN_LAYOUT = -1
 
--- Returns the live session, or nil and a reply. The reply is UNKNOWN_LAYOUT for an unknown layout. A damaged session is
--- removed, and the reply is an error, after which the sidecar repeats the call (damage-repair.ts).
+-- Returns the live session, or nil and a reply. The reply is UNKNOWN_LAYOUT for an unknown layout. The function removes
+-- a damaged session. The reply is then an error, after which the sidecar repeats the call (damage-repair.ts).
 local function loadSession()
   local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b', 'p', 'q')
   if not found[1] and not found[2] then

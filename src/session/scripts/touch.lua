@@ -1,5 +1,5 @@
--- Renews the idle timeout of a session that the caller has just read. If callers are concurrent, only one of them
--- writes.
+-- Renews the idle timeout of a session that the caller has just read. If several callers run the script concurrently,
+-- only one run writes.
 -- KEYS  Session.
 -- ARGV  Verifier.
 -- Returns the last-seen time, nil if the session has ended or was rotated, or UNKNOWN_LAYOUT.
@@ -7,7 +7,7 @@ local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then
   return refusal
 end
--- Same rule as touchIntervalMs in model.ts.
+-- This is the same rule as in touchIntervalMs (model.ts).
 if nowMs <= session.seen or nowMs - session.seen < math.min(1000, math.floor(session.idle / 100)) then
   return session.seen
 end

@@ -1,4 +1,4 @@
--- Defines the functions that the scripts of a user's hash share. KEYS[1] is the user in all of them.
+-- Defines the functions that the scripts of a user's hash share. In all of these scripts, KEYS[1] is the user.
 --
 -- Fields of the user: y (layout), i (incarnation), n (number; the generation is i:n), e (expiry).
 -- Field k: the session that stays valid with an older generation, as "<handle> <generation>" or ''.
@@ -8,9 +8,10 @@ local LAYOUT = '1'
 -- Number of fields that are not list entries: y, i, n, e and k.
 local FIXED_FIELDS = 5
 
--- Returns the layout, incarnation, number and kept session. Every script returns them, so that its caller detects an
--- unknown layout. In that case the script changes nothing. A damaged user is removed, which ends all of its sessions.
--- The second result is then an error reply, after which the sidecar repeats the call (damage-repair.ts).
+-- Returns the layout, incarnation, number and kept session. Every script returns these values, so that its caller
+-- detects an unknown layout. A script changes nothing if the layout is unknown. If the user is damaged, the function
+-- removes it, which ends all of its sessions. The second result is then an error reply, after which the sidecar repeats
+-- the call (damage-repair.ts).
 local function readGeneration()
   local found = redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')
   local number = found[3] and string.match(found[3], '^%d+$')
@@ -21,7 +22,8 @@ local function readGeneration()
   return found
 end
 
--- Returns the time when an entry was listed and the absolute expiry of its session, or nil if the entry is damaged.
+-- Returns the time at which an entry was listed and the absolute expiry of the entry's session, or nil if the entry is
+-- damaged.
 local function parseEntry(entry)
   local listed, absoluteEnd = string.match(entry, '^(%d+) (%d+)$')
   if listed and #listed < 17 and #absoluteEnd < 17 then
@@ -38,7 +40,7 @@ local function putEntry(handle, listed, absoluteEnd)
   redis.call('HSET', KEYS[1], 'h:' .. handle, entryText(listed, absoluteEnd))
 end
 
--- Extends the lifetime of the user to `userEnd`. Never shortens it.
+-- Extends the lifetime of the user to `userEnd`. Never shortens the lifetime.
 local function extend(userEnd)
   local old = tonumber(redis.call('HGET', KEYS[1], 'e') or '0') or 0
   userEnd = math.max(old, userEnd)

@@ -2,8 +2,8 @@
 -- from the list.
 -- KEYS  User.
 -- ARGV  Handle to keep or '', its generation, next incarnation.
--- Returns nil if there is no user. Returns 0 and the generation if the session to keep is not valid or the layout is
--- unknown, because then the script does nothing. Otherwise returns 1, the previous generation and the removed handles.
+-- Returns nil if there is no user. Changes nothing, and returns 0 and the generation, if the session to keep is not
+-- valid or the layout is unknown. Otherwise returns 1, the previous generation and the removed handles.
 local before, damage = readGeneration()
 if damage then
   return damage
@@ -30,8 +30,8 @@ for index = 1, #names do
     redis.call('HDEL', KEYS[1], names[index])
   end
 end
--- The incarnation changes too: after a failover that lost the increment, the same number would be used again and revive
--- sessions.
+-- The incarnation changes too. If only the number changed, a failover could lose the increment. The next increment
+-- would then produce the same number again and revive sessions.
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HSET', KEYS[1], 'i', ARGV[3], 'k', kept)
 return { 1, before, handles }

@@ -4,8 +4,9 @@
 --       5 maximum list length, 6 number of entries to drop from a full list, 7 user limit (0: none).
 --       8 time that a login has to create its session.
 --       9 and later: ended sessions, as pairs of handle and time of listing.
--- Returns the generation that the session must have. If the user limit is reached, the session is not listed, and a
--- fifth element contains the other entries: handle, time of listing, 1 if the time of its login is over.
+-- Returns the generation that the session must have. If the user limit is reached, the script does not list the
+-- session, and a fifth element contains the other entries. Each entry consists of handle, time of listing, and 1 if the
+-- time of its login is over, otherwise 0.
 local absoluteEnd = nowMs + tonumber(ARGV[2])
 local userEnd = absoluteEnd + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -43,8 +44,8 @@ local function listOthers(settles)
       others[#others + 1] = handle
       -- A damaged entry whose session is live is treated as the oldest.
       others[#others + 1] = whole(listed or 0)
-      -- The login has its full time even if the session is shorter, because the timeouts start when the session is
-      -- created. A time far in the future was set by the clock of an earlier master.
+      -- A login has its full time even if the session has a shorter timeout, because the timeouts start when the
+      -- session is created. If the time of listing is far in the future, an earlier master with another clock set it.
       others[#others + 1] = (not listed or math.abs(nowMs - listed) >= settles) and 1 or 0
     end
   end

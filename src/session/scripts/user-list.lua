@@ -1,4 +1,4 @@
--- Returns all fields of a user. A script is used because its reply has the same form in both versions of the Redis
--- protocol, unlike that of HGETALL.
+-- Returns all fields of a user. The reply of a script has the same form in both versions of the Redis protocol. The
+-- reply of HGETALL itself does not.
 -- KEYS  User.
 return redis.call('HGETALL', KEYS[1])

@@ -1,6 +1,6 @@
 /**
- * Simulates an application with its own cache, which recognizes its own writes in the events of a watch, as described
- * in docs/guides/caching.md.
+ * Simulates an application with its own cache. The application recognizes its own writes in the events of a watch, as
+ * described in docs/guides/caching.md.
  */
 import type { CacheService } from '../../../src/cache/service.ts';
 import type { WatchInvalidationsResponse } from '../../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';

@@ -1,5 +1,6 @@
 /**
- * Runs the cache on a real Redis for tests: connections and services as in a sidecar, and checks of the server's keys.
+ * Runs the cache on a real Redis for tests. It creates connections and services as in a sidecar, and checks the keys on
+ * the server.
  */
 import { RedisCacheStore } from '../../../src/cache/redis-store.ts';
 import { type CacheService, createCacheService } from '../../../src/cache/service.ts';
@@ -21,7 +22,10 @@ interface Login {
   readonly password: string | undefined;
 }
 
-/** Connects to a deployment. `urls` are comma-separated. Without `login`, the credentials in the URL are used. */
+/**
+ * Connects to a deployment. `urls` contains one or more URLs, separated by commas. Without `login`, the credentials in
+ * the URL are used.
+ */
 export async function connectRedis(urls: string, login?: Login): Promise<Redis> {
   const changes = login === undefined ? {} : { credentials: async (): Promise<Login> => login };
   const redis = createRedis(redisOptions(urls, { role: 'cache', commandTimeoutMs: 1_000, ...changes }));

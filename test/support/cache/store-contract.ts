@@ -1,5 +1,5 @@
 /**
- * Contract tests of the cache stores. Each store runs them once; store-histories.ts adds random histories.
+ * Contract tests of the cache stores. The tests of each store run them once; store-histories.ts adds random histories.
  */
 import { randomBytes } from 'node:crypto';
 import type { CacheStore, CacheWrite, StoredValue } from '../../../src/cache/store.ts';

@@ -6,7 +6,7 @@ import type { CacheSidecar } from './redis.ts';
 import { callContext, TestStream } from './requests.ts';
 
 interface Confirmation {
-  /** Time of the request, as performance.now(). */
+  /** Time of the request, on the clock of performance.now(). */
   readonly atMs: number;
   readonly validForMs: number;
   /** Number of events of the watch when the response arrived. */

@@ -1,6 +1,6 @@
 /**
- * Creates a near cache for tests. The test plays the subscriber: it makes channels live, loses them and sends messages. Time
- * is a fake clock.
+ * Creates a near cache for tests. The test takes the role of the subscriber: it makes channels live, reports them as
+ * lost and sends messages. The clock is a fake clock.
  */
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';

@@ -27,7 +27,7 @@ function namesOfTwoBuckets(): [string, string, string] {
   return ['name-0', candidates.slice(1).find(isFirst) ?? '', candidates.slice(1).find((name) => !isFirst(name)) ?? ''];
 }
 
-/** Names of keys and tags: two of one bucket and one of another. */
+/** Names of keys and tags: two names in one bucket and one name in another bucket. */
 export const NAMES = namesOfTwoBuckets();
 
 /**
@@ -213,7 +213,7 @@ export class NearCacheWorld {
     }
   }
 
-  /** The server evicts the sequence of a bucket without a message. */
+  /** Evicts the sequence of a bucket on the server, without a message. */
   evict(name: string): void {
     const channel = localChannelNames.cacheChannel(NAMESPACE, bucketOf(name));
     this.#sequences.delete(channel);

@@ -1,6 +1,6 @@
 /**
- * Reads the committed bytes of stored limits (test/fixtures/formats/rate-limit.json) and repeats the calls that produce
- * them, with the production scripts and at times that the test sets.
+ * Reads the committed bytes of stored limits (test/fixtures/formats/rate-limit.json), and repeats the calls that
+ * produce these bytes. The calls use the production scripts, at times that the test sets.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export interface FormatCase {
   readonly takes: { readonly count: number; readonly everyMs: number; readonly cost: number };
   /** Values by field, in hex. */
   readonly hash: Readonly<Record<string, string>>;
-  /** Time after START_MS in ms, and the outcomes of a peek at that time. */
+  /** Time of a peek, in ms after START_MS. `outcomes` are the outcomes of this peek. */
   readonly peekAfterMs: number;
   readonly peek: readonly StepOutcome[];
 }

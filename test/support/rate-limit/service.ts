@@ -1,5 +1,5 @@
 /**
- * Creates a rate limit service for tests. The test controls its store and clock. The service fills in default request
+ * Creates a rate limit service for tests. The test controls its store and clock. This module fills in default request
  * fields and records the calls to the store, the metrics and the log.
  */
 import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../src/config/policy-file.ts';
@@ -27,7 +27,7 @@ export function testPolicy(
 export interface ServiceWorld {
   readonly clock: FakeClock;
   readonly service: RateLimitService;
-  /** Metrics counted so far. */
+  /** Decisions that the metrics have counted so far. */
   readonly decisions: string[];
   readonly asked: TakeRequest[];
   /** Fields of the error lines in the log. */

@@ -1,6 +1,6 @@
 /**
- * Creates memory stores of sessions with bounds that no test reaches, and inspects more of their state than the
- * contract allows.
+ * Creates memory stores of sessions with bounds that no test reaches, and inspects state that the contract does not
+ * expose.
  */
 import { MemorySessionStore, type MemorySessionStoreOptions } from '../../../src/session/memory-store.ts';
 
@@ -13,8 +13,8 @@ export function memorySessionStore(
 }
 
 /**
- * Returns whether the store keeps a session under this handle, valid or not. Only in that case does the store reject a
- * second session with this handle.
+ * Returns whether the store keeps a session under this handle, valid or not. The store rejects a second session with
+ * this handle only in that case.
  */
 export function holdsInMemory(store: MemorySessionStore, handle: string): boolean {
   const { outcome } = store.create({

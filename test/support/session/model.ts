@@ -1,6 +1,6 @@
 /**
- * Simple model of sessions with which the random histories of the stores are compared. It has no clock, so only calls
- * end its sessions.
+ * Simple model of sessions. The random histories compare each store with this model. The model has no clock, so only
+ * calls end its sessions.
  */
 import type { UserLimit } from '../../../src/config/policy-file.ts';
 import type { SessionCredential } from '../../../src/session/model.ts';
@@ -39,7 +39,7 @@ export class SessionModel {
     session.userId = userId ?? session.userId;
   }
 
-  /** Returns how many sessions of the user a login ends, or undefined if it is refused. */
+  /** Returns how many sessions of the user a login ends, or undefined if the login is refused. */
   admit(userId: string, limit: UserLimit | undefined): { readonly evicted: number } | undefined {
     if (userId === '' || limit === undefined) {
       return { evicted: 0 };

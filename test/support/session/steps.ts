@@ -8,7 +8,7 @@ import { type IssuedSessionId, issueSessionId } from '../../../src/session/model
 import { RedisSessionStore } from '../../../src/session/redis-store.ts';
 import type { NewSession, SessionStore } from '../../../src/session/store.ts';
 
-/** Change that sets and removes no data, and an update with it. */
+/** Change that neither sets nor removes data. UPDATE is an update with this change. */
 export const NO_CHANGE = { set: new Map<string, Buffer>(), remove: new Set<string>() };
 export const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: undefined, absoluteTtlMs: undefined };
 

@@ -7,7 +7,7 @@ import type { NewSession, SessionRotation, SessionStore, SessionUpdate } from '.
 import { NO_CHANGE } from './steps.ts';
 import type { SessionStoreFixture } from './stores.ts';
 
-/** Expiry so far in the future that no test reaches it. */
+/** Returns a deadline so far in the future that no test reaches it. */
 function deadline(): number {
   return performance.now() + 10_000;
 }
@@ -288,7 +288,8 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(listed).toHaveLength(MAX_LISTED_SESSIONS + 1 - LISTED_SESSIONS_DROPPED);
       expect(listed.some(({ handle }) => handle === first.credential.handle)).toBe(false);
       expect(await read(first.credential)).toMatchObject({ userId: user });
-      // No list contains this session, so only the generation ends it. This also applies to a login as another user.
+      // No list contains this session, so only the new generation ends it. The same applies to a session that logs in
+      // as another user.
       await store.endUserSessions(user, undefined, deadline());
       expect((await rotate(first, { userId: `${user}-b` })).outcome).toEqual({ outcome: 'not_found' });
       expect(await read(first.credential)).toBeUndefined();

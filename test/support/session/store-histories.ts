@@ -268,7 +268,7 @@ function limitOf(userLimit: UserLimit | null): { userLimit?: UserLimit } {
 
 /**
  * Removes the sessions that a login has ended from the model. The order of logins within one millisecond is undefined,
- * so it reads the store.
+ * so the function reads from the store which sessions remain.
  */
 async function endEvicted(
   fixture: SessionStoreFixture,
@@ -285,7 +285,7 @@ async function endEvicted(
   expect(ended).toBe(login.evicted);
 }
 
-/** Runs one of several concurrent steps, all of which start from the same id. */
+/** Runs one of several concurrent steps, which all start with the same session id. */
 async function race(
   store: SessionStore,
   step: RaceStep,

@@ -1,6 +1,6 @@
 /**
- * Creates the stores of sessions on which the suites run. A suite can control the time of each store and inspect what
- * it stores.
+ * Creates the stores of sessions on which the suites run. A suite can control the time of each store and inspect the
+ * contents of the store.
  */
 
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -17,7 +17,7 @@ import { holdsInMemory, memorySessionStore } from './memory-store.ts';
 
 export interface SessionStoreFixture {
   readonly store: SessionStore;
-  /** Second sidecar with its own connections; unset if the store is the memory of one process with a fake clock. */
+  /** Store of a second sidecar with its own connections; unset for a memory store with a fake clock. */
   readonly otherStore?: SessionStore;
   /** Waits until `probe` is true: advances a fake clock by `afterMs`, or lets the real time pass. */
   eventually(what: string, afterMs: number, probe: () => Promise<boolean>): Promise<void>;

@@ -1,6 +1,6 @@
--- TOKEN_BUCKET and LEAKY_BUCKET: computes whether the cost fits and an upper bound of the time when the bucket is
--- empty. `other` is the fraction. The file packed-limits.ts selects this script only for limits whose products stay
--- exact.
+-- TOKEN_BUCKET and LEAKY_BUCKET: computes whether the cost fits, and an upper bound for the time when the bucket is
+-- empty again. `other` is the fraction of a unit. The file packed-limits.ts selects lean scripts only for limits whose
+-- products are exact.
 if used >= burst then
   used, other = burst, 0
 end

@@ -1,4 +1,4 @@
--- FIXED_WINDOW: computes whether the cost fits and when the window ends. `other` stays 0.
+-- FIXED_WINDOW: computes whether the cost fits and when the window ends. `other` remains 0.
 local windowStartMs = nowMs - nowMs % windowMs
 if atMs < windowStartMs then
   used = 0

@@ -3,11 +3,12 @@
 --
 -- KEYS[1]  Hash of the subject.
 -- ARGV     Packed limit (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).
--- Reply    See one-end.lua. The reply is `F` if nothing was done and the general script (take.lua) must decide.
+-- Reply    See one-end.lua. The reply is `F` if this script changed nothing and the general script (take.lua) must
+--          decide.
 --
--- Lean scripts create no function and no table, and most decisions call Redis three times: each of these costs a tenth
--- of the script's time. They leave rare cases (a clock that moved backwards, a newer layout, a damaged value) to the
--- general script.
+-- This script creates no function and no table, and calls Redis only three times for most decisions. Each function,
+-- table and Redis call takes about a tenth of the script's time. The script leaves rare cases (a clock that moved
+-- backwards, a newer layout, a damaged value) to the general script.
 
 local field = string.sub(ARGV[1], 21)
 local cost = 1

@@ -1,12 +1,14 @@
--- Reads the limits of a call with several limits, and their values. For each limit, value.lua and the fragment of the
--- algorithm follow. Then several-end.lua consumes the units of all limits or of none.
+-- Reads the limits of a call with several limits, and the values of these limits. In the assembled script, value.lua
+-- and the fragments of the algorithms follow. They run once for each limit. Then several-end.lua consumes units from
+-- all limits or from none.
 --
 -- KEYS[1]  Hash of the subject.
 -- ARGV     Packed limits (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).
--- Reply    See several-end.lua. The reply is `F` if nothing was done and the general script (take.lua) must decide.
+-- Reply    See several-end.lua. The reply is `F` if this script changed nothing and the general script (take.lua) must
+--          decide.
 
 local packed = ARGV[1]
--- Tables preallocated for four limits, because growing them took a tenth of the script's time.
+-- Preallocates the tables for four limits, because growing empty tables took a tenth of the script's time.
 local fields = { nil, nil, nil, nil }
 local at, count = 1, 0
 while at <= #packed do

@@ -1,11 +1,12 @@
--- SLIDING_WINDOW_COUNTER: computes whether the cost fits and when no units count any more. `other` holds the units of
--- the previous window.
+-- SLIDING_WINDOW_COUNTER: computes whether the cost fits and when the limit is completely unused. `other` is the number
+-- of units in the previous window.
 local windowStartMs = nowMs - nowMs % windowMs
 if atMs < windowStartMs then
   other = atMs >= windowStartMs - windowMs and used or 0
   used = 0
 end
--- The share is floor(weighted / windowMs). It fits exactly if weighted is less than (units left + 1) * windowMs.
+-- The share is floor(weighted / windowMs). It fits into the remaining units exactly if weighted is less than (remaining
+-- units + 1) * windowMs.
 local weighted = other * (windowStartMs + windowMs - nowMs - 1)
 if weighted >= 9007199254740991 then
   return 'F'

@@ -7,7 +7,8 @@ if value then
   if #value == 33 then
     endMs, layout, atMs, used, other = struct.unpack('<dBddd', value)
   end
-  -- A comparison with NaN is false. None of our scripts writes a number of 2^53 or more.
+  -- These conditions also reject NaN, because any comparison with NaN is false. None of our scripts writes a number of
+  -- 2^53 or more.
   if
     layout ~= 1
     or not (atMs <= nowMs and endMs < 9007199254740992 and used >= 0 and used < 9007199254740992)
