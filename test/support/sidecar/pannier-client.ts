@@ -76,7 +76,7 @@ const packages = protoLoader.loadSync(
   { includeDirs: [join(repositoryRoot, 'proto')], longs: Number, defaults: true, arrays: true, objects: true },
 );
 
-/** Creates a client for host:port or unix:PATH. Calls without a deadline have one of 5 s. */
+/** Creates a client for host:port or unix:PATH. A call without an explicit deadline has a deadline of 5 s. */
 export function connectPannier(address: string): PannierClient {
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   function method<Request extends object, Response>(service: string, name: string): Method<Request, Response> {
