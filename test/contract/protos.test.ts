@@ -3,7 +3,7 @@
  *
  *   1. Every proto of Pannier sets the package option of each language that needs one.
  *   2. proto/ contains only protos of Pannier. Code that clients generate from a copy of another proto would register
- *      its messages a second time.
+ *      the messages of that proto a second time.
  *   3. Messages and enums are top-level, because the Go name of a nested type can collide with a name that Go generates
  *      for a oneof case.
  *   4. No field has the name of its message, because C# would append an underscore to the name of the field.

@@ -71,7 +71,7 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 
-/** Expects that every confirmation since `sinceMs` was 0 until the watch received another event. */
+/** Expects that `validForMs` of every confirmation since `sinceMs` was 0 until the watch received another event. */
 function expectNoEarlyConfirmation(sinceMs: number, eventCount: number): void {
   const early = watcher.confirmations.filter((each) => {
     return each.atMs >= sinceMs && each.validForMs > 0 && each.eventCount <= eventCount;

@@ -16,8 +16,8 @@ const outcomes: string[] = [];
 let watch: PolicyWatch;
 
 /**
- * Updates the policy file as the kubelet updates a ConfigMap volume. The file is a symbolic link into the directory
- * ..data. ..data itself is a link, which a rename replaces with a link to a new directory.
+ * Updates the policy file as the kubelet updates a ConfigMap volume. The file is a symbolic link to
+ * `..data/policies.yaml`, and a rename replaces the link `..data` with a link to a new directory.
  */
 function publish(version: string, text: string): void {
   mkdirSync(join(directory, version));

@@ -39,7 +39,10 @@ import {
 import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Number of frames far above any frame budget. If a flood can send this many frames, the server has not stopped it. */
+/**
+ * Number of frames that is far above every frame budget. If a flood can send this many frames, the server has not
+ * stopped it.
+ */
 const MAX_FRAMES = 200_000;
 /**
  * Maximum memory of calls that continue after their caller has disconnected. The limit on streams per connection also

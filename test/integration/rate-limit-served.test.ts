@@ -164,7 +164,9 @@ function collect(messageName: string, message: Record<string, unknown>): void {
   }
 }
 
-/** Returns the fields of a response message and of all messages inside it, and the values of their enums. */
+/**
+ * Returns the fields of a response message and of all nested messages, and the values of the enums in these messages.
+ */
 function declaredAnswers(messageName: string): { key: string; name: string }[] {
   return fieldsOf(messageName).flatMap((field) => {
     const own = { key: `${messageName}.${field.name}`, name: field.name };

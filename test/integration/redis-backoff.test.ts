@@ -21,7 +21,7 @@ function openNode(port: number): RedisNode {
 interface Outage {
   readonly what: string;
   readonly port: number;
-  /** Time of each attempt. */
+  /** Time of each connection attempt. */
   readonly attemptsAtMs: number[];
   /** Ends the outage. */
   end(): void;

@@ -91,7 +91,7 @@ function slowestMs(calls: readonly Call[]): number {
   return calls.reduce((slowest, one) => Math.max(slowest, one.durationMs), 0);
 }
 
-/** Returns a key on each of the three masters. */
+/** Returns three keys, one on each master. */
 function keysOf(cluster: RedisCluster): string[] {
   return cluster.masters().map((master) => {
     let index = 0;

@@ -62,7 +62,7 @@ async function open(seeds: readonly RedisLink[]): Promise<void> {
   }
 }
 
-/** Returns the distinct outcomes of a write to every key. */
+/** Writes to every key, and returns the distinct outcomes. */
 async function outcomes(): Promise<string[]> {
   const all = KEYS.map(async (key) => {
     try {

@@ -43,7 +43,7 @@ async function loads(): Promise<number> {
   return await commandCalls(node, ['script|load']);
 }
 
-/** Makes concurrent calls, expects all of them to succeed, and returns the bytes that Redis received. */
+/** Makes concurrent calls, expects all of them to succeed, and returns the number of bytes that Redis received. */
 async function bytesOfCalls(calls: number, script: Script, key: string): Promise<number> {
   const before = await inputBytes();
   const replies = await Promise.all(Array.from({ length: calls }, () => redis.run(script, [key], [], soonMs(20_000))));

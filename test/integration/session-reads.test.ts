@@ -164,7 +164,7 @@ test('a renewal that finds the session deleted revives nothing', async () => {
       return await redis.run(script, ...rest);
     },
   });
-  // A slow machine may read a session only after it has expired. Each attempt therefore has a new session.
+  // On a slow machine, a session may expire before the test reads it. Each attempt therefore has a new session.
   await waitFor('a deletion before a renewal', async () => {
     session = await createIn(recorded.store, { idleTtlMs: 50 });
     recorded.takeSteps();

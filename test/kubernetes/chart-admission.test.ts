@@ -151,7 +151,7 @@ describe('injection mode webhook without an injector', () => {
     const annotations = { [INJECT]: 'true' };
     const creating = cluster.namespace({ labels: { [TEST_LABEL]: 'away' }, annotations });
     await expect(creating.then(() => '', refusalText)).resolves.toContain('but no equal label; set the label too');
-    // The policy ignores this namespace until it has the label of this test.
+    // The policy ignores this namespace until the namespace has the label of this test.
     const before = await cluster.namespace({ annotations });
     await label(before, { [TEST_LABEL]: 'away' });
     expect(await refusal(before, pod({}))).toContain(

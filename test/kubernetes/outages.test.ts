@@ -150,7 +150,7 @@ if (restartCommand === undefined || restartCommand === '') {
         const pod = await cluster.createPod(namespace, requestingPod('after'), { dryRun: true });
         return sidecarOf(pod);
       });
-      // The components of the cluster must recover first, for this test and the following ones.
+      // This test and the following ones require that the components of the cluster have recovered.
       await waitForRecovery(cluster);
       await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
       await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);

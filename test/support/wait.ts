@@ -1,5 +1,5 @@
 /**
- * Waits for a condition, with a timeout. Tests wait only with this module.
+ * Waits for a condition, with a timeout. Tests use only this module to wait.
  */
 const POLL_MS = 10;
 

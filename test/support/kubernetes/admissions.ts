@@ -19,7 +19,7 @@ export interface Admissions {
    * call and the message. The list ends after a hundred texts.
    */
   readonly failures: readonly string[];
-  /** Other errors, such as an API server that did not answer, in the same form. */
+  /** Texts of the same form for other errors, such as a missing response of the API server. */
   readonly unreachable: readonly string[];
 }
 

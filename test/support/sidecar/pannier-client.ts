@@ -40,7 +40,7 @@ export type Ended<Response> =
   | { ok: false; code: number; details: string; tookMs: number };
 
 interface Watch {
-  /** All events so far, including `started`. */
+  /** All events that the client has received so far, including `started`. */
   readonly events: readonly WatchInvalidationsResponseOutput[];
   cancel(): void;
 }
