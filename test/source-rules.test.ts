@@ -8,7 +8,7 @@ import { repositoryFiles, repositoryRoot } from './support/repository.ts';
 
 const MAX_LINES = 400;
 
-/** Modules that each module may import besides itself. docs/internals/architecture.md describes the tree. */
+/** Other modules that each module may import. docs/internals/architecture.md describes the tree. */
 const MODULES: Record<string, readonly string[]> = {
   main: ['commands', 'lib'],
   commands: ['app', 'injector', 'manifests', 'injection', 'config', 'observability', 'grpc', 'redis', 'lib'],
@@ -28,8 +28,8 @@ const MODULES: Record<string, readonly string[]> = {
 };
 
 /**
- * Folders of the built-in HTTP/2 server that each of its folders may import. Files directly in src/grpc/http2 may
- * import from every folder.
+ * Folders that each folder of the built-in HTTP/2 server may import. Files directly in src/grpc/http2 may import from
+ * every folder.
  */
 const HTTP2_FOLDERS: Record<string, readonly string[]> = {
   calls: ['streams', 'messages', 'hpack', 'frames', 'limits'],

@@ -16,7 +16,9 @@ interface Webhook {
   readonly rules: readonly unknown[];
 }
 
-/** Message, or CEL expression of the message, in the form `cannot inject Pannier: <cause>; <remedy>`. */
+/**
+ * Pattern of a rejection message, or of a CEL expression that yields one: `cannot inject Pannier: <cause>; <remedy>`.
+ */
 const REFUSAL = /^"?cannot inject Pannier: [^\n;]+; (?:check|remove|rename|run|set|use) [^\n]*[^\n.]$/;
 
 function webhooksOf(values: Values = {}): Webhook[] {
@@ -152,7 +154,7 @@ describe('injection mode mutating-policy', () => {
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
     const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };
     expect(namesOf(bare)).not.toContain('socketConflicts');
-    // Every variable that exists is used by a validation.
+    // The validations use every conflict variable of the policy.
     for (const values of [{ injectionMode: 'mutating-policy' }, bare]) {
       const validations = JSON.stringify(at(policyOf(values), 'spec.validations'));
       const conflicts = namesOf(values).filter((name) => own.includes(name) && name !== 'otherContainers');

@@ -1,5 +1,6 @@
 /**
- * Tests alerts, scraping and NetworkPolicies: every metric, label and port that they name exists in the program.
+ * Tests the alerts, the scrape configuration and the NetworkPolicies of the chart: the program has every metric, label
+ * and port to which they refer.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +22,10 @@ function rulesOf(values: Values): Rule[] {
   return (at(rule, 'spec.groups') as { rules: Rule[] }[]).flatMap((group) => group.rules);
 }
 
-/** Labels that the Prometheus operator adds to every series. Prometheus renames labels of a metric that have the same name. */
+/**
+ * Labels that the Prometheus operator adds to every series. If a metric already has a label with one of these names,
+ * Prometheus renames the label of the metric.
+ */
 const TARGET_LABELS = ['namespace', 'pod', 'container', 'job', 'instance', 'endpoint'];
 
 interface Series {
@@ -30,7 +34,7 @@ interface Series {
   readonly help: string;
 }
 
-/** Returns every series that the injector or the sidecar exports, with its own labels. */
+/** Returns every series that the injector or the sidecar exports, with the labels that the program sets. */
 async function exportedSeries(): Promise<ReadonlyMap<string, Series>> {
   const series = new Map<string, Series>();
   for (const { name, type, labels, help } of Object.values<MetricRow>(METRICS)) {
@@ -103,7 +107,7 @@ test.each(RULE_VALUES)('%j: alerts are valid PromQL on existing metrics and labe
   expect(rules.length).toBe(values.injectionMode === 'mutating-policy' ? 9 : 12);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
-    // The summary may show only labels that the aggregation keeps.
+    // The summary of an alert may refer only to labels that the aggregation in its expression keeps.
     const shown = [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map((match) => match[1]);
     for (const { groupings } of readPromql(expr).selectors) {
       expect({ alert, groupings }).toEqual({ alert, groupings: expect.arrayContaining(shown) });
@@ -115,7 +119,8 @@ test('PromQL in the pages uses existing metrics and labels', async () => {
   const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
-    // In the table of the changelog, the old name of a metric is in the column before the new name.
+    // A row of the changelog for a renamed metric contains the old name before the new name. The old name no longer
+    // exists, so the test removes it.
     const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^\| metric \|[^|]*\|/gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });
@@ -146,8 +151,8 @@ test('the certificate alert leaves time for the renewal of short-lived certifica
   };
   expect(secondsOf({})).toBe(3_600);
   expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
-  // The injector renews a certificate after two thirds of its lifetime, which is 200 s before the expiry if the
-  // lifetime is ten minutes.
+  // The injector renews a certificate after two thirds of its lifetime. With a lifetime of ten minutes, that is 200 s
+  // before the expiry.
   expect(secondsOf({ certificates: { self: { servingCertificateLifetimeMs: 600_000 } } })).toBe(100);
 });
 
@@ -187,7 +192,7 @@ test('every alert has a severity and a summary that is a sentence', () => {
     expect(labels.severity).toMatch(/^(critical|warning)$/);
     expect(annotations.summary).toMatch(/\.$/);
   }
-  // Injection mode mutating-policy has no injector, so it needs no alerts for it.
+  // Injection mode mutating-policy runs no injector, so the chart renders no alerts for an injector.
   expect(rulesOf({ injectionMode: 'mutating-policy' }).filter(({ alert }) => alert.includes('Injector'))).toEqual([]);
 });
 

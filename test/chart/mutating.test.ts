@@ -1,6 +1,7 @@
 /**
- * Tests that injection mode mutating-policy renders the same sidecar as the injector for the same values: container,
- * volumes and configuration hash. The tests in test/kubernetes check that the API server applies the policy.
+ * Tests that the chart renders the same sidecar in injection mode mutating-policy as the injector builds from the same
+ * values: the container, the volumes and the configuration hash. The tests in test/kubernetes check that the API server
+ * applies the policy.
  */
 import { resolveSidecar, type Sidecar } from '../../src/injection/sidecar.ts';
 import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
@@ -8,7 +9,10 @@ import { configHash, sidecarContainer, sidecarVolumes } from '../../src/injectio
 import { isObject } from '../../src/lib/json.ts';
 import { at, find, render, type Values } from '../support/kubernetes/helm.ts';
 
-/** Returns the sidecar that the injector builds from the configuration that the chart renders for these values. */
+/**
+ * Renders the chart with these values, and returns the sidecar that the injector builds from the resulting
+ * configuration.
+ */
 function sidecarOf(values: Values): Sidecar {
   const configMap = find(render(values), 'ConfigMap', 'pannier-injector-config');
   const text = String(at(configMap, 'data')?.['injector.yaml' as never]);
@@ -73,7 +77,8 @@ test.each(CASES)('%j: renders the same container, volumes and hash', (values) =>
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
-  // The policy extends an existing annotation even if it is empty, so that `pannier uninject` restores it.
+  // The policy appends to an existing annotation, even to an empty one, so that `pannier uninject` can restore the
+  // original annotation.
   const extended =
     'safe-to-evict-local-volumes" in variables.annotations ? variables.evictable + "," : "") + "pannier-socket"';
   expect(mutations[0]?.includes(extended)).toBe(sidecar.hasSocket);

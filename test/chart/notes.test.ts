@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { at, chartDirectory, helm, type Values, withValuesFile } from '../support/kubernetes/helm.ts';
 
-/** Copy of the chart that renders its notes as a ConfigMap, because `helm template` omits notes and `helm install` may need a cluster. */
+/**
+ * Copy of the chart that renders its notes as a ConfigMap, because `helm template` omits notes and `helm install` may
+ * need a cluster.
+ */
 const copy = mkdtempSync(join(tmpdir(), 'pannier-notes-'));
 
 beforeAll(() => {

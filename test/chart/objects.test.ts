@@ -1,6 +1,6 @@
 /**
- * Tests each object of the chart with the values that affect it. The tests cover everything on which the API server,
- * the injector or an operator depends.
+ * Tests each object of the chart with the values that affect it. The tests cover every property on which the API
+ * server, the injector or an operator depends.
  */
 import { parse } from 'yaml';
 import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
@@ -206,7 +206,8 @@ test('the test pod requests injection in a namespace that is not excluded', () =
 test('cert-manager signs with a CA of the chart, and the injector writes the caBundle', () => {
   const manifests = render({ certificates: { mode: 'cert-manager' } });
   expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toBeUndefined();
-  // Mode `self` uses the Secret `pannier-injector-ca`. Both Secrets exist while one mode replaces the other.
+  // Certificate mode `self` stores its CA in the Secret `pannier-injector-ca`. The names differ, because both Secrets
+  // exist while an operator switches between the modes.
   expect(at(find(manifests, 'Certificate', `${NAME}-ca`), 'spec.secretName')).toBe('pannier-injector-issuer-ca');
   expect(at(find(manifests, 'Issuer', `${NAME}-ca`), 'spec.ca.secretName')).toBe('pannier-injector-issuer-ca');
   for (const name of [NAME, `${NAME}-ca`]) {

@@ -1,6 +1,6 @@
 /**
- * Tests properties of all objects that the chart can render: reproducible output, one object per file, labels, names, namespaces, Pod
- * Security, and `helm lint`.
+ * Tests properties of all objects that the chart can render: reproducible output, one object per file, labels, names,
+ * namespaces, Pod Security, and `helm lint`.
  */
 import { at, chartDirectory, helm, type Manifest, render, template, type Values } from '../support/kubernetes/helm.ts';
 

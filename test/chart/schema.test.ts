@@ -1,5 +1,6 @@
 /**
- * Tests values.schema.json: it rejects misspelt keys and invalid values by name, and accepts valid ones.
+ * Tests values.schema.json: the schema accepts valid values, and rejects misspelt keys and invalid values with an error
+ * that names the key.
  */
 import { template, type Values } from '../support/kubernetes/helm.ts';
 

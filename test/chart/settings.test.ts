@@ -1,6 +1,6 @@
 /**
- * Tests that the schema of `sidecar.env` accepts what the injector accepts, so that `helm install` rejects an invalid setting before the
- * injector starts.
+ * Tests that the schema of `sidecar.env` accepts exactly the settings that the injector accepts, so that `helm install`
+ * rejects an invalid setting before the injector starts.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,7 +34,10 @@ test('integerPattern matches exactly the integers of its range', () => {
   );
 });
 
-/** Validates a value against the subset of JSON Schema that the settings use. */
+/**
+ * Returns whether a schema accepts a value. Supports only the keywords of JSON Schema that the schemas of the settings
+ * use.
+ */
 function accepts(schema: Readonly<Record<string, unknown>>, value: string | number | boolean): boolean {
   if (schema.enum !== undefined) {
     return (schema.enum as unknown[]).includes(value);
@@ -52,7 +55,10 @@ function accepts(schema: Readonly<Record<string, unknown>>, value: string | numb
   return isType && value >= Number(minimum) && value <= Number(maximum);
 }
 
-/** Returns whether the injector accepts a setting in its configuration, in which the chart quotes every value. */
+/**
+ * Returns whether the injector accepts a setting. The value is a string, because the chart quotes every value in the
+ * configuration of the injector.
+ */
 function injectorAccepts(name: string, value: string | number | boolean): boolean {
   const env = { [name]: String(value) };
   return 'config' in parseSidecarConfig(JSON.stringify({ sidecar: { image: 'pannier:1', env } }));

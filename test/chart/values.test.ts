@@ -1,5 +1,5 @@
 /**
- * Tests that the values are documented consistently in values.yaml, its schema, the table in the README and the pages.
+ * Tests that values.yaml, its schema, the table in the README and the pages document the values consistently.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 /**
- * `make check` rejects protos that break clients of the released protos (proto/released.binpb), and accepts additions.
+ * Tests that `make check` rejects protos that break clients of the released protos (proto/released.binpb), and accepts
+ * additions.
  *
- * 1. The tests run the command of the Makefile on a copy of the protos.
+ * The tests run the command of the Makefile on a copy of the protos.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,15 +1,16 @@
 /**
- * Tests that the protos and the guides state which options and values this version does not serve.
+ * Tests that the protos and the guides state which options and values this version does not support.
  *
- * 1. The comment of each field and enum value that this version does not serve states this, and so does its guide.
- * 2. The list of values that are never sent matches the code of the services.
+ *   1. If this version does not support a field or an enum value, both its comment in the proto and the guide of its
+ *      service state this.
+ *   2. The list of fields and values that the services never send matches the code of the services.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
-/** Fields and enum values that are never sent, or always have their default. */
+/** Fields and enum values by guide. The services never set these fields and never send these enum values. */
 const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheOutcome.CACHE_OUTCOME_UNSPECIFIED',
@@ -29,7 +30,7 @@ const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
     'SettleRateLimitResponse.settled',
   ],
 };
-/** Options that requests must not set. */
+/** Options and enum values by guide. The services reject requests that contain them. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheGetRequest.lease_ms',
@@ -56,12 +57,12 @@ const SENT_ENUMS: Readonly<Record<string, string>> = {
   CacheSource: 'src/cache',
   DecidedBy: 'src/rate-limit',
 };
-/** Directories of the services, which build the responses. */
+/** Directories of the code that builds the responses. */
 const SERVICES = ['src/cache', 'src/rate-limit', 'src/session'];
 const SENT_MESSAGE = /(Response|^LimitStatus|^Session|^SessionInfo|^CheckRateLimitError|^CheckRateLimitResult)\./;
 const NOT_SERVED = /This version does not support the (field|value)|never sent/;
 
-/** Returns the comments of all fields and enum values, by `Message.field` and `Enum.VALUE`. */
+/** Returns the comments of all fields and enum values. The keys have the form `Message.field` or `Enum.VALUE`. */
 function readComments(): Map<string, string> {
   const comments = new Map<string, string>();
   for (const path of repositoryFiles(['proto/pannier/**/*.proto'])) {
@@ -77,7 +78,7 @@ function readComments(): Map<string, string> {
       const opened = /^(message|enum|oneof|service) (\w+) \{(\})?/.exec(line);
       const member = /^(?:[\w.<>, ]+ )?(\w+) = \d+;/.exec(line);
       if (opened !== null && opened[3] === undefined) {
-        // The members of a oneof are fields of the message that contains it.
+        // The members of a oneof are fields of the message that contains the oneof.
         scopes.push((opened[1] === 'oneof' ? scopes.at(-1) : opened[2]) ?? '');
       } else if (line === '}') {
         scopes.pop();

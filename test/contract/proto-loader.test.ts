@@ -15,7 +15,7 @@ function checkRateLimit(options: Options): MethodDefinition<object, object> {
   return service.CheckRateLimit as MethodDefinition<object, object>;
 }
 
-/** Returns the response of a denied check, as a client with these options decodes it. */
+/** Returns the response to a denied check as a client with these options decodes it. */
 function readDenial(options: Options): object {
   const bytes = checkRateLimit(OPTIONS).responseSerialize({ decidedBy: 'DECIDED_BY_STORE', windowMs: 4 });
   return checkRateLimit(options).responseDeserialize(bytes);

@@ -1,10 +1,13 @@
 /**
  * Tests the properties of the protos on which generated code in other languages depends.
  *
- * 1. Every proto of Pannier sets its package in each language that needs an option for it.
- * 2. proto/ contains only protos of Pannier, because code generated from other protos would register their messages a second time.
- * 3. Messages and enums are top-level: a nested one can collide with a name that Go generates for a case of a oneof.
- * 4. No field has the name of its message, because C# would append an underscore. docs/clients.md lists the exceptions.
+ *   1. Every proto of Pannier sets the package option of each language that needs one.
+ *   2. proto/ contains only protos of Pannier. Code that clients generate from a copy of another proto would register
+ *      the messages of that proto a second time.
+ *   3. Messages and enums are top-level, because the Go name of a nested type can collide with a name that Go generates
+ *      for a oneof case.
+ *   4. No field has the name of its message, because C# would append an underscore to the name of the field.
+ *      docs/clients.md lists the exceptions.
  */
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -9,7 +9,7 @@ import { repositoryRoot } from '../support/repository.ts';
 
 const page = readFileSync(join(repositoryRoot, 'docs', 'reference', 'api.md'), 'utf8');
 
-/** Full names of package pannier.v1 without the package. */
+/** Returns the names that belong to the package pannier.v1, without the name of the package. */
 function ownNames(names: Iterable<string>): string[] {
   const prefix = 'pannier.v1.';
   return [...names].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));

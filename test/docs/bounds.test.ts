@@ -1,9 +1,10 @@
 /**
- * Compares the bounds that the guides and internals pages state with the constants of the source.
+ * Compares the bounds in the guides and internals pages with the constants in the source code.
  *
- * 1. Each row contains the beginning of a line on a page, a text from that line, and the constant with its unit. In the
- *    text, # replaces the number.
- * 2. A constant is read from the text of its file, because most of them are private to it.
+ *   1. Each row of a table below contains the beginning of a line on a page, a text from that line, and the constant
+ *      with its unit. In the text, # stands for the number.
+ *   2. The test parses each constant from the text of its source file, because most files do not export their
+ *      constants.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -77,7 +78,7 @@ const RACES: readonly Row[] = [
   ['- A login on Redis', 'It has # s', 'session/model.ts', 'LOGIN_SETTLES_MS', 1_000],
 ];
 
-/** Returns the paragraph, list item or table row that begins with `beginning`, on one line. */
+/** Returns the paragraph, list item or table row that begins with `beginning`, joined into one line. */
 function lineOf(page: string, beginning: string): string {
   const text = readFileSync(join(repositoryRoot, 'docs', page), 'utf8').split(/\n(?=[|-] ?)|\n\n/);
   return text.find((part) => part.startsWith(beginning))?.replaceAll(/\s+/g, ' ') ?? '';

@@ -1,5 +1,5 @@
 /**
- * Tests statements in docs/clients.md that are not tested by running its programs (`make clients` runs them).
+ * Tests the statements in docs/clients.md that a run of its programs does not test. `make clients` runs the programs.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ function read(path: string): string {
 
 const page = read('docs/clients.md');
 
-/** Pattern of a deadline of 10 seconds, by the language of the fence. */
+/** Patterns of a deadline of 10 seconds, by the language of the code fence. */
 const DEADLINES: Readonly<Record<string, RegExp>> = {
   go: /context\.WithTimeout\(context\.Background\(\), 10\*time\.Second\)/,
   java: /withDeadlineAfter\(10, TimeUnit\.SECONDS\)/,

@@ -1,12 +1,14 @@
 /**
  * Reads the documentation pages that tests execute, and compares the output of a command with the output on the page.
  *
- * 1. A `sh` fence is a command. If the next fence is `json` or `text`, it is the output of that command.
- * 2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step. Any other command
- *    becomes a run step.
- * 3. A program fence (`js`, `python`, `go`) must name its file in a comment on its first line, and another fence must use that file.
- *    A `yaml` fence whose first line is such a comment is written to a file too. Every other fence is ignored.
- * 4. A program that cannot run by itself has `fragment` after its language. It is ignored.
+ *   1. A `sh` fence is a command. If the next fence is `json` or `text`, this fence contains the expected output of the
+ *      command.
+ *   2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step. Any other command
+ *      becomes a run step.
+ *   3. A program fence (`js`, `python`, `go`) must begin with a comment that contains its file name, and another fence
+ *      must use that file. A `yaml` fence that begins with such a comment also becomes a file. The parser ignores every
+ *      other fence.
+ *   4. If a program cannot run by itself, its fence has `fragment` after the language. The parser ignores such a fence.
  */
 
 export interface ExpectedOutput {
@@ -50,7 +52,7 @@ interface Fence extends StepBase {
 const PROGRAM_LANGUAGES = new Set(['js', 'python', 'go']);
 const FILE_NAME_COMMENT = /^(?:\/\/|#) ([\w./-]+\.\w+)$/;
 const SERVE_COMMAND = /^(?<settings>(?:[A-Z_]+=\S+ +)*)(?:make run|bin\/pannier (?<args>serve(?: --hints)?))$/;
-/** Arguments in the recipe of `make run`. A test compares them with the Makefile. */
+/** Arguments of `pannier` in the recipe of `make run`. A test compares them with the Makefile. */
 export const MAKE_RUN_ARGS: readonly string[] = ['serve', '--hints'];
 /** Fields whose values differ from run to run. */
 const COMPARED_BY_TYPE = /(?:Ms|Id|At|[vV]ersion|[hH]andle|[lL]ease)$/;
@@ -125,7 +127,10 @@ function programStep(fence: Fence, name: string | undefined, fences: readonly Fe
   return { kind: 'file', line: fence.line, name, text: fence.text };
 }
 
-/** Returns the differences, one per element. Each text may contain several JSON documents. */
+/**
+ * Returns the differences between the JSON documents in both texts, one difference per element. A text may contain
+ * several documents.
+ */
 export function compareJson(expected: string, actual: string): string[] {
   const documents = readDocuments(expected);
   const printed = readDocuments(actual);
@@ -189,7 +194,7 @@ function differencesOfField(name: string, expected: JsonRecord, actual: JsonReco
   return differences(value, printed, path);
 }
 
-/** Compares text exactly, except that `…` in `expected` matches anything. */
+/** Returns whether both texts are equal. `…` in `expected` matches any text. */
 export function matchesText(expected: string, actual: string): boolean {
   const parts = expected.trim().split('…');
   const pattern = parts.map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^]*?');

@@ -26,8 +26,8 @@ function linksOf(markdown: string): string[] {
 }
 
 /**
- * Returns the anchors of all headings by GitHub's rules: lower case, no punctuation, hyphens for spaces, and a number
- * for a repeated heading.
+ * Returns the anchors of all headings according to GitHub's rules: lower case, no punctuation, hyphens for spaces, and
+ * a number for a repeated heading.
  */
 function anchorsOf(markdown: string): Set<string> {
   const anchors = new Set<string>();
@@ -49,7 +49,7 @@ function anchorsOf(markdown: string): Set<string> {
   return anchors;
 }
 
-/** Returns the reason why a link on `page` is broken, or undefined. */
+/** Returns the reason why a link on `page` is broken, or undefined if the link works. */
 function brokenReason(page: string, link: string): string | undefined {
   const [path = '', anchor] = link.split('#');
   const target = path === '' ? page : normalize(join(dirname(page), decodeURI(path)));

@@ -1,14 +1,18 @@
 /**
- * Executes a documentation page as a reader would: its files, its sidecars and its commands, in order, in a fresh directory.
+ * Executes a documentation page as a reader would. Creates its files, starts its sidecars and runs its commands, in
+ * order and in a fresh directory.
  *
- * 1. Commands run in this directory. It has bin/pannier, proto/, examples/ and the packages of the repository.
- * 2. Sidecars listen on free ports. The addresses of the page are replaced in commands and programs, and restored in their output.
- * 3. A page whose first command does not start a sidecar uses one at 127.0.0.1:9470, which the test starts with the
- *    memory store.
- * 4. `redis://127.0.0.1:6379` is replaced with the address of a real Redis, which starts when a sidecar first uses it.
- * 5. Later commands see the variables that a command sets, as in one shell.
- * 6. Programs listen on the port in the variable PORT. Commands reach them at 127.0.0.1:8080, which is replaced like
- *    other addresses.
+ *   1. Commands run in this directory, which contains bin/pannier, proto/, examples/ and the packages of the
+ *      repository.
+ *   2. Sidecars listen on free ports. In commands and programs, this module replaces the addresses of the page with the
+ *      real addresses. In the output of commands, it restores the addresses of the page.
+ *   3. If the first command of a page does not start a sidecar, this module starts one with the memory store. Its
+ *      address on the page is 127.0.0.1:9470.
+ *   4. This module replaces `redis://127.0.0.1:6379` with the address of a real Redis. The Redis starts when the first
+ *      sidecar uses this address.
+ *   5. A variable that a command sets is available to later commands, as in one shell.
+ *   6. Programs listen on the port in the variable PORT. Commands connect to these programs at 127.0.0.1:8080. This
+ *      module replaces that address like the others.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -36,11 +40,14 @@ const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
 const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Commands that need a program which may not be installed. */
+/** Patterns of commands that need a program which may not be installed. */
 const PYTHON_COMMAND = /^python3 /m;
 const GO_COMMAND = /^go /m;
 
-/** Returns a directory whose python3 has grpcio, or undefined. Searches the virtual environment `environment` first. */
+/**
+ * Returns a directory whose python3 can import grpcio, or undefined if there is none. Searches the virtual environment
+ * `environment` first.
+ */
 export function findPython(environment = join(repositoryRoot, '.cache', 'python-example')): string | undefined {
   const directories = [join(environment, 'bin'), ...(process.env.PATH ?? '').split(delimiter)];
   return directories.find((directory) => {
@@ -58,7 +65,10 @@ function succeeds(program: string, args: readonly string[]): boolean {
   }
 }
 
-/** Declares one test for each step of the page. The title of a step that cannot run here begins with NOT RUN. */
+/**
+ * Declares one test for each step of the page. If a step cannot run on this machine, the title of its test begins with
+ * NOT RUN.
+ */
 export function describePage(page: string, python: string | undefined): void {
   const steps = readSteps(page);
   if (steps.length === 0) {
@@ -256,7 +266,7 @@ class PageRun {
     const environment = {
       ...Object.fromEntries(inherited),
       PATH: path.join(delimiter),
-      // Example programs read PANNIER_ADDRESS, but `pannier check` rejects it as an unknown setting.
+      // Example programs read PANNIER_ADDRESS, but `pannier check` rejects this variable as an unknown setting.
       ...(script.includes('bin/pannier check') ? {} : { PANNIER_ADDRESS: address }),
       PANNIER_GRPC_ADDRESS: address,
       PANNIER_ADMIN_ADDRESS: this.#withRealAddresses(DEFAULT_ADMIN_ADDRESS),
@@ -279,8 +289,8 @@ class PageRun {
   }
 
   /**
-   * Replaces all addresses in one pass, so that a real address that equals another address on the page is not replaced
-   * again.
+   * Replaces all addresses in one pass. Otherwise, a real address that equals another address on the page would be
+   * replaced a second time.
    */
   #withRealAddresses(text: string): string {
     const real = new Map(this.#addresses());

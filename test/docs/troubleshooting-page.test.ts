@@ -2,8 +2,8 @@
  * Tests that the troubleshooting page quotes real texts: each code span in the first column of its tables occurs in the
  * source.
  *
- * `…` on the page represents variable text. In the source this is an interpolation such as `${path}`, or any other text
- * on the same line.
+ * `…` on the page represents variable text. It matches an interpolation such as `${path}`, or any other text on the
+ * same line of the source.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ function quotedTexts(): string[] {
   });
 }
 
-/** Returns a pattern for the source line that contains the text. */
+/** Returns a pattern that matches the text within one line of the source. */
 function patternOf(text: string): RegExp {
   const parts = text.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(parts.join('[^\\n]+?'));

@@ -7,7 +7,10 @@ import { startLoad } from '../support/sidecar/load.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Bound without leases: a near-cache entry expires 1 s after its read was sent. */
+/**
+ * Staleness bound without leases. A near-cache entry expires 1 s after the sidecar has sent the read of the entry to
+ * Redis.
+ */
 const BOUND_MS = 1_000;
 const SOURCE_NEAR = 1;
 const OUTCOME_HIT = 1;
@@ -45,8 +48,8 @@ async function waitUntilNear(key: string): Promise<void> {
 }
 
 /**
- * Reads the key under load through all three sidecars, from before `change` until well after it. Returns the later
- * reads that received the old value.
+ * Reads the key under load through all three sidecars, and runs `change` in the meantime. Returns the reads after the
+ * change that received the old value.
  */
 async function staleReads(key: string, change: () => Promise<void>): Promise<{ afterMs: number; lagMs: number }[]> {
   const load = startLoad({

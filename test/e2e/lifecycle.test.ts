@@ -1,6 +1,7 @@
 /**
- * Tests a sidecar from its start to its end. It starts without Redis and recovers, and drains under load without a
- * failed call. It keeps its policies when a reload fails, and exports no additional series for additional subjects.
+ * Tests a sidecar from its start to its end. The sidecar starts without Redis and recovers, and it drains under load
+ * without failing a call. It keeps its policies when a reload fails, and exports no additional series for additional
+ * subjects.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -131,8 +132,8 @@ test('exports the same series after 10,000 subjects', async () => {
   await waitUntilReady(sidecar);
   const client = connectPannier(sidecar.address);
   /**
-   * Reads the names of the series. Omits series that a short pause of the machine can add: lost connections, and calls
-   * that fail because of them.
+   * Returns the names of the series. Omits the series that a short pause of the machine can add, which count lost
+   * connections and the calls that fail with them.
    */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();

@@ -1,6 +1,7 @@
 /**
- * Tests a master that is killed under load, or frozen: its sockets stay open, but it does not reply. Every call ends in
- * time, the other shards are not affected, and the shard is served again soon after the promotion of its replica.
+ * Tests a master that is killed or frozen under load. The sockets of a frozen master stay open, but the master does not
+ * reply. Every call ends in time, and the other shards are not affected. The failing shard is available again soon
+ * after the promotion of its replica.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -18,13 +19,13 @@ import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;
 const NOT_FOUND = 5;
-/** Maximum time until the failure mode decides a call to a node that has just been frozen, in ms. */
+/** Maximum time in ms until the failure mode decides a call to a node that has just been frozen. */
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;
 const FROZEN_MS = 10_000;
 /**
- * Tolerance for compiled code and for caches that fill under load. A leak would affect thousands of calls, which take
- * more memory than this.
+ * Tolerance for the memory of compiled code and of caches that fill under load. A leak would affect thousands of calls,
+ * whose memory would exceed this tolerance.
  */
 const MEMORY_SLACK_BYTES = 16_000_000;
 
@@ -97,7 +98,8 @@ function describeStory(name: string, tell: () => Promise<Story>): void {
     });
 
     test('every call ends with a response or the documented error', () => {
-      // The failover may lose a session that was written shortly before it. This is a documented property of Redis Cluster.
+      // The failover may lose a session that was created shortly before. Redis Cluster does not guarantee that such
+      // writes survive.
       expect(wrongCalls(story.records, [UNAVAILABLE, NOT_FOUND]).slice(0, 5)).toEqual([]);
     });
 

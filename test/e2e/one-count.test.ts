@@ -1,6 +1,6 @@
 /**
- * Tests that all sidecars share one count: 64 callers of three sidecars on a Cluster use one subject, and together
- * receive exactly the units of the limit.
+ * Tests that all sidecars share one count. On a Cluster, 64 callers of three sidecars use the same subject. Together
+ * they receive exactly as many units as the limit allows.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';

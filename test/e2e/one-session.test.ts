@@ -1,6 +1,6 @@
 /**
- * Tests sessions on several sidecars: all sidecars find a session that one of them created. After its deletion, none of
- * them finds it, and a late write does not restore it.
+ * Tests sessions on several sidecars: all sidecars find a session that one of them created. After the deletion of the
+ * session, no sidecar finds it, and a late write does not restore it.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import type { PannierClient } from '../support/sidecar/pannier-client.ts';

@@ -1,6 +1,6 @@
 /**
- * Tests a Redis that replies with errors: out of memory, read-only, too few replicas, loading. The sidecar returns the
- * documented responses, and serves as before once Redis has recovered.
+ * Tests a Redis that replies with errors because it is out of memory, is read-only, has too few replicas, or is loading
+ * its data. The sidecar returns the documented responses. Once Redis has recovered, calls succeed as before.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

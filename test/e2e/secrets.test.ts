@@ -1,7 +1,7 @@
 /**
  * Tests that no log line, metric or error text contains secrets: session ids, user ids, cache keys and values,
  * subjects, tags, and the Redis password. The sidecar logs at level trace, receives valid and invalid calls, and loses
- * its Redis.
+ * its connection to Redis.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -47,7 +47,10 @@ async function adminTexts(sidecar: Sidecar): Promise<string> {
   return texts.join('\n');
 }
 
-/** Sends valid and invalid calls with secrets. Appends error texts to `texts` and returns the ids of created sessions. */
+/**
+ * Sends valid and invalid calls that contain secrets. Appends the error texts to `texts`, and returns the ids of the
+ * created sessions.
+ */
 async function playAll(client: PannierClient, texts: string[]): Promise<string[]> {
   const canary = Buffer.from(CANARY);
   const limit = { name: 'a', algorithm: 'ALGORITHM_FIXED_WINDOW', limit: 5, windowMs: 60_000 } as const;

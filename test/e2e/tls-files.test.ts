@@ -1,6 +1,6 @@
 /**
- * Tests client certificates, and TLS files that are replaced while a sidecar runs: the next connection uses the new CA
- * and the new client certificate. An invalid file changes nothing and is logged once.
+ * Tests client certificates, and the replacement of TLS files while a sidecar runs. The next connection uses the new CA
+ * and the new client certificate. An invalid file has no effect on connections, and the sidecar logs it once.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -66,7 +66,7 @@ async function isServedByRedis(): Promise<boolean> {
   return ended?.ok === true && ended.response.decidedBy === STORE;
 }
 
-/** Closes all connections of the sidecar from the server, and waits for new ones. */
+/** Makes the server close all connections of the sidecar, and waits for new connections. */
 async function reconnect(): Promise<void> {
   const connections = async (): Promise<string[]> => {
     const list = String(await redis.command('CLIENT', 'LIST')).split('\n');

@@ -1,6 +1,6 @@
 /**
- * Tests sidecars whose seeds are two different masters. Responses, log, metrics and /readyz report the conflict, and
- * the sidecars write nothing until it is resolved.
+ * Tests sidecars whose seeds are two different masters. The responses, the log, the metrics and /readyz report the
+ * conflict. The sidecars write nothing until the conflict is resolved.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -48,7 +48,7 @@ test('every sidecar rejects two masters among the seeds, and reports them in /re
     const metrics = await page(sidecar, '/metrics');
     expect(metrics).toContain('pannier_redis_conflicting_masters{role="state"} 2\n');
     expect(metrics).toContain('pannier_redis_conflicting_masters{role="cache"} 2\n');
-    // One topology refresh serves both roles.
+    // Both roles share one topology refresh, so a single log line names both of them.
     const reports = sidecar.logLines().filter(({ msg }) => String(msg).includes(conflict));
     expect(reports.map(({ role, level }) => [role, level])).toEqual([['state and cache', 'error']]);
   }
@@ -64,7 +64,7 @@ test('every sidecar rejects two masters among the seeds, and reports them in /re
       20_000,
     );
     const sessionId = created.session?.sessionId ?? '';
-    // The other sidecar may need more time to find the master. Until then it does not find any session.
+    // The other sidecar may need more time to find the master. Until then, its calls fail with UNAVAILABLE.
     const outcome = await waitFor('a response of the other sidecar', async () => {
       const ended = await clients[1 - index]?.getSession({ sessionId });
       return ended?.ok ? 'found' : ended?.code === UNAVAILABLE ? undefined : ended?.code;

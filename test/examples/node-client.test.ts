@@ -1,7 +1,7 @@
 /**
- * Tests that the client of the Node example rejects requests that @grpc/proto-loader would change without an error:
- * strings for bytes, unknown fields, and values of another type. Each `@ts-expect-error` also shows that the request
- * does not compile (`make check`).
+ * Tests that the client of the Node example rejects requests that @grpc/proto-loader would silently change: strings
+ * instead of bytes, unknown fields, and values of the wrong type. Each `@ts-expect-error` also makes `make check`
+ * verify that the request does not compile.
  */
 import { type Clients, connect } from '../../examples/node/pannier.js';
 import { readContract } from '../../src/grpc/descriptors.ts';
@@ -152,7 +152,7 @@ test('rejects a wrong type in every field of every method', () => {
     expect([...calls.keys()]).toEqual(methods.map(({ name }) => name));
     for (const { name, requestType } of methods) {
       for (const { jsonName } of contract.messages.get(requestType)?.fields ?? []) {
-        // No field accepts a function, neither as its value nor in a list or a map.
+        // No field accepts a function as its value, in a list or in a map.
         for (const value of [parseInt, [parseInt], { key: parseInt }]) {
           expect(refusal(() => calls.get(name)?.({ [jsonName]: value }))).toContain(jsonName);
         }

@@ -1,5 +1,5 @@
 /**
- * Tests the Node example: starts it with the commands of its README, against a running sidecar.
+ * Tests the Node example. The test starts the example with the commands of its README, against a running sidecar.
  */
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';

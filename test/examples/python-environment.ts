@@ -1,5 +1,5 @@
 /**
- * Creates the virtual environment of the Python example, with the packages of its requirements.
+ * Creates the virtual environment of the Python example, with the packages in its requirements.txt.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -9,7 +9,9 @@ import { repositoryRoot } from '../support/repository.ts';
 const directory = join(repositoryRoot, 'examples', 'python');
 const environment = join(repositoryRoot, '.cache', 'python-example');
 
-/** Creates the environment, or repairs an incomplete one. Returns the path of its Python. */
+/**
+ * Creates the environment, or repairs an incomplete one. Returns the path of the Python interpreter in the environment.
+ */
 export function preparePython(): string {
   const python = join(environment, 'bin', 'python');
   const isReady = existsSync(python) && importsGrpc(python);

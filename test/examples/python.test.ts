@@ -1,6 +1,7 @@
 /**
- * Tests the Python example: starts it with the commands of its README, in a virtual environment, against a running
- * sidecar. The suite requires python3 with venv. If it is missing, the suite fails and names the packages to install.
+ * Tests the Python example. The suite starts the example with the commands of its README, in a virtual environment and
+ * against a running sidecar. The suite requires python3 with venv. If venv is missing, the suite fails with an error
+ * that names the packages to install.
  */
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';

@@ -1,9 +1,10 @@
 /**
- * Compares the results of injection with golden files: cases/NAME.yaml is the input, and NAME.injected.yaml the output.
- * Refused pods have NAME.refused.txt with all errors instead.
+ * Compares the results of injection with golden files: cases/NAME.yaml is the input, and NAME.injected.yaml is the
+ * output. If the pod is refused, NAME.refused.txt contains all errors instead.
  *
  * PANNIER_TEST_UPDATE_GOLDEN=1 regenerates the golden files; review their diff. A comment `# case: {...}` in the input
- * sets options: `kubelets` (minor version), `namespaceInject` and `config` (of the injector).
+ * sets options. `kubelets` is the minor version of the oldest kubelet, `namespaceInject` requests injection for the
+ * whole namespace, and `config` contains settings of the injector.
  */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -74,7 +75,10 @@ function compare(path: string, text: string): void {
   expect(existsSync(path) ? readFileSync(path, 'utf8') : 'no golden file').toBe(text);
 }
 
-/** Cases with shared values. Injection expands them where they change, and uninjecting does not restore the aliases. */
+/**
+ * Cases with YAML aliases. If injection changes a value, it replaces the alias with the value, and the reverse
+ * operation does not restore the alias.
+ */
 const WITH_ALIASES = new Set(['deployment-anchors.yaml']);
 
 test('there are at least 40 cases', () => {

@@ -1,5 +1,6 @@
 /**
- * Tests the benchmark that compares two commits: its arguments, the order of the builds, and its verdicts.
+ * Tests the benchmark that compares two commits: its arguments, the order of the builds, and the conclusions that it
+ * prints.
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -8,7 +9,8 @@ import { parseOptions } from '../../bench/compare/options.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 /**
- * Compares rounds of one figure. Each round has a value for the base, for this working tree, and for the base again.
+ * Compares the rounds of one measurement. Each round has a value for the base commit, for this working tree, and for
+ * the base commit again.
  */
 function compare(...rounds: readonly (readonly [base: number, current: number, again: number])[]) {
   const samples = new Samples();

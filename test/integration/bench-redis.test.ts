@@ -1,5 +1,5 @@
 /**
- * Tests the Redis benchmark: its arguments, ratios and verdicts, and a short run.
+ * Tests the Redis benchmark: its arguments, its ratios, the targets that it reports as met or not met, and a short run.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

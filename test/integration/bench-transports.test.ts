@@ -1,5 +1,5 @@
 /**
- * Tests the transport benchmark: its rows and verdicts, and a short run.
+ * Tests the transport benchmark: the rows of its table, the targets that it reports as met or not met, and a short run.
  */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
- * Compares the bytes of the cache in Redis with committed ones (test/fixtures/formats/cache.json, which another program
- * generated). The scripts must read the committed bytes, and write the same bytes apart from random parts and times. A
- * release that changes the format must read both formats.
+ * Compares the bytes that the cache stores in Redis with the bytes in test/fixtures/formats/cache.json, which another
+ * program generated. The scripts must be able to read the bytes of the fixture. They must write the same bytes, except
+ * for random parts and times. A release that changes the format must be able to read both formats.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,7 +21,7 @@ const fixture = JSON.parse(readFileSync(join(repositoryRoot, 'test/fixtures/form
 const { names, namespace } = fixture;
 const KEY = Buffer.from(fixture.key);
 const TAGS = Object.keys(fixture.tagVersions);
-/** Offsets of the bucket's incarnation in an entry. */
+/** Start and end of the bucket's incarnation in an entry. */
 const INCARNATION = [3, 11] as const;
 const CREATED_OFFSET = 19;
 /** Offset of the length of the first tag. */
@@ -59,7 +59,7 @@ async function fieldsOf(key: string, fields: readonly string[]): Promise<Buffer[
   return (await send('HMGET', key, ...fields)) as Buffer[];
 }
 
-/** Returns the entry with the current time as its time of writing, so that it has not expired. */
+/** Returns the entry with the current time as its creation time, so that the entry has not expired. */
 function writtenNow(hex: string): Buffer {
   const bytes = bytesOf(hex);
   bytes.writeBigUInt64BE(BigInt(Date.now()), CREATED_OFFSET);
@@ -107,7 +107,7 @@ describe('committed entries are read', () => {
       many?.outcome === 'hit' ? many.entry : undefined,
     ]) {
       expect(read).toMatchObject({ ...expected, value: Buffer.from(expected.value) });
-      // The mark refers to the second change of the bucket.
+      // The mark of the entry refers to the second change of the bucket.
       expect(read?.mark).toEqual({ incarnation: 'incarnat', number: 2, stamp: 'stamp002' });
       expect(read?.ttlMs).toBeGreaterThan(0);
       const condition = { kind: 'if_version', version: read?.version ?? KEY } as const;
@@ -125,7 +125,8 @@ describe('committed entries are read', () => {
     expect(await store.read(namespace, KEY, deadline())).toBeUndefined();
     const options = { deadlineAtMs: deadline(), budgetBytes: 1e6 };
     expect(await store.readMany(namespace, [KEY], options)).toEqual([{ outcome: 'miss' }]);
-    // A release that cannot read an entry treats it as absent, so it does not count it as removed.
+    // A release that cannot read an entry treats the entry as absent. The number of removed entries therefore does not
+    // include it.
     expect(await store.remove(namespace, [KEY], deadline())).toBe(0);
   });
 

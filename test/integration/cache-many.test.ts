@@ -1,6 +1,6 @@
 /**
  * Tests CacheGetMany on a real Redis. The maximum size of a response bounds the bytes that a call fetches. Many
- * concurrent large calls overload neither the connection nor the memory of the smallest pod.
+ * concurrent large calls do not overload the connection, and do not exceed the memory of the smallest pod (192 MiB).
  */
 import { readFileSync } from 'node:fs';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
@@ -224,7 +224,8 @@ describe('a sidecar', () => {
 
   test('of the smallest pod stays within its memory under 39 calls of 256 large values and 150 calls of 1 MB', async () => {
     const podBytes = 192 * 1_024 * 1_024;
-    // The chart and the injector set these flags for such a pod. The sidecar reads its memory limit from the cgroup.
+    // The chart and the injector set these flags for such a pod. The sidecar normally reads its memory limit from the
+    // cgroup, so the test replaces the function that returns this limit.
     const heapFlags = '--max-semi-space-size=4 --max-old-space-size=96';
     const limit = `--import=data:text/javascript,process.constrainedMemory=()=>${podBytes}`;
     const settings = { PANNIER_REDIS_COMMAND_TIMEOUT_MS: '20000', NODE_OPTIONS: `${heapFlags} ${limit}` };
@@ -256,7 +257,10 @@ describe('a sidecar', () => {
   }, 180_000);
 });
 
-/** Returns the memory that the kernel cannot reclaim. It is part of the memory that the limit of a container bounds. */
+/**
+ * Returns the anonymous memory of a process, which the kernel cannot reclaim. The memory limit of a container applies
+ * to it.
+ */
 function anonymousBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;
 }

@@ -1,6 +1,6 @@
 /**
- * Tests the near cache on a Cluster, whose masters have separate subscriber connections, and with a half-open subscriber
- * connection.
+ * Tests the near cache on a Cluster, where a sidecar has a separate subscriber connection to each master. Also tests
+ * the near cache while a subscriber connection is half-open.
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { startCluster } from '../support/redis/cluster.ts';
@@ -14,7 +14,7 @@ test('a change of keys, tags or a namespace through one sidecar of a Cluster dro
   const cluster = await startCluster();
   const sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(cluster.urls, { nearLifeMs: 60_000 })));
   const [one, two, three] = sidecars as [CacheSidecar, CacheSidecar, CacheSidecar];
-  // The staleness bound is one minute, so only messages can drop entries earlier.
+  // The staleness bound is one minute. If a sidecar drops an entry earlier, it has received a message.
   const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
   try {
     for (const change of [

@@ -1,7 +1,7 @@
 /**
- * Tests that the near cache compares the bucket position of each read from a real Redis with the received messages. If
- * the two contradict each other, the sidecar does not cache the result of the read. It also invalidates the bucket,
- * long before a probe would.
+ * Tests that the near cache compares the bucket position in each reply of a real Redis with the received messages. If
+ * the position contradicts the messages, the sidecar does not cache the result of the read. It also invalidates the
+ * bucket, long before a probe would detect the contradiction.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/lib/key-hash.ts';
@@ -28,7 +28,10 @@ afterEach(async () => {
   await node.stop();
 });
 
-/** Replaces the last change of the ring with one from another history: the same number with a different stamp. */
+/**
+ * Replaces the last change in the ring with a change from another history, which has the same number but a different
+ * stamp.
+ */
 async function changeStamp(): Promise<void> {
   const number = String(await node.command('HGET', SEQUENCE, 'n'));
   const text = `redis.call('HSET', KEYS[1], ARGV[1] % 64, struct.pack('>I8', ARGV[1]) .. 'hash----' .. ARGV[2])`;
@@ -54,7 +57,7 @@ async function sourceOfNextGet(): Promise<unknown> {
   return (await sidecar.service.handlers.CacheGet(getRequest({ key: KEY }), callContext())).source;
 }
 
-/** Creates a near-cache entry whose mark agrees with a message that this sidecar has received. */
+/** Creates a near-cache entry whose mark matches a message that this sidecar has received. */
 async function createEntry(round: number): Promise<void> {
   await sidecar.set('key', `v${round}-1`);
   await sidecar.warm('key');

@@ -1,6 +1,6 @@
 /**
- * Tests probes of sequences on a real Redis. A probe that finds another history invalidates the bucket without a
- * message. Normal traffic never causes this.
+ * Tests the probes of the sequences on a real Redis. If a probe finds another history, the sidecar invalidates the
+ * bucket without a message. Normal traffic never causes such an invalidation.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';

@@ -1,6 +1,7 @@
 /**
- * Tests the near caches of three sidecars on one real Redis. A change through one of them reaches all. If its message
- * is lost, no sidecar serves the old value for longer than the staleness bound.
+ * Tests the near caches of three sidecars on one real Redis. After a change through one sidecar, all three sidecars
+ * drop the old value. If the message about the change is lost, no sidecar serves the old value for longer than the
+ * staleness bound.
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { callContext, TestStream } from '../support/cache/requests.ts';
@@ -21,7 +22,8 @@ beforeEach(async () => {
 });
 
 /**
- * Replaces the sidecars with ones whose staleness bound is one minute, so that only messages can drop entries earlier.
+ * Replaces the sidecars with sidecars whose staleness bound is one minute. If such a sidecar drops an entry earlier, it
+ * has received a message.
  */
 async function useLongStalenessBound(): Promise<void> {
   sidecars.push(...(await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url, { nearLifeMs: 60_000 })))));

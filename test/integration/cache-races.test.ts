@@ -1,6 +1,6 @@
 /**
- * Tests races between the stores of two sidecars on a standalone Redis and on a Cluster. After an invalidation has returned,
- * no store serves an invalidated entry. Of several writes with the same condition, one is stored.
+ * Tests races between the stores of two sidecars on a standalone Redis and on a Cluster. After an invalidation has
+ * returned, no store serves an invalidated entry. Of several writes with the same condition, exactly one succeeds.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { WriteCondition, WriteOutcome } from '../../src/cache/store.ts';

@@ -1,5 +1,6 @@
 /**
- * Tests a Redis that refuses writes: entries and tags are still read, and invalidations work on a server without free memory.
+ * Tests a Redis that refuses writes. The store can still read entries and tags, and invalidations work on a server
+ * without free memory.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -43,7 +44,10 @@ async function expectReads(): Promise<void> {
   expect(results.map((result) => result.outcome)).toEqual(['hit', 'hit', 'hit', 'miss']);
 }
 
-/** Functions that make a server refuse writes, by error code. Each of them returns a function that ends the refusal. */
+/**
+ * Functions that make a server refuse writes, by error code. Each function returns another function, which ends the
+ * refusal.
+ */
 const REFUSALS: Readonly<Record<string, () => Promise<() => Promise<void>>>> = {
   MISCONF: async () => {
     const { dir } = (await node.command('CONFIG', 'GET', 'dir')) as { dir: string };

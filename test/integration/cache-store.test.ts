@@ -1,6 +1,6 @@
 /**
- * Tests the cache store on real servers: the contract on a standalone Redis and on a Cluster, evictions of sequences and tags,
- * and the published messages.
+ * Tests the cache store on real servers: the contract on a standalone Redis and on a Cluster, evictions of sequences
+ * and tags, and the published messages.
  */
 import { MemoryCacheStore } from '../../src/cache/memory-store.ts';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';

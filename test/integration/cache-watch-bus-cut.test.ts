@@ -1,6 +1,6 @@
 /**
- * Tests a watch when the master of a bucket is cut off from the cluster bus and replaced, while clients still reach it. The
- * sidecar must confirm nothing on behalf of this master once the node timeout has passed.
+ * Tests a watch when the master of a bucket is cut off from the cluster bus and replaced, while clients can still reach
+ * the old master. Once the node timeout has passed, the sidecar must not confirm anything on behalf of this master.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';
@@ -68,7 +68,7 @@ test('confirms nothing without the change or a flush if a master is cut off from
     return isLate && validForMs > 0 && eventCount === before;
   });
   expect(wrong).toEqual([]);
-  // The test is meaningful only if clients still reach the old master.
+  // The test is meaningful only if clients can still reach the old master.
   expect(await master.command('PING')).toBe('PONG');
 
   await waitFor(

@@ -1,6 +1,7 @@
 /**
- * Tests a watch on a standalone master behind a DNS name. The name moves to a promoted replica and the old master is demoted.
- * The subscription must leave the old master, whether or not its replication works.
+ * Tests a watch on a standalone master behind a DNS name. The name moves to a promoted replica and the old master is
+ * demoted. The subscription must move away from the old master, whether or not the old master can replicate from the
+ * new one.
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { startWatcher, type Watcher } from '../support/cache/watch.ts';
@@ -56,7 +57,10 @@ async function writeAndReplicate(count: number): Promise<void> {
   await waitFor('all writes on the replica', async () => Number(await old.command('WAIT', '1', '100')) === 1);
 }
 
-/** Promotes the replica, which lacks later writes, moves the name to it and demotes the old master. */
+/**
+ * Promotes the replica, writes values to the old master that the replica does not receive, moves the name to the new
+ * master, and demotes the old master.
+ */
 async function failOver(options: { lostWrites: number; linkPort: number }): Promise<void> {
   await next.command('REPLICAOF', 'NO', 'ONE');
   for (let index = 0; index < options.lostWrites; index += 1) {
@@ -67,7 +71,7 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 
-/** Expects that every confirmation since `sinceMs` was 0 until the watch received another event. */
+/** Expects that `validForMs` of every confirmation since `sinceMs` was 0 until the watch received another event. */
 function expectNoEarlyConfirmation(sinceMs: number, eventCount: number): void {
   const early = watcher.confirmations.filter((each) => {
     return each.atMs >= sinceMs && each.validForMs > 0 && each.eventCount <= eventCount;
@@ -134,8 +138,8 @@ test('reports a flush for a repeated number if the user may run neither ROLE nor
   await watcher.confirmed();
   await failOver({ lostWrites: LOST_WRITES, linkPort: next.port });
   const before = watcher.events().length;
-  // The other sidecars do not detect the failover and keep using the old master, so a third one writes to the new
-  // master.
+  // The other sidecars do not detect the failover and keep using the old master, so the test writes to the new master
+  // through a third sidecar.
   const writer = await startCacheSidecar(next.url);
   try {
     await waitFor('the write', () => writer.set('key', 'new').then(() => true));

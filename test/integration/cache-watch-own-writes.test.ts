@@ -1,6 +1,7 @@
 /**
- * Tests an application that watches a namespace and writes to it, on memory, Redis and a Cluster. Its own cache keeps values
- * that it has stored and drops values that other clients have replaced.
+ * Tests an application that watches a namespace and writes to it, with the memory store, on Redis and on a Cluster. The
+ * application's own cache keeps values that the application has stored, and drops values that other clients have
+ * replaced.
  */
 import { OwnCache } from '../support/cache/own-cache.ts';
 import { callContext, invalidateRequest, setRequest } from '../support/cache/requests.ts';

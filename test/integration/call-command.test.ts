@@ -122,7 +122,8 @@ describe('a call', () => {
 
   test('that watches prints a line per event until Ctrl-C, and exits with 0', async () => {
     const environment = { ...process.env, PANNIER_GRPC_ADDRESS: sidecar.address };
-    // Runs the program without the shell of bin/pannier, so that the signal reaches it as it would from a terminal.
+    // Runs the program without the shell of bin/pannier, so that the signal reaches the program directly, as a signal
+    // from a terminal would.
     const program = join(repositoryRoot, 'dist', 'main.mjs');
     const args = [program, 'call', '--text', 'WatchInvalidations', '{"namespace": "watched"}'];
     const watch = await spawnBound(process.execPath, args, { environment });

@@ -1,5 +1,6 @@
 /**
- * Tests `.ci/run` in a clone without the tool collection next to it. The script runs from a copy, with stubs for make and for each tool.
+ * Tests `.ci/run` in a clone of the repository that has no tool collection next to it. The tests run a copy of the
+ * script, with stubs for make and for each tool.
  */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { StubPrograms } from '../support/stub-programs.ts';
 
-/** Programs that the script calls itself. */
+/** System programs that the script calls. */
 const SYSTEM_PROGRAMS = ['bash', 'cat', 'dirname', 'env', 'id', 'mktemp', 'node', 'rm', 'sh'] as const;
 const REPORT = '{"numPassedTests":1,"numFailedTests":0,"numPendingTests":0,"testResults":[]}';
 
@@ -36,7 +37,7 @@ function runScript(args: readonly string[], settings: Record<string, string> = {
   return { status, stdout, stderr };
 }
 
-/** Returns every variable, each with the path of a stub. */
+/** Returns all variables that the script reads for its tools. Each value is a path in the directory of the test. */
 function allTools(): Record<string, string> {
   return {
     PANNIER_TEST_GRPCURL: programs.add('my-grpcurl'),
@@ -50,7 +51,7 @@ function allTools(): Record<string, string> {
   };
 }
 
-/** Creates a tool collection next to the clone. `body` is the shell code of its program `get`. */
+/** Creates a tool collection next to the clone. `body` is the shell code of the program `get` in the collection. */
 function addCollection(body: string): void {
   const tools = join(directory, 'shared', 'tools');
   mkdirSync(tools, { recursive: true });

@@ -72,7 +72,7 @@ describe('blocked or closed output', () => {
 describe('a sidecar', () => {
   const settings = 'PANNIER_GRPC_ADDRESS=127.0.0.1:0 PANNIER_ADMIN_ADDRESS=127.0.0.1:0';
 
-  /** Calls the sidecar through its socket, because the test cannot read its address from the log. */
+  /** Calls the sidecar through its socket, because the test cannot read the TCP address of the sidecar from the log. */
   async function serves(socket: string): Promise<boolean> {
     const ran = await shell(`bin/pannier call --address unix:${socket} --deadline-ms 1000 CacheGet`);
     return ran.code === 0 || ran.error.startsWith('INVALID_ARGUMENT');

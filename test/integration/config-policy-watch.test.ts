@@ -1,6 +1,6 @@
 /**
- * Tests reloads of a policy file on disk that is updated through a link as in Kubernetes, half written, invalid,
- * missing, and valid again.
+ * Tests reloads of a policy file on disk. The tests update the file through a symbolic link as Kubernetes does. The
+ * file is also half written, invalid, missing, and valid again.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,7 +15,10 @@ const directory = mkdtempSync(join(tmpdir(), 'policies-'));
 const outcomes: string[] = [];
 let watch: PolicyWatch;
 
-/** Updates a file as a ConfigMap volume does: file links to ..data/file, and a rename replaces the link ..data to a new directory. */
+/**
+ * Updates the policy file as the kubelet updates a ConfigMap volume. The file is a symbolic link to
+ * `..data/policies.yaml`, and a rename replaces the link `..data` with a link to a new directory.
+ */
 function publish(version: string, text: string): void {
   mkdirSync(join(directory, version));
   writeFileSync(join(directory, version, 'policies.yaml'), text);

@@ -1,7 +1,7 @@
 /**
  * Tests a sidecar with damaged sessions, users and cached values. The sidecar reports, counts and removes each damaged
- * value: a session is NOT_FOUND, a user's sessions end, and a cache entry is a miss. It does not change a value of a
- * newer layout.
+ * value. For a damaged session, calls end with NOT_FOUND. If the value of a user is damaged, the sessions of this user
+ * end. A damaged cache entry results in a miss. The sidecar does not change a value of a newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 

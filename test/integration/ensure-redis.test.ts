@@ -1,5 +1,6 @@
 /**
- * Tests scripts/ensure-redis.sh, which `make test` runs on a machine without Redis. Stubs replace the programs that would change the machine.
+ * Tests scripts/ensure-redis.sh, which `make test` runs on a machine without Redis. Stubs replace the programs that
+ * would change the machine.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

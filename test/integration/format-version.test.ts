@@ -1,5 +1,5 @@
 /**
- * Tests a sidecar whose Redis contains data of another format, and the instance id of a sidecar.
+ * Tests a sidecar whose Redis contains data in another format. Also tests the instance id of a sidecar.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

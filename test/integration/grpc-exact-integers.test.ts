@@ -16,7 +16,7 @@ const loaded = loadContract();
 const LIMIT = { name: 'a', algorithm: 'ALGORITHM_TOKEN_BUCKET', limit: 10, windowMs: 1_000 };
 const CHECK = { key: 'k', limits: [LIMIT] };
 const SESSION_ID = 'x'.repeat(40);
-/** Valid requests by method. Each test adds its field to one of them. */
+/** Valid requests by method. Each test sets its field in one of these requests. */
 const REQUESTS: Readonly<Record<string, object>> = {
   CheckRateLimit: CHECK,
   CheckRateLimits: { checks: [CHECK] },
@@ -31,7 +31,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
 
 /** Fields that accept any number, so that the call ends with OK. */
 const ACCEPTED = new Set([
-  // ResetRateLimit ignores fields of a limit other than its name, algorithm and window.
+  // ResetRateLimit uses only the name, the algorithm and the window of a limit. It ignores the other fields.
   'ResetRateLimit limits.limit',
   'ResetRateLimit limits.burst',
   'ResetRateLimit limits.hold_ms',
@@ -69,7 +69,10 @@ function pathText({ path }: IntegerField): string {
   return path.map(({ name }) => name).join('.');
 }
 
-/** Returns the valid request with this field set. Sets it in the first message of a repeated field. */
+/**
+ * Returns the valid request with this field set to the value. If the field belongs to a repeated message, sets it in
+ * the first one.
+ */
 function requestWith(
   base: Record<string, unknown>,
   [field, ...rest]: readonly FieldDescriptor[],
@@ -133,7 +136,7 @@ describe.each(['http2', 'grpc-js'])('on %s', (transport) => {
         if (ACCEPTED.has(`${method} ${path}`)) {
           expect({ value, code }).toEqual({ value, code: Status.OK });
         } else if (code === Status.UNIMPLEMENTED) {
-          // The error for an unsupported option contains its name, and not its value.
+          // The error for an unsupported option contains the name of the option, but not its value.
           expect({ value, echoed, message }).toEqual({ value, echoed: [], message: expect.stringContaining(name) });
         } else {
           expect({ value, code, echoed }).toEqual({ value, code: Status.INVALID_ARGUMENT, echoed: [value] });

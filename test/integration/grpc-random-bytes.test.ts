@@ -62,7 +62,7 @@ async function expectHealthy(memoryBefore: number): Promise<void> {
   expect(memoryNow - memoryBefore).toBeLessThan(MAX_GROWTH_BYTES);
 }
 
-/** Describes an outcome that is not documented; returns undefined if it is. */
+/** Returns a description of an undocumented outcome, or undefined if the outcome is documented. */
 function undocumented(path: string, bytes: Buffer, end: RawEnd): string | undefined {
   const isDocumented = end.code === Status.INTERNAL ? MALFORMED.test(end.details) : CODES.has(end.code);
   return isDocumented ? undefined : `${path} ${bytes.toString('hex').slice(0, 400)}: ${end.code} ${end.details}`;
@@ -95,7 +95,7 @@ test('returns documented codes for random and mutated messages of every unary me
     wrong.push(...[undocumented(path, bytes, end)].filter((text) => text !== undefined));
   });
   expect(wrong.slice(0, 5)).toEqual([]);
-  // Enough messages pass the decoder and the checks of the services to make the test meaningful.
+  // The test is meaningful only if enough messages pass the decoder and the checks of the services.
   for (const code of [Status.OK, Status.INVALID_ARGUMENT, Status.INTERNAL]) {
     expect(codes.get(code) ?? 0).toBeGreaterThan(MESSAGES / 200);
   }

@@ -1,5 +1,5 @@
 /**
- * Tests reflection and health of the built program, as used by tools that know only its address.
+ * Tests the reflection service and the health service of the built program with clients that know only its address.
  *
  * If PANNIER_TEST_GRPCURL contains the path of grpcurl, the test runs grpcurl too.
  */
@@ -154,7 +154,7 @@ describe('health', () => {
   });
 });
 
-/** Passes without grpcurl, because the clients above send the same requests. */
+/** This test passes even if grpcurl is missing, because the clients above send the same requests. */
 test('grpcurl lists, describes and calls services if PANNIER_TEST_GRPCURL is set', async () => {
   const grpcurl = process.env.PANNIER_TEST_GRPCURL;
   if (grpcurl === undefined || grpcurl === '') {

@@ -1,11 +1,11 @@
 /**
  * Compares the outcome of the same requests on both transports. An outcome consists of the status, its text, the
- * headers, the handler calls, and the state of the connection and its other calls. The table "Differences between the
- * transports" in docs/reference/grpc.md lists all differences.
+ * headers, the handler calls, the state of the connection, and the state of the other calls on it. The table
+ * "Differences between the transports" in docs/reference/grpc.md lists all differences.
  *
  *   1. A request without a row in the table has the same outcome on both transports.
- *   2. A request with a row has two outcomes, which the row states. A row without a difference fails the test.
- *   3. Every row of the table is tested.
+ *   2. A request with a row has the two outcomes that the row states. If the outcomes do not differ, the test fails.
+ *   3. The tests cover every row of the table.
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ import { repositoryRoot } from '../support/repository.ts';
 const HEADERS_ROW = 'headers of every response';
 const BINARY_ROW = 'binary metadata of responses';
 
-/** Rows of the table with their requests. */
+/** Requests that demonstrate each row of the table, by the text in the first column. */
 const ROWS: Readonly<Record<string, readonly string[]>> = {
   '`:authority` that is empty or missing, is a path, or contains a user': [
     ':authority "/run/pannier/pannier.sock"',
@@ -86,7 +86,8 @@ test.each(different)('each transport has the outcome that the page states: $name
   outcomes.forEach(({ verdict, others }, index) => {
     const cell = cells[index] ?? '';
     expect(cell).toContain(`\`${verdict}\``);
-    // A GOAWAY with an error ends the connection. Other outcomes do not affect the other calls.
+    // A GOAWAY with an error ends the connection and all calls on it. Any other outcome does not affect the other
+    // calls.
     expect(others).toBe(cell.includes('`GOAWAY ') ? 'lost lost' : '0 0');
   });
 });
@@ -130,7 +131,7 @@ function readPage(): string {
   return readFileSync(join(repositoryRoot, 'docs', 'reference', 'grpc.md'), 'utf8');
 }
 
-/** Returns the cells of each row, for http2 and grpc-js. */
+/** Returns the http2 cell and the grpc-js cell of each row, by the text in the first column. */
 function readTable(): Map<string, string[]> {
   const [, section = ''] = readPage().split('### Differences between the transports\n');
   const [, table = ''] = section.split('|---|---|---|\n');

@@ -63,7 +63,7 @@ async function open(settings: Record<string, string>): Promise<{ sidecar: Sideca
   return { sidecar, client };
 }
 
-/** Checks a limit and returns the remaining units of 100. Uses inline limits if `policy` is empty. */
+/** Checks a limit of 100 units and returns the remaining units. Uses inline limits if `policy` is empty. */
 async function take(client: PannierClient, policy: string): Promise<number> {
   const target = policy === '' ? { limits: [...INLINE] } : { policy };
   const ended = await client.checkRateLimit({ key: SECRET, ...target }, { deadlineMs: 20_000 });

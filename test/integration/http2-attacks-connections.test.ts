@@ -1,7 +1,7 @@
 /**
- * Tests attacks by connections on the HTTP/2 transport: peers that stop halfway, freeze, use another protocol, or stay
- * idle in thousands. The server closes these connections or spends almost nothing on them, and calls of another client
- * continue (attack-bounds.ts).
+ * Tests attacks on the HTTP/2 transport by connections: peers that stop in the middle of their input, freeze or use
+ * another protocol, and thousands of idle peers. The server closes these connections or spends almost no resources on
+ * them. Calls of another client continue (attack-bounds.ts).
  */
 import { readFileSync } from 'node:fs';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -26,7 +26,10 @@ const SHORT_MS = 2_000;
 const TARGET_IDLE_CONNECTIONS = 10_000;
 /** Number of open files that a process needs besides its sockets. */
 const OTHER_FILES = 200;
-/** Maximum memory of an idle connection: its socket, its table of streams, its HPACK table and what Node keeps for it. */
+/**
+ * Maximum memory of an idle connection: its socket, its table of streams, its HPACK table and the objects that Node.js
+ * allocates for the connection.
+ */
 const MAX_IDLE_BYTES = 16 * 1024;
 const BACKLOG = 200;
 
@@ -126,7 +129,10 @@ describe('peers that stop halfway', () => {
 });
 
 describe('peers that are frozen', () => {
-  /** Program that connects and sends the bytes of a hex argument. The test freezes it before it reads a response. */
+  /**
+   * Program that connects and sends bytes, which its second argument contains in hexadecimal. The test freezes the
+   * program before it reads a response.
+   */
   const CLIENT = `
     const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1');
     socket.write(Buffer.from(process.argv[2], 'hex'), () => console.log('sent'));
@@ -235,7 +241,7 @@ describe('thousands of idle connections', () => {
     expect(outcome.result.grpcStatus).toBe(0);
     expect(peers.filter((peer) => peer.isClosed || peer.hasEnded)).toHaveLength(0);
     const maxBufferedRequestBytes = count * MAX_IDLE_BYTES;
-    // Accepting a connection and exchanging SETTINGS costs more than one of many consecutive calls.
+    // Accepting a connection and exchanging SETTINGS costs more than a call in a long series of calls.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes,
       effort: { frames: count, bytes: 0 },

@@ -1,7 +1,7 @@
 /**
- * Tests floods on the HTTP/2 transport: frames that cost the server time but make no progress. The server sends GOAWAY
- * ENHANCE_YOUR_CALM to the attacker and closes its connection. Calls of another client continue, within bounds of
- * memory and CPU (attack-bounds.ts).
+ * Tests floods on the HTTP/2 transport: frames that cost the server time but do not advance any call. The server sends
+ * GOAWAY ENHANCE_YOUR_CALM to the attacker and closes its connection. Calls of another client continue, within bounds
+ * of memory and CPU (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -39,11 +39,14 @@ import {
 import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Number of frames far above any frame budget. If a flood can send this many frames, the server has not stopped it. */
+/**
+ * Number of frames that is far above every frame budget. If a flood can send this many frames, the server has not
+ * stopped it.
+ */
 const MAX_FRAMES = 200_000;
 /**
- * Maximum memory of calls that continue after their caller has disconnected. The number of streams per connection
- * bounds their number.
+ * Maximum memory of calls that continue after their caller has disconnected. The limit on streams per connection also
+ * limits the number of these calls.
  */
 const MAX_HELD_BYTES = ATTACKERS * TRANSPORT_LIMITS.maxStreamsPerConnection * MAX_CALL_BYTES;
 const REQUEST = requestBlock(attackPath('Slow'));
@@ -193,7 +196,7 @@ test.each(FLOODS)('ends a flood of $name', async (plan) => {
     effort,
     maxCallsPerFrame: plan.maxCallsPerFrame,
   });
-  // This number includes handlers that continue after their caller has disconnected.
+  // `maxRunning` includes handlers that continue after their caller has disconnected.
   expect(outcome.after.maxRunning).toBeLessThanOrEqual(peers.length * TRANSPORT_LIMITS.maxStreamsPerConnection);
   dismiss(peers);
   await waitFor('the handlers to end', async () => (await range.report()).running === 0);

@@ -1,6 +1,6 @@
 /**
- * Tests attacks by header blocks on the HTTP/2 transport: blocks that do not end, that grow when they are decoded, or
- * that violate HPACK. The attacker must receive the right error. Calls of another client, memory and CPU must stay
+ * Tests attacks on the HTTP/2 transport by header blocks: blocks that do not end, that grow when they are decoded, or
+ * that violate HPACK. The attacker must receive the correct error. Calls of another client, memory and CPU must stay
  * within their bounds (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
@@ -102,7 +102,7 @@ describe('a block that does not end is rejected, and its peer is disconnected', 
   });
 });
 
-/** Returns HEADERS and as many CONTINUATION frames as the bytes of the block need. */
+/** Returns a HEADERS frame and as many CONTINUATION frames as the header block needs. */
 function block(streamId: number, bytes: Buffer): Buffer {
   const frames: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += FRAME_BYTES) {
@@ -114,8 +114,8 @@ function block(streamId: number, bytes: Buffer): Buffer {
 }
 
 /**
- * Field with a name of 1 character and a value of 3,900 characters. It fits into a table of 4,096 bytes, and each index
- * to it expands to its full size.
+ * Field with a name of 1 character and a value of 3,900 characters. The field fits into a dynamic table of 4,096 bytes,
+ * and each index that refers to it expands to its full size.
  */
 const BOMB = Buffer.concat([literal('a', 'b'.repeat(3_900), Indexing.incremental), Buffer.alloc(11_000, indexed(62))]);
 const HUFFMAN_ZEROS = huffmanEncode(Buffer.alloc(90_000, '0'));
@@ -226,7 +226,8 @@ test('a peer whose header list was rejected can make further calls', async () =>
     data(3, message(Buffer.from('x')), FrameFlag.endStream),
   );
   expect((await answerOf(peer, 1)).grpcStatus).toBe(8);
-  // The server also decoded the rejected block into its HPACK table, so the index refers to the field that the client means.
+  // The server also decoded the rejected block into its HPACK table, so the index of the second call refers to the
+  // field that the client intended.
   expect((await answerOf(peer, 3)).grpcStatus).toBe(0);
   expect(peer.count(FrameType.goaway)).toBe(0);
   peer.destroy();

@@ -26,7 +26,7 @@ import { waitFor } from '../support/wait.ts';
 
 const MAX_WINDOW = 0x7fff_ffff;
 const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
-/** Opens the flow-control window of the connection to its maximum. */
+/** Frame that increases the flow-control window of the connection to its maximum. */
 const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
 /** Empty message. */
 const EMPTY = message(Buffer.alloc(0));
@@ -117,7 +117,7 @@ test('compressed messages that are too long end their calls, and their decompres
 const HALF = message(Buffer.alloc(200_000), HUGE);
 const CALLS_OF_EACH = 120;
 
-/** Opens calls whose messages stop halfway. */
+/** Opens calls and sends only a part of each message. */
 async function sendHalves(peer: Http2Peer): Promise<void> {
   for (let index = 0; index < CALLS_OF_EACH && peer.isOpen; index += 1) {
     const id = 2 * index + 1;
@@ -242,7 +242,7 @@ test('frames that arrive byte by byte are served at a bounded cost', async () =>
     return { last: await answerOf(peer, 39), bytes: bytes.length };
   });
   expect(outcome.result.last.grpcStatus).toBe(0);
-  // A byte that arrives alone costs one read of the socket.
+  // Each byte that arrives separately costs the server one read of the socket.
   const effort = { frames: outcome.result.bytes, bytes: 0 };
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: 0, effort, maxCallsPerFrame: 20 });
 });

@@ -1,5 +1,5 @@
 /**
- * Tests attacks by flow control and by slow reading on the HTTP/2 transport. The server bounds the bytes that it
+ * Tests attacks on the HTTP/2 transport by means of flow control and slow reading. The server bounds the bytes that it
  * buffers for one connection and for all connections together. The server ends each attack, and calls of another client
  * continue (attack-bounds.ts).
  */
@@ -31,7 +31,7 @@ const BIG_BYTES = 1_000_000;
 const MAX_WINDOW = 0x7fff_ffff;
 const CLOSED_WINDOW = [[SettingId.initialWindowSize, 0]] as const;
 const OPEN_WINDOW = [[SettingId.initialWindowSize, MAX_WINDOW]] as const;
-/** Opens the flow-control window of the connection to its maximum. */
+/** Frame that increases the flow-control window of the connection to its maximum. */
 const OPEN_CONNECTION = windowUpdate(0, MAX_WINDOW - 65_535);
 const MAX_FRAMES = 100_000;
 
@@ -70,7 +70,7 @@ function effortOf(frames: number): AttackEffort {
   return { frames, bytes: peers.reduce((sum, peer) => sum + peer.socket.bytesWritten, 0) };
 }
 
-/** Waits until the server starts no further call of `Big`, although more calls were sent. */
+/** Waits until the server no longer starts calls of `Big`, although the client has sent more of them. */
 async function noFurtherCall(): Promise<void> {
   let before = 0;
   let unchangedReports = 0;
@@ -84,7 +84,7 @@ async function noFurtherCall(): Promise<void> {
 
 /**
  * Returns how many response bytes the server may buffer for `greedy` peers that do not read. When a peer connects, its
- * quota is the bound divided by the number of peers at that time. It can exceed its quota by one response.
+ * quota is the bound divided by the number of peers at that time. A peer can exceed its quota by one response.
  */
 function waitingBytesOf(greedy: number): number {
   const shares = Array.from({ length: greedy }, (_, before) => HTTP2_LIMITS.maxBufferedAnswerBytes / (before + 1));
@@ -143,7 +143,7 @@ describe('answers that are not read', () => {
         await waitFor('the handlers to answer', async () => (await range.report('glance')).running === 0);
         return await range.report();
       });
-      // Each stream may additionally buffer one message.
+      // In addition, the server may buffer one message for each stream.
       const maxHeld = 2 * MAX_QUEUED + plan.calls * (16 * 1024 + MAX_CALL_BYTES);
       expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld);
       const effort = effortOf(2 * plan.calls);
@@ -195,8 +195,8 @@ describe('answers that are not read', () => {
       for (let sent = 0; sent < pings; sent += 1) {
         await peer.send(ping());
         if (sent % 2 === 0) {
-          // Waits for a report, because the server has then written the response to the ping in a turn of its event
-          // loop.
+          // Waits for a report, so that the event loop of the server has completed a turn and written the response to
+          // the ping.
           await range.report('glance');
         }
       }
@@ -204,7 +204,8 @@ describe('answers that are not read', () => {
     });
     const maxHeld = 60 * 8_000 + pings * 200;
     expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld + 4 * MEBIBYTE);
-    // A single frame that the server must read and answer costs more than one of many calls in one read.
+    // A frame that the server reads and answers separately costs more than a call that it reads together with many
+    // others.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes: maxHeld,
       effort: effortOf(pings),

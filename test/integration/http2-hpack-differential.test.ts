@@ -1,7 +1,7 @@
 /**
- * Compares our HPACK implementation with nghttp2, which node:http2 contains. Each side decodes thousands of random
- * header lists of the other to the same fields. Requests are tested with dynamic tables of several sizes, including one
- * whose size changes between lists.
+ * Compares our HPACK implementation with nghttp2, which node:http2 contains. Each implementation encodes thousands of
+ * random header lists, which the other implementation must decode to the same fields. The tests of requests use dynamic
+ * tables of several sizes, including a table whose size changes between lists.
  */
 import { type ClientHttp2Stream, constants, type OutgoingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { encodeFields, STATUS_200 } from '../../src/grpc/http2/hpack/encoder.ts';
@@ -28,7 +28,8 @@ const KNOWN_NAMES = [
 ];
 const TOKEN = "abcdefghijklmnopqrstuvwxyz0123456789-_.!#$%&'*+^`|~";
 /**
- * Characters at the ends of values: visible ASCII. Between them, characters 128 to 255, spaces and tabs can occur too.
+ * Characters with which a value can begin and end: visible ASCII. All other positions can also contain the characters
+ * 128 to 255, spaces and tabs.
  */
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
 const UPPER = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index));
@@ -48,7 +49,7 @@ function randomValue(random: FastRandom): string {
   }
   const length = kind === 1 ? random.below(6_000) : kind === 2 ? random.below(300) : 1 + random.below(30);
   const middle = kind < 6 ? INNER : VISIBLE;
-  // nghttp2 accepts no whitespace at either end, as RFC 9113 requires.
+  // As RFC 9113 requires, nghttp2 rejects values that begin or end with whitespace.
   return Array.from({ length }, (_, at) => random.pick(at === 0 || at === length - 1 ? VISIBLE : middle)).join('');
 }
 
@@ -68,10 +69,7 @@ function randomFields(random: FastRandom, earlier: (readonly [string, string])[]
   return fields;
 }
 
-/**
- * Converts fields to the form of node:http2, which groups the values of a name. Marks some names that must not be
- * indexed.
- */
+/** Converts fields to the form of node:http2, which groups the values of a name. Marks some names as never indexed. */
 function outgoing(fields: FieldList, random: FastRandom): OutgoingHttpHeaders {
   const lists = new Map<string, string[]>();
   for (const [name, value] of fields) {
@@ -209,7 +207,10 @@ test('nghttp2 decodes our metadata of all lengths and our status texts to the sa
   }
 }, 60_000);
 
-/** Returns a random status text with valid and invalid characters: umlauts, characters beyond the BMP, lone surrogates, line ends. */
+/**
+ * Returns a random status text with valid and invalid characters: umlauts, characters beyond the BMP, lone surrogates
+ * and line breaks.
+ */
 function randomText(random: FastRandom): string {
   const pieces = [
     'cannot set',

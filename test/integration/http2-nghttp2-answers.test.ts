@@ -1,6 +1,7 @@
 /**
- * Tests that nghttp2 (node:http2) reads the responses of the built-in HTTP/2 server. Random metadata and status texts
- * arrive as handlers set them, while the client changes the maximum size of the server's header table.
+ * Tests that nghttp2 (node:http2) reads the responses of the built-in HTTP/2 server. The client receives random
+ * metadata and status texts exactly as the handlers set them. Meanwhile, the client changes the maximum size of the
+ * server's header table.
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
@@ -140,7 +141,10 @@ function onWire(entries: readonly MetadataEntry[]): [string, string][] {
   ]);
 }
 
-/** Returns whether `received` is the expected text, with invalid characters replaced as gRPC does, and possibly truncated. */
+/**
+ * Returns whether `received` is the expected text, with invalid characters replaced as gRPC does, and possibly
+ * truncated.
+ */
 function isText(received: string | undefined, expected: string): boolean {
   const text = decodeURIComponent(received ?? '');
   const whole = expected.toWellFormed();

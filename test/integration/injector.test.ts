@@ -60,7 +60,7 @@ async function isReady(injector: Injector): Promise<boolean> {
   return response.status === 200;
 }
 
-/** Sends a review as an API server does, and trusts only the certificates in the caBundle. */
+/** Sends an admission review as an API server does, and trusts only the certificates in the caBundle. */
 function review(injector: Injector, object: object): Promise<{ allowed: boolean; patch?: string }> {
   const body = JSON.stringify({
     apiVersion: 'admission.k8s.io/v1',

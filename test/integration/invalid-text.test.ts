@@ -1,6 +1,7 @@
 /**
- * Tests keys and user ids that are not UTF-8, as raw bytes on both transports and with both stores. The sidecar rejects
- * them, because replacement characters would let callers share a counter or a list of sessions.
+ * Tests keys and user ids that are not valid UTF-8. The tests send them as raw bytes, on both transports and with both
+ * stores. The sidecar rejects these texts. If it replaced the invalid bytes, different texts could become equal, and
+ * their callers would share a counter or a list of sessions.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';
@@ -62,7 +63,7 @@ describe.each([
       expect(answer).toMatchObject({ code: Status.INVALID_ARGUMENT });
       expect(answer.details).toContain('key must be valid UTF-8');
     }
-    // Field 1 of the response is `allowed`, which is omitted if it is false.
+    // Field 1 of the response is `allowed`, which the encoder omits if the value is false.
     for (const key of ['müller', 'möller', '\u{FFFD}', '日本語', '\u{1F600}']) {
       const [first, second] = [
         await client.unary(CHECK, check(Buffer.from(key)), { deadlineMs: 30_000 }),

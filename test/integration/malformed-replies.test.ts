@@ -1,6 +1,7 @@
 /**
- * Tests replies of Redis that no script returns. Calls of all three services end with INTERNAL, and each of them writes
- * one error line to the log. Neither a failure mode nor a miss hides the error.
+ * Tests replies of Redis that no script of Pannier returns. Calls of all three services end with INTERNAL, and the
+ * sidecar logs one error line for each call. It does not apply the failure mode or report a cache miss, because either
+ * would hide the error.
  */
 import { randomBytes } from 'node:crypto';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';

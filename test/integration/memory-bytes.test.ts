@@ -1,7 +1,8 @@
 /**
- * Tests that the bytes that the memory stores count match the memory of their entries.
+ * Tests that the size that a memory store computes for its entries matches the memory that they use.
  *
- * A store that counts too little exhausts the heap before it reaches its bound. A store that counts too much wastes its quota.
+ * A store that counts too little exhausts the heap before it reaches its bound. A store that counts too much wastes its
+ * quota.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -14,8 +15,8 @@ interface Filled {
 }
 
 /**
- * Maximum ratio of counted to measured bytes. It exceeds 1, because stores assume two bytes per character, and because
- * the measurement omits the overhead of malloc.
+ * Maximum ratio of counted to measured bytes. The ratio exceeds 1, because stores assume two bytes per character, and
+ * because the measurement omits the overhead of malloc.
  */
 const MAX_COUNTED_SHARE = 1.8;
 

@@ -1,6 +1,6 @@
 /**
- * Tests a sidecar without Redis: it removes expired entries from its three stores without any call, and they do not
- * displace live entries.
+ * Tests a sidecar without Redis. The sidecar removes expired entries from its three stores even if it receives no
+ * calls, and expired entries do not displace live entries.
  */
 import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
 import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
@@ -74,7 +74,7 @@ test('removes expired entries from all stores and the metrics without a call (D1
   );
   expect(entries).toEqual({ rate_limit: 0, session: 0, cache: 0 });
   const bytes = await readMetric('pannier_memory_store_bytes');
-  // The store keeps the version of a tag for a minute longer than its entries.
+  // The store keeps the version of a tag for a minute longer than the entries with this tag.
   expect(bytes).toMatchObject({ rate_limit: 0, session: 0 });
   expect(await readMetric('pannier_memory_store_evictions_total')).not.toMatchObject({
     rate_limit: expect.any(Number),
@@ -95,7 +95,8 @@ test('warns at startup if the heap is too small for the bounds of three stores',
 test('evicts no live limit while there are expired ones, regardless of the last use (D2)', async () => {
   expect(await check('victim', HOUR_MS)).toBe(true);
   expect(await check('victim', HOUR_MS)).toBe(false);
-  // The other limits expire while they are written, so that no sweep runs between the last expiry and the next call.
+  // The other limits expire while the test creates them, so that no sweep runs between the last expiry and the next
+  // call.
   for (let index = 0; index < MAX_ENTRIES + 500; index += 1) {
     await check(`other-${index}`, 1);
   }

@@ -1,6 +1,6 @@
 /**
- * Tests that the parts of node-redis that the bundle leaves out (scripts/node-redis-tables.ts) are not needed for
- * connecting, logging in, commands and subscriptions. An update of node-redis that changes this fails the test.
+ * Tests that connecting, logging in, commands and subscriptions work without the parts of node-redis that the bundle
+ * omits (scripts/node-redis-tables.ts). If an update of node-redis needs these parts, the test fails.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

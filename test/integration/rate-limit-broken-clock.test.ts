@@ -1,6 +1,6 @@
 /**
- * Tests keys that were written while the server's clock was far ahead. Without a repair they would exist until that
- * time.
+ * Tests keys that were written while the server's clock was far ahead. Without a repair, Redis would keep these keys
+ * until that distant time.
  */
 import { compileLimits } from '../../src/rate-limit/model.ts';
 import { frozenStore } from '../support/rate-limit/frozen-clock.ts';
@@ -26,12 +26,12 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
     await take('a', nowMs + YEAR_MS);
     await take('b', nowMs + YEAR_MS);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
-    // A peek writes nothing, so only the next take repairs the state.
+    // A peek writes nothing, so only the next call that takes units repairs the state.
     await take('a', nowMs, 0);
     await take('b', nowMs, 0);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('a', nowMs);
-    // The units that `b` used are still stored, and remain used until they expire.
+    // Redis still stores the units that limit `b` used, so the key keeps its late expiry.
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('b', nowMs);
     const leftMs = Number(await server.command('PTTL', KEY));

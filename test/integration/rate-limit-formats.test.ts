@@ -1,6 +1,7 @@
 /**
- * Tests the scripts with committed bytes of stored limits. The current scripts write exactly these values and read them
- * with the committed outcomes. They reject values of a newer layout without changing anything.
+ * Tests the scripts with committed bytes of stored limits. The current scripts write exactly these values. When they
+ * read the values, the outcomes are those in the fixture. The scripts reject values of a newer layout without changing
+ * anything.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -23,7 +24,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 const cases = readFormatCases();
 const KEY = { scope: 's', policy: 'p', subject: 'x' };
 const LAYOUT_AT = 8;
-/** Position of the layout byte in the hex digits of a value. */
+/** Start and end of the layout byte in the hex digits of a value. */
 const LAYOUT_DIGITS = [16, 18] as const;
 const WINDOW_MS = 60_000;
 
@@ -121,7 +122,8 @@ describe('a value of a newer layout is rejected without any change', () => {
     await makeTakes(redis, { limits: refusal.limits, takes: { count: 2, everyMs: 1, cost: 1 } });
     const hash = await readHash(redis);
     for (const [field, hex] of Object.entries(hash)) {
-      // The values have the same length, are longer, or contain only the header that all layouts share.
+      // The values of the newer layout have the same length, are longer, or contain only the header that all layouts
+      // share.
       for (const rest of [hex.slice(18), `${hex.slice(18)}0000`, '']) {
         const newer = `${hex.slice(0, LAYOUT_DIGITS[0])}02${rest}`;
         await expectRefusal(refusal, { ...hash, [field]: newer }, START_MS + 10);

@@ -1,8 +1,8 @@
 /**
- * Tests random histories on Redis with a frozen clock: 2,000 subjects with one to three limits of all algorithms. After
- * each call, the reported times must be exact. The same call is denied one millisecond before `retryAfterMs` and
- * allowed at that time. Each limit becomes unused exactly at `resetAfterMs`. The test checks this with peeks, which
- * consume no units.
+ * Tests random histories on Redis with a frozen clock. The histories cover 2,000 subjects with one to three limits of
+ * any algorithm. After each call, the reported times must be exact. The same call is denied one millisecond before
+ * `retryAfterMs` and allowed at that time. Each limit becomes unused exactly at `resetAfterMs`. The test checks these
+ * times with peeks, which consume no units.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -59,7 +59,7 @@ test(`${HISTORIES} histories: retry and reset times are exact to the millisecond
       seen.never += counts.never;
     }
   }
-  // The test is meaningful only if both decisions occur.
+  // The test is meaningful only if calls that are allowed, denied, and never allowed all occur often enough.
   expect(Math.min(seen.allowed, seen.denied, seen.never * 20)).toBeGreaterThan(HISTORIES);
 }, 180_000);
 
@@ -111,8 +111,8 @@ async function expectExactRetry(request: Ask, decided: TakeResult, where: object
 }
 
 /**
- * Returns whether the only limit of `request` is unused: a cost of its whole capacity would be admitted, and all of it
- * remains.
+ * Expects that the only limit of `request` becomes unused exactly at its reset time. From then on, a peek with the
+ * whole capacity as cost is allowed. One millisecond earlier, such a peek is denied.
  */
 async function expectExactReset(request: Ask, outcome: StepOutcome, where: object): Promise<void> {
   const { capacity } = compileLimits(request.specs).limits[0] as CompiledLimit;

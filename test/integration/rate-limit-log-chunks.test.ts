@@ -1,6 +1,6 @@
 /**
- * Tests chunks of a sliding window log in a hash with other fields of the subject: calls remove expired fields, and
- * keep live ones.
+ * Tests the chunks of a sliding window log in a hash that also contains other fields of the subject. Calls remove
+ * expired fields and keep live ones.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { slidingWindowLog } from '../../src/rate-limit/algorithms/sliding-window-log.ts';
@@ -56,7 +56,7 @@ test('removes expired logs with their chunks when new limits are added, and keep
   await takeAll(subject, { from: 1_000, count: live, atMs: laterMs });
   const left = await fieldsOf(subject);
   expect(left.filter((field) => /:w1\d\d\d$/.test(field))).toHaveLength(live);
-  // There were 704 expired fields. Below 512 fields, no call scans for expired ones.
+  // The hash contained 704 expired fields. Calls do not scan a hash with fewer than 512 fields for expired ones.
   expect(left.length).toBeLessThanOrEqual(512 + 100);
   await takeAll(subject, { from: 2_000, count: 300, atMs: laterMs + 100_000_000 });
   await takeAll(subject, { from: 3_000, count: 500, atMs: laterMs + 100_000_001 });

@@ -1,6 +1,6 @@
 /**
- * Tests thousands of limit names on one key. The cost of a call in Redis does not depend on their number, whether the
- * call is served or rejected.
+ * Tests thousands of limit names on one key. The cost of a call in Redis does not depend on the number of names,
+ * whether the call is served or rejected.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { compileLimits } from '../../src/rate-limit/model.ts';
@@ -16,7 +16,10 @@ const HOUR_MS = 3_600_000;
 const CALLS = 200;
 /** Commands that read or copy every field of a hash. */
 const WHOLE_HASH = ['hgetall', 'hkeys', 'hvals'];
-/** Maximum number of fields that a call with a new name scans with HSCAN. It does not depend on the number of names. */
+/**
+ * Maximum number of fields that a call with a new name scans with HSCAN. This maximum does not depend on the number of
+ * names.
+ */
 const MAX_FIELDS_EXAMINED = 20;
 
 let server: RedisNode;
@@ -58,8 +61,8 @@ async function fill(subject: string, count: number): Promise<void> {
 }
 
 /**
- * Number of operations in the scripts of all `CALLS` calls. The test does not measure time, because it differs between
- * machines.
+ * Number of operations in the scripts of all `CALLS` calls. The test does not measure durations, because they differ
+ * between machines.
  */
 interface Cost {
   readonly served: number;
@@ -97,7 +100,7 @@ function commandsOfScripts(text: string): string[][] {
   });
 }
 
-/** Returns COUNT of an HSCAN. Returns NaN if it has none, which exceeds every bound. */
+/** Returns the COUNT argument of an HSCAN command, or NaN if there is none. NaN fails every comparison with a bound. */
 function countOf(words: readonly string[]): number {
   return Number(words[words.indexOf('COUNT') + 1]);
 }
@@ -119,7 +122,7 @@ test('a call that is rejected for its names costs no more than one that is serve
   const served = await costOf((index) => take('full', `served${index}`));
   const overflow = await costOf((index) => take('full', `over${index}`));
   expect(served.served).toBe(CALLS);
-  // One more name is accepted, because the fields are counted before the new one is written.
+  // One more name is accepted, because the script counts the fields before it writes the new one.
   expect(overflow.served).toBeLessThanOrEqual(1);
   expect(overflow.wholeReads).toBe(0);
   expect(overflow.scans).toBeLessThanOrEqual(2 * CALLS);
@@ -143,7 +146,7 @@ test('a full key accepts new names again after old ones have expired', async () 
     const request = { key, limits, cost: 1, maxDelayMs: undefined };
     return (await store.take(request, soonMs(20_000))).allowed;
   }
-  // Half of the names expire within 2 s, which is their window and a second of slack.
+  // Half of the names expire within 2 s, the sum of their window and one second of slack.
   for (let done = 0; done <= MAX_FIELDS; done += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, MAX_FIELDS + 1 - done) }, (_, index) =>

@@ -1,6 +1,6 @@
 /**
- * Tests clients that send calls exactly at the rate of their limit (case D4). They use the first example of the README
- * and the limits of the case, in memory and on Redis with a frozen clock.
+ * Tests clients that send calls exactly at the rate of their limit. The clients use the first example of the README and
+ * other limits, with the memory store and on Redis with a frozen clock.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -68,7 +68,7 @@ test('memory and Redis agree', async () => {
       allRuns.set(script, (allRuns.get(script) ?? 0) + count);
     }
   }
-  // The test is meaningful only if both decisions and all scripts occur.
+  // The test is meaningful only if calls are both allowed and denied, and if every script runs.
   expect(mixed).toBeGreaterThan(HISTORIES);
   for (const script of ['rate-limit-take-several', 'rate-limit-take', 'rate-limit-peek', 'rate-limit-give']) {
     expect({ script, isCompared: (allRuns.get(script) ?? 0) > HISTORIES }).toEqual({ script, isCompared: true });
@@ -82,8 +82,8 @@ function drawSpec(index: number, below: (bound: number) => number): LimitSpec {
 }
 
 /**
- * Changes the numbers of a limit, but not the rate of a bucket. Redis may already have deleted a value that the memory
- * store would still use at a lower rate.
+ * Changes the numbers of a limit, but not the rate of a bucket. At a lower rate, the memory store might use an old
+ * value again that Redis has already deleted.
  */
 function changeNumbers(spec: LimitSpec, below: (bound: number) => number): LimitSpec {
   const isBucket = spec.algorithm === 'token_bucket' || spec.algorithm === 'leaky_bucket';

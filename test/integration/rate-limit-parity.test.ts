@@ -1,9 +1,9 @@
 /**
- * Tests the parity of TypeScript and Lua: 20,000 random steps per algorithm (takes, peeks and returned units) yield
- * identical integers. The pure functions and the production scripts on a real Redis decide each step. The test replaces
- * the lines of the scripts that read the server's time.
+ * Tests that TypeScript and Lua compute identical integers for 20,000 random steps per algorithm, which take units,
+ * return units or peek. Both the pure functions and the production scripts on a real Redis decide each step. The test
+ * replaces the script lines that read the server's time.
  *
- * The histories change limits, move forward in time, and move back by less and by more than a window.
+ * The steps change limits. They also move the clock forward, and back by less or by more than a window.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -103,7 +103,7 @@ function stepOf(algorithm: Algorithm, state: AlgorithmState | undefined, call: C
     return algorithm.remaining(state, limit, nowMs);
   }
   const step = algorithm.take(state, limit, nowMs, Math.max(1, units), maxDelayMs);
-  // A peek that would be allowed reports the state without its cost.
+  // An allowed peek reports the state before its cost is subtracted.
   return call.kind === 'peek' && step.outcome.allowed ? algorithm.take(state, limit, nowMs, 0, maxDelayMs) : step;
 }
 
@@ -111,7 +111,7 @@ function requestOf({ kind, units, maxDelayMs }: Call, key: SubjectKey, limits: C
   return { key, limits, cost: units, maxDelayMs, isPeek: kind === 'peek' && units > 0 };
 }
 
-/** Returns the state after a call. A peek, and a cost above the capacity, write nothing. */
+/** Returns the state after a call. Peeks, and calls with a cost above the capacity, do not change the state. */
 function stateAfter(
   algorithm: Algorithm,
   state: AlgorithmState | undefined,

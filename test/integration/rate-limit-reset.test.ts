@@ -1,6 +1,6 @@
 /**
- * Tests ResetRateLimit on Redis (case D7). For every algorithm, the next check starts with no used units. The call also
- * deletes the chunks of a log.
+ * Tests ResetRateLimit on Redis. After a reset, the next check starts with no used units, whatever the algorithm is.
+ * The reset also deletes the chunks of a log.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';

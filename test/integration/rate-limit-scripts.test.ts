@@ -1,6 +1,6 @@
 /**
- * Tests the scripts of limits on a real Redis. Their number does not depend on the policies (case A4), and each script
- * is loaded once. No unit is counted twice or lost while the script cache is flushed.
+ * Tests the rate limit scripts on a real Redis. The number of scripts does not depend on the number of policies, and
+ * the sidecar loads each script once. No unit is counted twice or lost while the script cache is flushed.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -48,8 +48,8 @@ async function openService(): Promise<Service> {
 }
 
 /**
- * Generates policies of alternating kinds: each algorithm alone, several limits, and several limits with a log. All
- * policies have different numbers.
+ * Returns a policy. The index selects its shape: one limit of an algorithm, several limits, or several limits with a
+ * log. The numbers of all policies differ.
  */
 function createPolicy(index: number): Policy {
   const shape = index % (ALGORITHMS.length + 2);
@@ -78,8 +78,8 @@ function cachedScripts(): Promise<number> {
 }
 
 /**
- * Returns the number of calls that contain the source of a script, plus the calls of scripts that the server did not
- * have.
+ * Returns the number of calls that contained the source of a script, plus the number of calls that failed because the
+ * server did not have the script.
  */
 async function loads(): Promise<number> {
   let sum = await infoNumber('errorstats', /^errorstat_NOSCRIPT:count=(\d+)/m);

@@ -1,6 +1,6 @@
 /**
- * Tests which parts of the RateLimitService contract are served. The calls below contain every served field
- * and enum value of the descriptors. docs/guides/rate-limiting.md ("Not supported yet") lists all others.
+ * Tests which parts of the RateLimitService contract the sidecar serves. The calls below contain every served field and
+ * enum value of the descriptors. docs/guides/rate-limiting.md ("Not supported yet") lists all others.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -103,7 +103,7 @@ function declare(messageName: string): void {
   }
 }
 
-/** Sets each field of a message, one at a time, to the values that it accepts. */
+/** Yields messages that each set one field of the message to one of the values that the field accepts. */
 function* samplesOf(messageName: string, base: Record<string, unknown>): Generator<{ name: string; request: object }> {
   for (const field of fieldsOf(messageName)) {
     const { name, jsonName } = field;
@@ -130,7 +130,10 @@ function* samplesOf(messageName: string, base: Record<string, unknown>): Generat
   }
 }
 
-/** Returns whether the method accepts the request. For CheckRateLimits, the request is the only check of a batch. */
+/**
+ * Returns whether the method accepts the request. For CheckRateLimits, returns whether the method accepts the only
+ * check of the batch.
+ */
 async function isAccepted(method: string, request: object): Promise<boolean> {
   try {
     const answer = await call(createWorld(), method, request);
@@ -161,7 +164,9 @@ function collect(messageName: string, message: Record<string, unknown>): void {
   }
 }
 
-/** Returns the fields of a response message and of all messages inside it, and the values of their enums. */
+/**
+ * Returns the fields of a response message and of all nested messages, and the values of the enums in these messages.
+ */
 function declaredAnswers(messageName: string): { key: string; name: string }[] {
   return fieldsOf(messageName).flatMap((field) => {
     const own = { key: `${messageName}.${field.name}`, name: field.name };

@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait.ts';
 
 const FROM_MS = 10_000;
 const TO_MS = 20_000;
-/** Maximum duration of a backoff interval and an attempt. */
+/** Maximum duration of a backoff interval plus a connection attempt. */
 const RECOVERY_MS = 6_000;
 
 function openNode(port: number): RedisNode {
@@ -21,14 +21,14 @@ function openNode(port: number): RedisNode {
 interface Outage {
   readonly what: string;
   readonly port: number;
-  /** Time of each attempt. */
+  /** Time of each connection attempt. */
   readonly attemptsAtMs: number[];
   /** Ends the outage. */
   end(): void;
   close(): Promise<void>;
 }
 
-/** Starts a server that closes connections, does not answer or refuses the password, and later acts as a Redis. */
+/** Starts a server that closes connections, does not answer or refuses the password, and later behaves like Redis. */
 async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the password'): Promise<Outage> {
   const attemptsAtMs: number[] = [];
   let isOver = false;
@@ -83,7 +83,7 @@ async function startOutage(what: 'hangs up' | 'never answers' | 'refuses the pas
   };
 }
 
-// The outages run at the same time, because each is measured for 20 s.
+// The outages run at the same time, because the test observes each of them for 20 s.
 test('makes at most five attempts from the 10th to the 20th second of an outage, and recovers within one interval', async () => {
   const outages = await Promise.all([
     startOutage('hangs up'),
@@ -113,8 +113,8 @@ test('makes at most five attempts from the 10th to the 20th second of an outage,
   await Promise.all(outages.map((outage) => outage.close()));
 }, 60_000);
 
-// The server accepts each connection. If that ended the backoff of the others, all of them would reconnect without
-// limit.
+// The server accepts each connection and then closes it. If an accepted connection ended the backoff of the other
+// connections, all of them would reconnect without a pause.
 test('backs off with several connections to a server that accepts and then closes them', async () => {
   const peer = await startFakeRedisPeer({
     onHello: (hello) => {

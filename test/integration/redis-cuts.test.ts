@@ -15,7 +15,7 @@ const count = defineScript(
 );
 const read = defineScript('read', "return redis.call('GET', KEYS[1])", 'read');
 const KILLS = 10;
-/** Interval between calls of each kind, for 60 calls/s. */
+/** Interval in ms between calls of the same kind, which results in about 60 calls per second. */
 const CALL_EVERY_MS = 16;
 
 interface Call {
@@ -101,7 +101,7 @@ test('continues reads of a lost connection at once on another one', async () => 
   await waitFor('both connections', async () => (await ours()).length === 2);
   await node.command('SET', 'a', 'x');
   await redis.run(read, ['a'], [], soonMs());
-  // Prevents new connections, so that lost reads can only continue on the other connection.
+  // Prevents new connections, so that the client can repeat lost reads only on the other connection.
   const others = Number((await ours()).length);
   await node.command('CONFIG', 'SET', 'maxclients', String(others));
   const reads = Array.from({ length: 200 }, () => redis.run(read, ['a'], [], soonMs()));
@@ -109,7 +109,7 @@ test('continues reads of a lost connection at once on another one', async () => 
   await node.command('CLIENT', 'KILL', 'ID', id);
   expect(new Set((await Promise.all(reads)).map(String))).toEqual(new Set(['x']));
   await node.command('CONFIG', 'SET', 'maxclients', '10000');
-  // Connections recover after maxclients is raised.
+  // The connections recover once maxclients is higher again.
   await waitFor('both connections again', async () => (await ours()).length === 2);
   redis.close();
   await node.stop();

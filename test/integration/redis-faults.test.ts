@@ -20,7 +20,7 @@ const count = defineScript(
 
 /**
  * Maximum duration of a call: the command timeout, a check of the watchdog and a tick of the timer wheel. Tests add the
- * lag of their event loop.
+ * lag of their own event loop to this maximum.
  */
 const MAX_CALL_MS = 300;
 
@@ -41,7 +41,7 @@ async function call(redis: Redis, key: string): Promise<Call> {
   return { beganAtMs, durationMs: performance.now() - beganAtMs, outcome };
 }
 
-/** Sends calls for one key, four at a time, until `stop`. */
+/** Sends calls for one key, four at a time, until a test calls `stop`. */
 class Load {
   readonly calls: Call[] = [];
   readonly #loops: Promise<void>[];
@@ -91,7 +91,7 @@ function slowestMs(calls: readonly Call[]): number {
   return calls.reduce((slowest, one) => Math.max(slowest, one.durationMs), 0);
 }
 
-/** Returns a key on each of the three masters. */
+/** Returns three keys, one on each master. */
 function keysOf(cluster: RedisCluster): string[] {
   return cluster.masters().map((master) => {
     let index = 0;
@@ -155,8 +155,8 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
     expect([...kinds(failed)].filter((kind) => kind !== 'unavailable' && kind !== 'unknown')).toEqual([]);
     expect(slowestMs(struck.calls)).toBeLessThan(MAX_CALL_MS + meter.maxMs);
     expect(kinds(others.flatMap((load) => load.calls))).toEqual(new Set(['ok']));
-    // Calls do not wait once Redis has reported the master as failed. Only the calls in flight and a few later ones
-    // have waited.
+    // Once Redis has reported the master as failed, calls fail without waiting. Only calls before that report have
+    // waited.
     const waited = failed.filter((one) => one.durationMs > 100 + meter.maxMs);
     expect(waited.length).toBeLessThan(failed.length / 4);
     await waitFor('nothing in flight', () => redis.describe().every((node) => node.inFlight === 0));

@@ -1,8 +1,9 @@
 /**
- * Tests a foreign Redis at an address of an unavailable Cluster. The sidecar does not use it and writes nothing to it.
+ * Tests an unrelated Redis at the address of a node whose Cluster is unavailable. The sidecar does not use the
+ * unrelated Redis, and writes nothing to it.
  *
- * The sidecar reaches each node through a proxy, so that another server can take over the address of a node and return
- * it.
+ * The sidecar reaches each node through a proxy, so that another server can temporarily take over the address of a
+ * node.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -36,7 +37,10 @@ afterEach(async () => {
   await Promise.all([cluster.stop(), ...others.map((other) => other.stop())]);
 });
 
-/** Lets every node announce the addresses of these links. Other nodes receive them by gossip a little later. */
+/**
+ * Makes every node announce the address of its link. The other nodes receive this address through gossip a little
+ * later.
+ */
 async function announce(links: readonly RedisLink[]): Promise<void> {
   for (const [index, node] of cluster.nodes.entries()) {
     await node.command('CONFIG', 'SET', 'cluster-announce-port', String(links[index]?.port));
@@ -58,7 +62,7 @@ async function open(seeds: readonly RedisLink[]): Promise<void> {
   }
 }
 
-/** Returns the distinct outcomes of a write to every key. */
+/** Writes to every key, and returns the distinct outcomes. */
 async function outcomes(): Promise<string[]> {
   const all = KEYS.map(async (key) => {
     try {

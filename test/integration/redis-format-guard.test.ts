@@ -1,6 +1,6 @@
 /**
- * Tests the version key on a real Redis: which release writes it, which releases it stops, and that calls continue if
- * the sidecar cannot read it.
+ * Tests the version key on a real Redis: which release writes the key, which releases the key stops, and that calls
+ * continue if the sidecar cannot read the key.
  */
 import { MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { expectedErrorStatus } from '../../src/grpc/error-status.ts';
@@ -53,7 +53,7 @@ afterEach(() => {
   }
 });
 
-/** Creates the guard of a release that writes this format, and notifies it of a new connection. */
+/** Creates the guard of a release that writes this format, and notifies the guard of a new connection. */
 function guardOf(writes: number, commands: Redis = redis): FormatGuard {
   const release = { writes, readsUpTo: writes + 1 };
   const options = { commands, role: 'state', key: KEY, clock: systemClock, log, release, recheckMs: 50 };
@@ -85,7 +85,7 @@ test('is written by the first sidecar and raised by the next release, while the 
   await waitFor('the raised key being seen', () => first.format === 2);
   expect(await pingThrough(first)).toBe(0);
   expect(await pingThrough(second)).toBe(0);
-  // The guard has read the key again without lowering it.
+  // The guard has read the key again without lowering its value.
   expect(await storedFormat()).toBe('2');
 });
 
@@ -112,11 +112,12 @@ test.each([
       code: Status.FAILED_PRECONDITION,
       message: expect.stringContaining(`this release reads formats ${writes} to ${writes + 1}`),
     });
-    // Further checks write no more lines.
+    // Further checks do not log any more lines.
     for (let index = 0; index < 5; index += 1) {
       guard.onConnectionChange();
     }
-    // The guard reports a refusal that no probe explains after a second, so the test waits for longer.
+    // If no probe explains a refusal within a second, the guard reports the refusal. The test therefore waits for
+    // longer than a second.
     await waitFor('two seconds of checks', async () => {
       const info = String(await server.command('INFO', 'commandstats'));
       return Number(/^cmdstat_get:calls=(\d+)/m.exec(info)?.[1] ?? 0) > 3;

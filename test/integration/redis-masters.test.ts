@@ -1,6 +1,6 @@
 /**
- * Tests several standalone seeds. A sidecar follows the history of its data and never uses an unrelated master. All
- * sidecars of a fleet choose the same master.
+ * Tests several standalone seeds. A sidecar follows the replication history of its data, and never uses an unrelated
+ * master. All sidecars of a fleet choose the same master.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';

@@ -23,8 +23,8 @@ interface Load {
 }
 
 /**
- * Increments counters at these keys with several calls at a time. Records failures, and counts the successful calls, so
- * that a test can compare their number with the counters.
+ * Increments counters at these keys with several concurrent calls. Records failures, and counts the successful calls. A
+ * test can compare the number of successful calls with the counters.
  */
 function startLoad(redis: Redis, keys: readonly string[]): Load {
   const load: Load = { failures: [], done: 0, stop: async () => undefined };

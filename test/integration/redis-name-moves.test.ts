@@ -1,6 +1,6 @@
 /**
- * Tests a single seed whose host name moves to another server while the old one still runs as a master. The sidecar
- * uses the new server.
+ * Tests a single seed whose host name moves to another server while the old server still runs as a master. The sidecar
+ * switches to the new server.
  */
 import type { LookupFunction } from 'node:net';
 import type { Redis } from '../../src/redis/redis.ts';

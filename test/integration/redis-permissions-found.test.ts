@@ -1,6 +1,6 @@
 /**
- * Tests the effects of a missing permission before and after a probe found it: replies, the log, the near cache, and
- * recovery.
+ * Tests the effects of a missing permission on replies, the log, the near cache and recovery, before and after a probe
+ * has detected that it is missing.
  */
 
 import { callContext, getRequest, TestStream } from '../support/cache/requests.ts';
@@ -152,7 +152,7 @@ describe('after a probe', () => {
     await waitFor('the refusal', async () =>
       (await world.call('CreateSession')).text.includes('lacks the permission +hset'),
     );
-    // Redis 7.2 and later include the command in the error, before the probe finds it.
+    // Redis 7.2 and later include the command in the error, so the report can precede the probe.
     await waitFor('the report', () => errorsAbout('+hset') === 1);
     await change('+hset');
     await waitFor('service', async () => (await world.call('CreateSession')).status === 'OK');

@@ -16,7 +16,7 @@ const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };
 
 const SECTIONS = ['every connection', 'limits and sessions', 'cache'] as const;
 const COMMANDS = [...new Set(SECTIONS.flatMap((section) => commandsOf(section)))];
-/** Commands for which Redis checks no permission, or without which all calls work. */
+/** Commands whose permission Redis does not check, and commands without which all calls still work. */
 const NEEDLESS = new Set(UNPROBED_COMMANDS.filter((command) => command !== 'cluster|slots'));
 
 let node: RedisNode;
@@ -52,7 +52,7 @@ afterEach(() => {
   world = undefined;
 });
 
-/** Grants the documented permissions with these changes on an empty server. */
+/** Empties the server, and grants the documented permissions with these changes. */
 async function resetServer(...changes: readonly string[]): Promise<void> {
   await node.command('FLUSHALL');
   await node.command('SCRIPT', 'FLUSH');
@@ -84,7 +84,10 @@ async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
   return endings;
 }
 
-/** Checks that no outcome suggests a retry, or claims that nothing was done if that is not certain. */
+/**
+ * Checks that no outcome suggests a retry. Also checks that an outcome states that nothing was done only if that is
+ * certain.
+ */
 function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, command: string): void {
   const certain = ['OK', 'NOT_FOUND', 'FAILURE_MODE', 'CACHE_UNAVAILABLE', 'FAILED_PRECONDITION'];
   const expected = isProbed ? certain : [...certain, 'UNKNOWN'];
@@ -138,8 +141,8 @@ describe.each(COMMANDS.filter((command) => command !== 'cluster|slots'))('withou
   test('rejects calls that need it without writing, and logs one line, after the probe', async () => {
     await resetServer(`-${command}`);
     const isFound = () => errors.some(({ detail }) => detail.includes(` +${command} `));
-    // The sidecar sends ASKING only in a Cluster. If one of the other commands is missing, no visible effect occurs for
-    // which the test could wait.
+    // The sidecar sends ASKING only in a Cluster. If the user lacks one of the other commands, there is no visible
+    // effect for which the test could wait.
     const isNoticed = !NEEDLESS.has(command) && command !== 'asking';
     const areas = ['state', 'cache'] as const;
     const expectedCount = areas.filter((area) => isProbedIn(area, command)).length;

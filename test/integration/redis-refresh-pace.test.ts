@@ -35,7 +35,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-/** Opens two roles with equal URLs, as in a sidecar. */
+/** Opens two roles with equal URLs, as a sidecar does. */
 async function openRoles(urls: string, changes: Partial<RedisOptions> = {}): Promise<void> {
   const source = createTopologySource(redisOptions(urls, changes));
   roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role, ...changes }), source));
@@ -65,7 +65,10 @@ function startCalls(): () => void {
   return () => clearInterval(timer);
 }
 
-/** Watches channels in all shards with the second role. `live` contains the live channels. */
+/**
+ * Subscribes to channels in all shards with the second role. `live` always contains the channels whose subscription is
+ * live.
+ */
 function watchChannels(live: Set<string>): readonly string[] {
   const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`);
   const subscriber = roles[1]?.createSubscriber({

@@ -1,7 +1,7 @@
 /**
- * Tests a sidecar on servers that refuse its commands. For each error code, it writes one error line at the start and
- * one line at the end of the refusal. In the meantime, /readyz contains a line and a metric is 1. Limits fail open by
- * default, so an application that uses only limits receives no error that would reveal the refusal.
+ * Tests a sidecar on servers that refuse its commands. For each error code, the sidecar logs one error line when the
+ * refusal begins and one line when it ends. During the refusal, /readyz contains a line about it, and a metric is 1.
+ * Limits fail open by default, so an application that uses only limits receives no error that would reveal the refusal.
  */
 import { execFileSync } from 'node:child_process';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -51,7 +51,9 @@ async function readyz(): Promise<{ status: number; text: string }> {
   return { status: response.status, text: await response.text() };
 }
 
-/** Makes `calls` calls that fail with this code, and checks that all reports contain it. */
+/**
+ * Makes `calls` calls that fail with this error code, and checks that the log, /readyz and the metric report the code.
+ */
 async function expectRefused(code: string, calls = 20): Promise<void> {
   await waitFor(`a call that meets ${code}`, async () => {
     await check();
@@ -174,7 +176,7 @@ describe('a user that lacks a permission', () => {
   test('writes one line for limits that are refused while sessions work', async () => {
     await startAs(['-hset']);
     await expectRefused('NOPERM', 0);
-    // The test waits for longer than the time after which a refusal without errors is over.
+    // The test waits for longer than the time after which the sidecar treats a refusal without further errors as ended.
     const untilMs = performance.now() + 2_000;
     const areSessionsFound: boolean[] = [];
     await waitFor('two seconds of calls', async () => {

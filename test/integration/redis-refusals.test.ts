@@ -134,7 +134,8 @@ describe('reads while writes are refused', () => {
   async function expectReads(): Promise<void> {
     expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
     expect(await outcomeOf(redis.send('a', ['GET', 'a'], soonMs()))).toBe('ok');
-    // The wait is longer than a verified role is valid, so the server must also reply to the role query.
+    // The wait is longer than the time for which a verified role is valid, so the server must also reply to the role
+    // query.
     await waitFor('more than half a second', hasPassed(600));
     expect(await outcomeOf(redis.run(read, ['a'], [], soonMs()))).toBe('ok');
   }

@@ -2,9 +2,9 @@
  * Tests every script and command of the stores on a standalone server that became a replica. The server refuses every
  * write script and every bare write. The client verifies the role before every read.
  *
- * 1. The test records scripts and commands while the store contracts run, so it covers new ones automatically.
- *   2. Every block of every script file is part of a recorded script, because a script includes only the library blocks
- *      that it uses.
+ *   1. The test records scripts and commands while the store contracts run, so it covers new ones automatically.
+ *   2. A script includes only the library blocks that it uses. The test therefore checks that every block of every
+ *      script file is part of a recorded script.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -172,7 +172,7 @@ describe('on a server that became a replica', () => {
   });
 
   test('answers no read', async () => {
-    // After this wait, no role that was verified before is valid.
+    // After this wait, every earlier verification of the role has expired.
     await waitFor(
       'no service',
       async () => (await outcomeOf(redis.send('a', ['GET', 'a'], soonMs(500)))) !== 'answered',

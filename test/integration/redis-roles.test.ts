@@ -1,6 +1,7 @@
 /**
- * Tests a standalone server that is demoted while its connections stay open. One second later the client uses it for no
- * call, even if the sidecar only reads. The client sends no role queries on an idle connection or in a Cluster.
+ * Tests a standalone server that is demoted while its connections stay open. One second after the demotion, the client
+ * no longer uses the server for any call, even if the sidecar only reads. The client sends no role queries on an idle
+ * connection or in a Cluster.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -32,7 +33,7 @@ async function answerOf(promise: Promise<unknown>): Promise<Answer> {
   return { atMs: performance.now(), text };
 }
 
-/** Simulates a sidecar that only reads, with a script and a bare command in turn, until `stop`. */
+/** Simulates a sidecar that only reads. Alternates between a script and a bare command until a test calls `stop`. */
 class Reader {
   readonly answers: Answer[] = [];
   readonly #loop: Promise<void>;
@@ -112,8 +113,8 @@ describe.each([
   });
 });
 
-// A refused write causes a topology refresh, which detects the replica. The metrics must show the same reason as for
-// reads.
+// A refused write causes a topology refresh, which detects that the server is a replica. The metrics must show the same
+// reason as for reads.
 test('reports the loss of a demoted server as demoted if the sidecar only writes', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
@@ -126,7 +127,7 @@ test('reports the loss of a demoted server as demoted if the sidecar only writes
   expect(losses).toEqual(['demoted']);
 });
 
-// The client assumes that a server is a master if it allows neither ROLE nor INFO.
+// The client assumes that a server is a master if the server allows neither ROLE nor INFO.
 test('serves reads from a server that does not report its role', async () => {
   await start(1);
   const [server] = servers as [RedisNode];
@@ -155,7 +156,7 @@ test('answers reads in flight from the new master after a demotion', async () =>
   await waitFor('a while', hasPassed(DEMOTION_MS));
   await reader.stop();
   expect(new Set(reader.since(demotedAtMs + DEMOTION_MS))).toEqual(new Set(['new']));
-  // The client repeats reads in flight at the new master, so none of them fails.
+  // The client repeats reads in flight on the new master, so none of them fails.
   expect(new Set(reader.since(0))).toEqual(new Set(['old', 'new']));
   await link.close();
 });

@@ -1,6 +1,6 @@
 /**
- * Tests scripts that a server does not have. The client loads each of them once while all commands that need it wait.
- * No other command contains the source.
+ * Tests scripts that a server does not have. The client loads each script once, while all commands that need the script
+ * wait. No other command contains the source of the script.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript, type Script } from '../../src/redis/lua-script.ts';
@@ -11,7 +11,7 @@ import { commandCalls } from '../support/redis/command-stats.ts';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
-/** Padding that makes a script as long as one with all algorithms. */
+/** Padding that makes a script as long as a script that contains all algorithms. */
 const PADDING = '-- long\n'.repeat(2_400);
 const PATIENT = { commandTimeoutMs: 20_000 };
 
@@ -43,7 +43,7 @@ async function loads(): Promise<number> {
   return await commandCalls(node, ['script|load']);
 }
 
-/** Makes concurrent calls, expects all of them to succeed, and returns the bytes that Redis received. */
+/** Makes concurrent calls, expects all of them to succeed, and returns the number of bytes that Redis received. */
 async function bytesOfCalls(calls: number, script: Script, key: string): Promise<number> {
   const before = await inputBytes();
   const replies = await Promise.all(Array.from({ length: calls }, () => redis.run(script, [key], [], soonMs(20_000))));
@@ -92,7 +92,7 @@ test('after a failover', async () => {
   const master = cluster.masterOf(key);
   const replica = cluster.replicaOf(master);
   expect(await redis.run(count, [key], [], soonMs())).toBe(1);
-  // A replica does not have the scripts of its master.
+  // The flush makes this replica one that does not have the scripts of its master.
   await replica.command('SCRIPT', 'FLUSH');
   await replica.command('CLUSTER', 'FAILOVER');
   await waitFor('the promotion', async () => String(await replica.command('ROLE')).startsWith('master'));

@@ -1,6 +1,6 @@
 /**
- * Tests Sentinels that are unusable or report a wrong master. The sidecar keeps using its current master, and chooses
- * none without a majority. Operators can see the reason.
+ * Tests Sentinels that are unusable or report a wrong master. The sidecar keeps using its current master, and does not
+ * choose a new master without a majority of the Sentinels. The topology status and the log state the reason.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -95,7 +95,7 @@ test('keeps using the master when all Sentinels end, logs it once, and follows a
   );
   await waitFor('all of them missing', () => client.topologyStatus().silentSentinels === 3);
   expect(notice(client)).toContain(`; using ${nodes(client).join()} until a majority names another one`);
-  // The sidecar keeps using this master even if it loses the connection.
+  // The sidecar keeps using this master even after its connection is closed.
   await master.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
   await waitFor('service', async () => (await write(client, '1')) === 'OK');
   expect(linesWith('cannot determine the Redis master')).toHaveLength(1);
@@ -260,7 +260,7 @@ test('abandons the old master if a majority names a replica, and uses the replic
     await monitor(sentinel, replica);
   }
   await waitFor('the notice', () => notice(client).includes('it reports that it is a replica'));
-  // The old master still works, so only the change of the master ends the subscription.
+  // The old master still works, so only the change of the master can have ended the subscription.
   expect(events.join()).toBe('live,lost');
   expect([await write(client, '1'), nodes(client), await master.command('DBSIZE')]).toEqual(['unavailable', [], 0]);
   await replica.command('REPLICAOF', 'NO', 'ONE');

@@ -68,7 +68,7 @@ function nameOf({ host, port }: RedisNode): string {
   return `${host}:${port}`;
 }
 
-/** Writes continuously until `stop`, and counts acknowledged writes. */
+/** Writes continuously until a test calls `stop`, and counts the acknowledged writes. */
 class Writer {
   acknowledged = 0;
   #isStopped = false;

@@ -1,5 +1,5 @@
 /**
- * Tests subscriptions without barriers of callers. The server freezes, starts late, revokes the permission for a
+ * Tests subscriptions while no caller requests a barrier. The server freezes, starts late, revokes the permission for a
  * channel, or fails and is replaced by its replica.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -92,7 +92,8 @@ test('loses a channel when its permission is revoked, and subscribes it again wh
   const channel = 'test:cache-inv:{n:1}';
   ear.subscribe(channel);
   await waitFor('live', () => ear.live.length === 1);
-  // Redis closes the connections of clients that are subscribed to a channel they may no longer use.
+  // Redis closes the connection of a client that is subscribed to a channel for which the client no longer has
+  // permission.
   await node.command('ACL', 'SETUSER', ACL_USER, 'resetchannels');
   await waitFor('lost', () => ear.lost.length === 1);
   await waitFor('refusals', async () => JSON.stringify(await node.command('ACL', 'LOG')).includes('channel'));

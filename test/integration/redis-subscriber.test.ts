@@ -117,7 +117,7 @@ describe('standalone', () => {
     const begunMs = performance.now();
     expect(await subscriber.barrier(soonMs(50))).toBe(false);
     expect(performance.now() - begunMs).toBeLessThan(1_000);
-    // The periodic barrier drops the connection after the command timeout.
+    // The client drops the connection, because the periodic barrier receives no reply within the command timeout.
     await waitFor('a lost', () => recorder.count('a lost') === 1, 3_000);
     expect(await subscriber.barrier(soonMs())).toBe(false);
     await node.thaw();

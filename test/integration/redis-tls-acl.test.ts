@@ -1,6 +1,6 @@
 /**
- * Tests the contract of every store over rediss://, on a server and on a Cluster, as the user in
- * docs/operations/redis.md. Servers without a trusted certificate are rejected.
+ * Tests the contract of every store over rediss://, on a server and on a Cluster, as the user that
+ * docs/operations/redis.md describes. The client rejects servers without a trusted certificate.
  */
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';
 import { RedisRateLimitStore } from '../../src/rate-limit/redis-store.ts';

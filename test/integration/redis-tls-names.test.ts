@@ -1,7 +1,7 @@
 /**
  * Tests a TLS Cluster that announces IP addresses while its certificates contain only a host name, as in managed
- * services. The sidecar uses the Cluster if a setting contains the right name. Otherwise it rejects the nodes, and the
- * log line names the setting.
+ * services. The sidecar uses the Cluster if a setting contains the host name in the certificates. Otherwise, the
+ * sidecar rejects the nodes, and a log line names the setting.
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -62,7 +62,7 @@ async function expectService(): Promise<void> {
   }
 }
 
-/** Returns the log lines about servers whose certificates name another host. */
+/** Returns the log lines about servers whose certificates are for another host name. */
 function refusals(): Record<string, unknown>[] {
   return lines.filter(({ reason }) => reason === 'ERR_TLS_CERT_ALTNAME_INVALID');
 }

@@ -1,6 +1,6 @@
 /**
- * Tests servers that refuse the CLUSTER command. The sidecar uses a standalone server if it reports its role. It
- * rejects Cluster nodes and servers that report no role. A missing permission is still an error.
+ * Tests servers that refuse the CLUSTER command. The sidecar uses a standalone server that reports its role. It rejects
+ * Cluster nodes, and servers that do not report a role. It still treats a missing permission as an error.
  */
 
 import { StoreError } from '../../src/lib/store-error.ts';

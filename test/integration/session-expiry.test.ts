@@ -1,5 +1,6 @@
 /**
- * Tests the expiry of a session's key. After each call that may change it, it equals the expiry that the call reports.
+ * Tests the expiry of a session's key. After each call that may change the expiry, the key expires exactly at the time
+ * that the call reports.
  */
 import { randomBytes } from 'node:crypto';
 import { createKeyspace } from '../../src/redis/keyspace.ts';

@@ -1,7 +1,7 @@
 /**
  * Tests the stored format of sessions and users with bytes from a fixture. The current release must read these bytes as
  * the session that the fixture describes. A new session must have the same bytes, except for times and random values.
- * The release must reject an unknown layout without changing it.
+ * The release must reject a value with an unknown layout without changing the value.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

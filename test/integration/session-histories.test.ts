@@ -1,6 +1,6 @@
 /**
- * Tests random histories of the session stores: thousands of short ones in memory, and hundreds on Redis and on a
- * Cluster.
+ * Tests random histories of the session stores: thousands of short histories in the memory store, and hundreds of
+ * histories on Redis and on a Cluster.
  */
 import { sessionStoreHistories } from '../support/session/store-histories.ts';
 import { clusterFixture, memoryFixture, standaloneFixture } from '../support/session/stores.ts';

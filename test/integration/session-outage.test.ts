@@ -96,7 +96,7 @@ test('an update whose user cannot be read afterwards does not report that nothin
   const change = { set: new Map([['a', Buffer.from('1')]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change }, deadline()))).toBe('unknown');
   expect(await kindOf(half.read(credential, { touch: true }, deadline()))).toBe('unavailable');
-  // A rejected update changed nothing, so it may report that nothing was done.
+  // An update that the sidecar rejects changes nothing, so its error may state that nothing was done.
   expect(await kindOf(half.update(credential, { ...UPDATE, change, ifVersion: 9 }, deadline()))).toBe('unavailable');
   const large = { set: new Map([['large', Buffer.alloc(262_144)]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change: large }, deadline()))).toBe('unavailable');
@@ -117,7 +117,7 @@ test('a full Redis rejects new sessions, but existing ones are read, renewed and
       return (found?.lastSeenAtMs ?? 0) > (before?.lastSeenAtMs ?? 0);
     });
     expect(await store.delete({ ...other.credential }, deadline())).toBe(true);
-    // The first logout finds another session in the list, the second one finds none.
+    // The first logout finds another session in the list, and the second one finds none.
     for (let round = 0; round < 2; round += 1) {
       const ended = await store.endUserSessions('full', kept.credential, deadline());
       expect(ended).toEqual({ outcome: 'ended', deleted: 0 });

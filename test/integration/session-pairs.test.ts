@@ -76,7 +76,7 @@ class Cast {
   }
 
   /**
-   * Returns a result without the parts that differ between runs. Replaces ids with the names of this cast, and omits
+   * Returns a result without the parts that differ between runs. Replaces ids with their names in this cast, and omits
    * times and counts.
    */
   told(answer: unknown): unknown {
@@ -175,7 +175,10 @@ async function inOrder(calls: { first: Call; second: Call }, order: readonly Rol
   return { first: answers.first, second: answers.second, afterwards: await cast.look(store) };
 }
 
-/** Runs the second call completely after the given step of the first; undefined if the first has fewer steps. */
+/**
+ * Runs the second call completely after the given step of the first call. Returns undefined if the first call has fewer
+ * steps.
+ */
 async function between(calls: { first: Call; second: Call }, step: number): Promise<Seen | undefined> {
   const store = new RedisSessionStore({ commands: redis, keyspace });
   const cast = new Cast();
@@ -205,7 +208,8 @@ async function between(calls: { first: Call; second: Call }, step: number): Prom
   if (second === undefined) {
     return undefined;
   }
-  // Runs a command on the same connection. It completes after the cleanup for which no response waits.
+  // Runs a command on the same connection. It completes after the cleanup, for which the responses of the calls do not
+  // wait.
   await redis.send('', ['PING'], deadline());
   return { first, second: second.answer, afterwards: await cast.look(store) };
 }

@@ -1,6 +1,6 @@
 /**
- * Tests the races in docs/internals/session-races.md between two steps of one call. Each race is deterministic: another
- * call runs completely after a given step and before the next one.
+ * Tests the races that docs/internals/session-races.md describes, in which another call runs between two steps of a
+ * call. Each race is deterministic: the other call runs completely after a given step and before the next one.
  */
 import { randomBytes } from 'node:crypto';
 import type { UserLimit } from '../../src/config/policy-file.ts';
@@ -34,8 +34,8 @@ afterAll(async () => {
 });
 
 /**
- * Creates a store on the same Redis. After the first run of the given script or command, it runs the other call to
- * completion.
+ * Creates a store on the same Redis. After the first run of the given script or command, the store runs the other call
+ * to completion.
  */
 function storeWithCallAfter(step: string, call: () => unknown): SessionStore {
   let isDue = true;
@@ -112,8 +112,8 @@ test('a logout everywhere between the steps of a login invalidates the session',
 });
 
 /**
- * Removes a session from its user's list, which may lack sessions if a user has more than 1,000. Only the generation
- * invalidates this session, because no call finds its key.
+ * Removes a session from the list of its user. The list may be incomplete if a user has more than 1,000 sessions. Calls
+ * do not find the sessions that the list lacks, so only a new generation can invalidate these sessions.
  */
 async function unlist(userId: string, credential: SessionCredential): Promise<void> {
   await redis.send('', ['HDEL', keyspace.user(userId), `h:${credential.handle}`], deadline());
@@ -176,7 +176,7 @@ test('a list between the steps of a creation does not remove the session from th
   expect(await store.list(user, deadline())).toMatchObject([{ handle: credential.handle }]);
 });
 
-/** Returns the incarnation and number of a user. */
+/** Returns the generation of a user, which consists of an incarnation and a number. */
 async function generationOf(userId: string): Promise<readonly string[]> {
   const key = keyspace.user(userId);
   return ((await redis.send(key, ['HMGET', key, 'i', 'n'], deadline())) as Buffer[]).map(String);
@@ -264,7 +264,7 @@ describe('with a limit of one live session per user', () => {
       await waitFor('the expiry of the session', () => Date.now() > enteredAtMs + timeoutMs, 5_000);
       other = (await create(store, user, REFUSE)).outcome;
     });
-    // If a machine takes 2 s for this, the slow login fails and the other one succeeds.
+    // If a machine needs 2 s for these steps, the slow login fails and the other login succeeds.
     const first = await create(slow, user, REFUSE, timeoutMs).catch((error: unknown) => error);
     expect([first, other]).toEqual(
       other === 'created' ? [expect.objectContaining({ kind: 'deadline' }), 'created'] : [first, 'user_full'],

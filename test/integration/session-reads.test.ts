@@ -83,7 +83,7 @@ test('a session that is read constantly is renewed and written at most once per 
 test('a read renews the idle timeout and reports the expiry that Redis has', async () => {
   const session = await createIn(recorded.store, { idleTtlMs: 1_500 });
   const first = await read(session, false);
-  // The session is read until well after the time at which it would have expired without these reads.
+  // The test reads the session until well after the time at which it would have expired without these reads.
   await waitFor('a session older than its idle timeout', async () => {
     const { lastSeenAtMs } = await read(session, true);
     return lastSeenAtMs > first.lastSeenAtMs + 2_000;
@@ -94,8 +94,8 @@ test('a read renews the idle timeout and reports the expiry that Redis has', asy
 });
 
 /**
- * Conditions under which Redis rejects the renewal. A server that is out of memory accepts it, because a renewal needs
- * no memory.
+ * Conditions under which Redis rejects the renewal. A server that is out of memory accepts the renewal, because a
+ * renewal needs no additional memory.
  */
 const REFUSALS: Readonly<Record<string, { begin(): Promise<unknown>; end(): Promise<unknown> }>> = {
   'that cannot save to its disk (MISCONF)': {
@@ -140,7 +140,7 @@ test.each(Object.keys(REFUSALS))('a server %s returns sessions with their curren
       recorded.takeSteps();
       expect(await read(session, true)).toMatchObject({ lastSeenAtMs });
       expect(recorded.takeSteps()).toContain('session-touch');
-      // The store may have dropped a connection that did not reply after its write was blocked.
+      // The store may have dropped a connection on which a blocked write received no reply.
       await waitFor('a connection', () => redis.isReady());
     }
     expect((await recorded.store.list('ann', soonMs())).length).toBeGreaterThan(0);
@@ -164,7 +164,7 @@ test('a renewal that finds the session deleted revives nothing', async () => {
       return await redis.run(script, ...rest);
     },
   });
-  // A slow machine may read a session only after it has expired. Each attempt therefore has a new session.
+  // On a slow machine, a session may expire before the test reads it. Each attempt therefore has a new session.
   await waitFor('a deletion before a renewal', async () => {
     session = await createIn(recorded.store, { idleTtlMs: 50 });
     recorded.takeSteps();

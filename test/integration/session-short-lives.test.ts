@@ -1,6 +1,6 @@
 /**
- * Tests sessions that expire while a call is in progress (case M5). Every call ends with an outcome of the contract. An
- * error that is not a StoreError would end the call with INTERNAL.
+ * Tests sessions that expire while a call is in progress. Every call ends with an outcome of the contract. An error
+ * that is not a StoreError would end the call with INTERNAL.
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -27,7 +27,7 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Data of a session, which is so large that a script takes about as long to write it as the remaining lifetime. */
+/** Session data that is so large that a script needs about the remaining lifetime of the session to write it. */
 const data = new Map(Array.from({ length: 250 }, (_, index) => [`field-${index}`, Buffer.alloc(1_000)] as const));
 
 test.each(['', 'ann'])(
@@ -71,8 +71,8 @@ test.each([
   async (name, done) => {
     const outcomes = new Set<string>();
     const untilMs = soonMs(20_000);
-    // On a fast machine most calls run before the expiry, and on a slow one after it. The test runs more rounds with
-    // longer lifetimes until both have occurred.
+    // On a fast machine most calls run before the session expires. On a slow machine, most calls run afterwards. The
+    // test runs more rounds with longer lifetimes until both have occurred.
     for (let round = 0; round < ROUNDS || (outcomes.size < 2 && performance.now() < untilMs); round += 1) {
       const maxLifetimeMs = round < ROUNDS ? 12 : 200;
       const session = await createIn(store, { userId: 'ann', absoluteTtlMs: 1 + (round % maxLifetimeMs) });

@@ -1,6 +1,7 @@
 /**
- * Tests certificates by cert-manager on a cluster that has it: switching from mode self and back, renewal, and a new CA, all while pods
- * are created; then the uninstallation. On a cluster without cert-manager, tests the error of Helm.
+ * Tests certificates from cert-manager on a cluster where it is installed. The tests switch from mode self to
+ * cert-manager and back, renew certificates and replace the CA, all while pods are created. They also uninstall the
+ * chart. On a cluster without cert-manager, the suite tests the error of Helm.
  */
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import { renewCertificate } from '../support/kubernetes/cert-manager.ts';
@@ -37,7 +38,10 @@ afterAll(async () => {
   await cluster?.close();
 });
 
-/** Runs `change` while pods are created, then creates some more. Every pod must be admitted with its sidecar. */
+/**
+ * Runs `change` while pods are created, and creates more pods afterwards. Every admission must succeed and inject a
+ * sidecar.
+ */
 async function underLoad(change: () => Promise<void>): Promise<void> {
   const load = new AdmissionLoad(cluster, namespace);
   await waitInCluster('the first admissions', () => load.admitted > 5);
@@ -142,7 +146,7 @@ if (await new TestCluster().serves('cert-manager.io', 'v1')) {
       return sidecarOf(made) === undefined ? made : undefined;
     });
     expect(pod.metadata?.labels).toBeUndefined();
-    // The Secrets have no owner, so users delete them by name, as the documentation says.
+    // No object owns the Secrets, so users must delete them by name, as the documentation describes.
     await Promise.all([SERVING_SECRET, CA_SECRET].map(deleteSecret));
     const { items } = await cluster.core.listNamespacedSecret({ namespace: RELEASE_NAMESPACE });
     const names = items.map(({ metadata }) => metadata?.name ?? '').filter((name) => name.startsWith(INJECTOR));

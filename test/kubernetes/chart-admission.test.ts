@@ -1,8 +1,9 @@
 /**
- * Tests the objects of the chart on a real API server, which validates every one of them strictly. The admission policies reject invalid
- * pods with the expected messages, and injection mode mutating-policy changes a pod exactly as the injector does.
+ * Tests the objects of the chart on a real API server, which validates each object strictly. The admission policies
+ * reject invalid pods with the expected messages, and injection mode mutating-policy changes a pod exactly as the
+ * injector does.
  *
- * The policies are bound to the namespaces of this test only, so that other pods of the cluster are not affected.
+ * The policies are bound to the namespaces of this test only, so that they do not affect other pods of the cluster.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +31,7 @@ let mutated = '';
 beforeAll(async () => {
   cluster = new TestCluster();
   objects = new KubernetesObjects();
-  // A running injector would hide what these policies do. The next suite installs it again.
+  // A running injector would hide the effect of these policies. The next suite installs the injector again.
   await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
   await waitInCluster('neither injection nor rejection', async () => {
     const { spec } = await admitted('default', pod({ [INJECT]: 'true' }));
@@ -43,7 +44,7 @@ afterAll(async () => {
   await cluster.close();
 });
 
-/** Values that render kinds of other projects, for clusters that serve these kinds. */
+/** Values with which the chart renders kinds of other projects, if the cluster serves them. */
 const THIRD_PARTY_VALUES: Record<string, Values> = {};
 const probe = new TestCluster();
 if (await probe.serves('cert-manager.io', 'v1')) {
@@ -93,7 +94,7 @@ describe('the API server accepts', () => {
   });
 });
 
-/** Least container that the policies recognize as a sidecar. */
+/** Smallest container that the policies recognize as a sidecar. */
 const SIDECAR = { name: 'pannier', image: 'a:1', env: [{ name: 'PANNIER_GRPC_ADDRESS', value: '127.0.0.1:9470' }] };
 
 describe('injection mode webhook without an injector', () => {
@@ -150,7 +151,7 @@ describe('injection mode webhook without an injector', () => {
     const annotations = { [INJECT]: 'true' };
     const creating = cluster.namespace({ labels: { [TEST_LABEL]: 'away' }, annotations });
     await expect(creating.then(() => '', refusalText)).resolves.toContain('but no equal label; set the label too');
-    // The policy ignores this namespace until it has the label of this test.
+    // The policy ignores this namespace until the namespace has the label of this test.
     const before = await cluster.namespace({ annotations });
     await label(before, { [TEST_LABEL]: 'away' });
     expect(await refusal(before, pod({}))).toContain(
@@ -272,7 +273,7 @@ interface BothWays {
   readonly made: BothWays['expected'];
 }
 
-/** Returns two pods: the result of the injector and that of the API server. Rejects if one of them rejects the pod. */
+/** Returns the pods that the injector and the API server produce. Rejects if one of the two rejects the pod. */
 async function bothWays(given: Pod): Promise<BothWays> {
   const configMap = find(render(MUTATING), 'ConfigMap', 'chart-mutating-injector-config');
   const parsed = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));
@@ -292,7 +293,7 @@ async function bothWays(given: Pod): Promise<BothWays> {
   if (injection.kind !== 'inject') {
     throw new Error(JSON.stringify(injection));
   }
-  // The second admission only adds the defaults of the fields that the injector has added.
+  // The second admission adds only the defaults of the fields that the injector has added.
   const parts = ({ metadata, spec }: Pod): BothWays['made'] => ({
     spec: spec ?? {},
     annotations: withSortedNotes(metadata?.annotations),
@@ -340,12 +341,12 @@ function pod(annotations: Record<string, string>, spec: Partial<Pod['spec']> = {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: 'app', annotations },
-    // Without this, the pod gets a token volume with a random name.
+    // Without this field, the API server would add a token volume with a random name.
     spec: { automountServiceAccountToken: false, containers: [{ name: 'app', image: 'a:1' }], ...spec },
   };
 }
 
-/** Returns the pod as the API server would store it; throws if it rejects the pod. */
+/** Returns the pod as the API server would store it. Throws if the API server rejects the pod. */
 async function admitted(namespace: string, given: Pod): Promise<Pod> {
   const { code, message, object } = await objects.dryRun(podManifest(namespace, given));
   if (code !== 201) {
@@ -354,7 +355,7 @@ async function admitted(namespace: string, given: Pod): Promise<Pod> {
   return object as Pod;
 }
 
-/** Returns the message of a rejection, or '' if the pod is admitted. */
+/** Returns the message of a rejection, or '' if the API server admits the pod. */
 async function refusal(namespace: string, given: Pod): Promise<string> {
   const { code, message } = await objects.dryRun(podManifest(namespace, given));
   return code === 201 ? '' : message;

@@ -1,6 +1,6 @@
 /**
- * Tests values of the chart on a real cluster: a trial in one command, a Redis login from a Secret, policies that running sidecars reload,
- * provided certificates, and the change between the injection modes.
+ * Tests values of the chart on a real cluster: a trial installation with one command, a Redis login from a Secret,
+ * policies that running sidecars reload, and provided certificates. Also tests the switch between the injection modes.
  */
 import { generate } from 'selfsigned';
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
@@ -34,7 +34,10 @@ afterAll(async () => {
   await cluster?.close();
 });
 
-/** Starts a pod that requests injection and whose container can call the sidecar with `pannier call`; waits until it is ready. */
+/**
+ * Starts a pod that requests injection, and waits until it is ready. The container of the pod can call the sidecar with
+ * `pannier call`.
+ */
 async function startPod(name: string): Promise<void> {
   const pod = requestingPod(name);
   const securityContext = {
@@ -50,7 +53,7 @@ async function startPod(name: string): Promise<void> {
   await cluster.waitForReady(namespace, name);
 }
 
-/** Calls the sidecar of a pod; returns the response, or the error text if the call failed. */
+/** Calls the sidecar of a pod. Returns the response, or the error text if the call failed. */
 async function call(pod: string, method: string, request: object): Promise<string> {
   const target = { namespace, pod, container: 'app' };
   const { output } = await cluster.run(target, [NODE, PROGRAM, 'call', '--compact', method, JSON.stringify(request)]);
@@ -67,7 +70,7 @@ describe('a trial', () => {
     await installChart(cluster, { devRedis: DEV_REDIS });
     const pods = ['trial-1', 'trial-2'];
     await Promise.all(pods.map((name) => startPod(name)));
-    // A sidecar that starts before Redis decides by the failure mode until it has connected.
+    // A sidecar that starts before Redis applies the failure mode until it has connected to Redis.
     for (const name of pods) {
       await waitInCluster(`${name} counting in Redis`, async () =>
         (await call(name, 'CheckRateLimit', inline(1_000, 'first'))).includes('DECIDED_BY_STORE'),
@@ -83,7 +86,8 @@ describe('a trial', () => {
   test('fails in helm test if the sidecars cannot reach Redis', async () => {
     await installChart(cluster, { redis: { url: `redis://absent.${RELEASE_NAMESPACE}.svc:6379` } });
     await expect(helmOnCluster(['test', 'pannier', '--timeout', '25s'])).rejects.toThrow();
-    // Helm deletes the namespace, and a test that follows at once would find it terminating.
+    // Helm deletes the namespace of the test. Without this wait, the next test could find that namespace in the phase
+    // Terminating.
     await waitInCluster('the namespace of the test deleted', async () => {
       const { items } = await cluster.core.listNamespace();
       return !items.some(({ metadata }) => metadata?.name === `${RELEASE_NAMESPACE}-test`);
@@ -162,7 +166,7 @@ test('serves the webhook with provided certificates', async () => {
     const made = await cluster
       .createPod(namespace, requestingPod('files'), { dryRun: true })
       .catch((error: unknown) => error);
-    // Pod Security rejects the app container, which proves that the webhook did not fail before.
+    // The rejection comes from Pod Security, which proves that the webhook did not fail before.
     expect(JSON.stringify(made)).toContain('restricted');
   } finally {
     await installChart(cluster, {});
@@ -186,7 +190,8 @@ test('switches to injection mode mutating-policy and back without admitting a po
   const webhook = load.admitted;
   await waitInCluster('admissions with injection mode webhook', () => load.admitted > webhook + 20);
   const ended = await load.stop();
-  // A pod may be rejected during the switch, because its controller retries. It must not be admitted without a sidecar.
+  // During the switch, the API server may reject a pod, because the controller of the pod retries. It must not admit a
+  // pod without a sidecar.
   expect(ended.failures.filter((text) => text.includes('without a sidecar'))).toEqual([]);
   expect(ended.unreachable).toEqual([]);
 }, 400_000);

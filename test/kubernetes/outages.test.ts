@@ -1,6 +1,7 @@
 /**
- * Tests outages and restarts of the injector and, if PANNIER_TEST_CLUSTER_RESTART names a command that restarts a component of the cluster,
- * restarts of the kubelet and the API server. Injection is never partial, and everything recovers without manual steps.
+ * Tests outages and restarts of the injector. If PANNIER_TEST_CLUSTER_RESTART contains a command that restarts a
+ * component of the cluster, also tests restarts of the kubelet and of the API server. Injection is never partial, and
+ * injection recovers without manual steps.
  */
 import { execFileSync } from 'node:child_process';
 import { PatchStrategy, setHeaderOptions, type V1Pod } from '@kubernetes/client-node';
@@ -19,7 +20,7 @@ import { waitForRecovery } from '../support/kubernetes/recovery.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 const REPLICAS = 2;
-/** Time within which a ReplicaSet retries; its retries back off exponentially. */
+/** Time within which a ReplicaSet retries to create a pod. The intervals between its retries grow exponentially. */
 const RETRY_MS = 120_000;
 
 let cluster: TestCluster;
@@ -100,7 +101,7 @@ test('replaces every replica of the injector without a failed admission', async 
   const old = (await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS)).map(
     ({ metadata }) => metadata?.name,
   );
-  // A ready replica receives calls only once kube-proxy knows it.
+  // A ready replica receives calls only once kube-proxy has learned its address.
   await waitForInjection(cluster);
   const load = new AdmissionLoad(cluster, namespace);
   await waitInCluster('the first admissions', () => load.admitted > 5);
@@ -149,7 +150,7 @@ if (restartCommand === undefined || restartCommand === '') {
         const pod = await cluster.createPod(namespace, requestingPod('after'), { dryRun: true });
         return sidecarOf(pod);
       });
-      // The components of the cluster must recover first, for this test and the following ones.
+      // This test and the following ones require that the components of the cluster have recovered.
       await waitForRecovery(cluster);
       await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
       await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);

@@ -1,6 +1,7 @@
 /**
- * Tests a sidecar that is a plain container, which clusters with kubelets before 1.29 get. An annotation requests it here, so the test runs
- * with any kubelet. The sidecar serves from the start of the application to its end. The pod is injected offline, without the chart.
+ * Tests a sidecar that is a plain container, as on clusters with kubelets before 1.29. In this test, an annotation
+ * requests a plain container, so the test can run with any kubelet. The sidecar serves calls from the start of the
+ * application to its end. The test injects the sidecar offline, without the chart.
  */
 import type { V1Pod } from '@kubernetes/client-node';
 import { injectPod } from '../../src/injection/inject-pod.ts';
@@ -9,7 +10,10 @@ import { defaultSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { isReady, TestCluster } from '../support/kubernetes/cluster.ts';
 import { IMAGES, pannierImage, prepareImages } from '../support/kubernetes/images.ts';
 
-/** Connects at once, keeps that connection, and opens further connections for three seconds after SIGTERM. */
+/**
+ * Program that connects immediately, keeps this connection open, and opens further connections for three seconds after
+ * SIGTERM.
+ */
 const APPLICATION = `
 const net = require('node:net');
 const [host, port] = process.env.PANNIER_ADDRESS.split(':');

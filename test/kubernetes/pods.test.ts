@@ -1,5 +1,6 @@
 /**
- * Tests many kinds of pods on a real cluster: those that request injection get a suitable sidecar, others stay unchanged.
+ * Tests many kinds of pods on a real cluster. Pods that request injection receive a suitable sidecar, and other pods
+ * stay unchanged.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,7 +47,10 @@ call.end(Buffer.alloc(5));
 
 const CALL_SIDECAR = callSidecar('process.exit(0);');
 
-/** Script that kills the sidecar. It finds the process by its command line, which must not occur in this script. */
+/**
+ * Script that kills the sidecar. The script identifies the process by its command line, and must not itself contain
+ * that command line.
+ */
 const KILL_SIDECAR = `
 const fs = require('node:fs');
 const isSidecar = (id) => {
@@ -102,7 +106,8 @@ describe('a pod that requests injection', () => {
   });
 
   test('restarts only the sidecar after the sidecar has crashed', async () => {
-    // With a separate process namespace the sidecar would be process 1, which processes inside cannot kill.
+    // With a separate process namespace the sidecar would be process 1, which other processes in the namespace cannot
+    // kill.
     const pod = requestingPod('crash');
     await cluster.createPod(namespace, { ...pod, spec: { ...pod.spec, shareProcessNamespace: true } });
     const started = await cluster.waitForReady(namespace, 'crash');
@@ -160,7 +165,8 @@ describe('a pod that requests injection', () => {
     const pod = requestingPod('late');
     const late = `process.on('SIGTERM', () => setTimeout(() => { ${CALL_SIDECAR} }, 2000)); setInterval(() => {}, 1e6)`;
     const containers = [{ name: 'app', image: IMAGES.example, command: ['node', '-e', late] }];
-    // A pod that exceeds its deadline is stopped like a deleted one, but remains readable.
+    // The kubelet stops a pod that exceeds its deadline in the same way as a deleted pod, but the test can still read
+    // the pod.
     const spec = { activeDeadlineSeconds: 6, terminationGracePeriodSeconds: 20, restartPolicy: 'Never', containers };
     await cluster.createPod(namespace, { ...pod, spec });
     await cluster.waitForReady(namespace, 'late');
@@ -202,7 +208,8 @@ describe('a pod that requests injection', () => {
     const containers = pod.spec.containers.map((container) => ({ ...container, securityContext }));
     await cluster.createPod(restricted, { ...pod, spec: { containers } });
     await cluster.waitForReady(restricted, 'restricted');
-    // The same pod without its security context is rejected, which proves that the level is enforced.
+    // The API server rejects the same pod without its security context, which proves that the namespace enforces the
+    // level.
     expect(await cluster.refusal(restricted, pod)).toContain('violates PodSecurity "restricted');
   });
 
@@ -311,7 +318,8 @@ function goldenPods(): { name: string; pod: Pod }[] {
 function asPod(template: Pod): Pod {
   const { annotations, labels } = template.metadata ?? {};
   const metadata = { name: 'golden', ...(annotations ? { annotations } : {}), ...(labels ? { labels } : {}) };
-  // Otherwise the mount of the token would come before the sidecar in one case and after it in the other.
+  // Without this field, the mount of the token would be before the mounts of the sidecar in one result, and after them
+  // in the other.
   return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...template.spec, automountServiceAccountToken: false } };
 }
 
@@ -319,8 +327,8 @@ function asPod(template: Pod): Pod {
 async function admitted(pod: Pod): Promise<string> {
   try {
     const { metadata, spec } = await cluster.createPod(namespace, pod as unknown as V1Pod, { dryRun: true });
-    // This annotation is not compared, because it also records the empty lists of a pod. The API server removes these
-    // before it calls the injector, so only an injection without the API server finds them.
+    // The test does not compare this annotation, because the annotation also records the empty lists of a pod. The API
+    // server removes empty lists before it calls the injector, so only offline injection records them.
     const { 'pannier.dev/kept': _kept, ...annotations } = metadata?.annotations ?? {};
     return canonicalText({ annotations, labels: metadata?.labels, spec });
   } catch (error) {

@@ -1,5 +1,6 @@
 /**
- * Tests the Node example as users deploy it: three replicas with one annotation and a real Redis Cluster behave as one.
+ * Tests the Node example as users deploy it. Its three replicas have one annotation and use a real Redis Cluster. The
+ * replicas behave like a single program.
  */
 import { installChart } from '../support/kubernetes/chart.ts';
 import { sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
@@ -51,7 +52,7 @@ beforeAll(async () => {
     (await Promise.all(names.map((name) => cluster.forward(namespace, name, port)))).map((each) => each.port);
   urls = (await forward(APP_PORT)).map((port) => `http://127.0.0.1:${port}`);
   for (const base of urls) {
-    // The example has no readiness probe, so a pod is ready shortly before it listens.
+    // The example has no readiness probe, so a pod is ready shortly before its program listens.
     await waitInCluster(`${base} answering`, async () => (await get(`${base}/products/none`)).status === 404);
   }
   clients = (await forward(GRPC_PORT)).map((port) => connectPannier(`127.0.0.1:${port}`));

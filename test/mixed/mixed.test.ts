@@ -64,7 +64,7 @@ function answerOf<Response>(ended: Ended<Response>): Response {
   return ended.response;
 }
 
-/** `writer` executes the first step, and `reader` the step after it. */
+/** In each test, `writer` executes the first step, and `reader` executes the next one. */
 describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
   let writer: PannierClient;
   let reader: PannierClient;

@@ -1,5 +1,6 @@
 /**
- * Tests that the files which contributors and operators expect are present and can be found from the README.
+ * Tests that the repository contains the files that contributors and operators expect, and that readers of the README
+ * can find them.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

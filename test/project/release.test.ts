@@ -1,5 +1,5 @@
 /**
- * Tests the scripts of a release: the check of version numbers, changelog and protos, and the list of bundled packages.
+ * Tests the release scripts: the check of version numbers, changelog and protos, and the list of bundled packages.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,6 @@
 /**
- * Tests the GitHub workflows: they call targets of the Makefile that exist, with few permissions and pinned actions.
+ * Tests the GitHub workflows. They call only existing targets of the Makefile, request few permissions, and use pinned
+ * actions.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * Container engine of the tests: the command in PANNIER_TEST_ENGINE, or docker. The command must accept docker's
- * arguments.
+ * Command of the container engine that the tests use: the value of PANNIER_TEST_ENGINE, or docker. The command must
+ * accept docker's arguments.
  */
 const fromEnvironment = process.env.PANNIER_TEST_ENGINE ?? '';
 

@@ -1,5 +1,5 @@
 /**
- * Paths of this repository for tests: its root, and the files that are tracked by git or could be added.
+ * Paths of this repository for tests: the root directory, and the files that git tracks or does not ignore.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 
 export const repositoryRoot: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Returns the paths, relative to the root, of tracked or unignored files that match a git pathspec (`**` works as in glob). */
+/**
+ * Returns the paths, relative to the root, of the files that git tracks or does not ignore and that match a glob
+ * pattern.
+ */
 export function repositoryFiles(globs: readonly string[]): string[] {
   const pathspecs = globs.map((glob) => `:(glob)${glob}`);
   const output = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...pathspecs], {

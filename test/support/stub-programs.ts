@@ -1,7 +1,9 @@
 /**
- * A directory for PATH that contains only stubs and chosen programs of this machine. A script under test finds no other programs.
+ * A directory for PATH that contains only stubs and chosen programs of this machine. A script under test finds no other
+ * programs.
  *
- * 1. A stub is a shell script. It appends its name and its arguments as one line to the log, and then runs the body that the test gave it.
+ * A stub is a shell script. It appends its name and its arguments as one line to the log, and then runs the shell code
+ * that the test has passed to `add`.
  */
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';

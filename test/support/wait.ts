@@ -1,9 +1,12 @@
 /**
- * Waits for a condition, with a timeout. Tests wait only with this module.
+ * Waits for a condition, with a timeout. Tests use only this module to wait.
  */
 const POLL_MS = 10;
 
-/** Resolves with the first truthy value of `probe`. Treats an error of `probe` as a falsy value. Rejects after `timeoutMs`. */
+/**
+ * Resolves with the first truthy value of `probe`. Treats an error of `probe` as a falsy value. Rejects after
+ * `timeoutMs`.
+ */
 export async function waitFor<Value>(
   what: string,
   probe: () => Value | Promise<Value>,
@@ -25,7 +28,10 @@ export async function waitFor<Value>(
   throw new Error(`timed out after ${timeoutMs} ms waiting for: ${what}`, { cause: lastError });
 }
 
-/** Waits until the current window lasts at least ten more seconds, because a new window would allow calls that a test expects to be denied. */
+/**
+ * Waits until the current window lasts at least ten more seconds. A new window would allow calls that a test expects to
+ * be denied.
+ */
 export async function awayFromWindowEdge(windowMs: number): Promise<void> {
   await waitFor('the next window', () => Date.now() % windowMs < windowMs - 10_000, 20_000);
 }

@@ -1,8 +1,9 @@
 /**
- * Creates pods that request injection at a steady rate while a test changes the injector, and records the outcome of each.
+ * Creates pods that request injection at a steady rate while a test changes the injector, and records the outcome of
+ * each.
  *
- * Most pods are dry runs, which pass through the whole admission chain and leave nothing behind. Some are stored. They
- * name a scheduler that does not exist, so they never run.
+ * Most pods are created in a dry run, which passes through the whole admission chain and stores nothing. The other pods
+ * are stored. All pods name a scheduler that does not exist, so they never run.
  */
 import { ApiException } from '@kubernetes/client-node';
 import { requestingPod } from './chart.ts';
@@ -13,18 +14,21 @@ export interface Admissions {
   readonly admitted: number;
   /** Number of admitted pods that were stored. */
   readonly created: number;
-  /** Pods rejected, or admitted without a sidecar: time, duration of the call, and message of the first hundred. */
+  /**
+   * One text for each pod that was rejected, or admitted without a sidecar. It contains the time, the duration of the
+   * call and the message. The list ends after a hundred texts.
+   */
   readonly failures: readonly string[];
-  /** Other errors, such as an API server that did not answer, in the same form. */
+  /** Texts of the same form for other errors, such as a missing response of the API server. */
   readonly unreachable: readonly string[];
 }
 
 const CALLERS = 2;
 const PAUSE_MS = 40;
-/** Every n-th pod is stored instead of dry-run. */
+/** Number of pods of which one is stored, while the others are created in a dry run. */
 const REAL_EVERY = 25;
 const MAX_TEXTS = 100;
-/** Status codes of rejections: 403 from a webhook, 422 from an admission policy. */
+/** Status codes of rejections: a webhook returns 403, and an admission policy returns 422. */
 const REJECTION_CODES = [403, 422];
 
 export class AdmissionLoad {
@@ -94,7 +98,10 @@ export class AdmissionLoad {
   }
 }
 
-/** Records a message. The duration distinguishes a refused connection (milliseconds) from a timeout (`webhook.timeoutSeconds`). */
+/**
+ * Records a message and the duration of the call. The duration distinguishes a refused connection (milliseconds) from a
+ * timeout (`webhook.timeoutSeconds`).
+ */
 function note(texts: string[], startMs: number, text: string): void {
   if (texts.length < MAX_TEXTS) {
     const tookMs = Math.round(performance.now() - startMs);

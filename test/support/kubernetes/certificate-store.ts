@@ -1,6 +1,6 @@
 /**
- * In-memory certificate store that behaves like an API server: every write changes the version, stale writes conflict, and tests can
- * simulate outages.
+ * In-memory certificate store that behaves like an API server: every write changes the version, stale writes conflict,
+ * and tests can simulate outages.
  */
 import type {
   CertificateStore,

@@ -1,5 +1,6 @@
 /**
- * Installs, upgrades and rolls back the chart on a real cluster with the helm of PANNIER_TEST_HELM, and reads the metrics of the injector.
+ * Installs, upgrades and rolls back the chart on a real cluster with the helm program in PANNIER_TEST_HELM, and reads
+ * the metrics of the injector.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,7 +35,8 @@ export async function helmOnCluster(args: readonly string[]): Promise<string> {
 }
 
 /**
- * Installs or upgrades the chart with these values. Returns once the injector answers and no replica with the previous values is left.
+ * Installs or upgrades the chart with these values. Returns once the injector answers and no replica with the previous
+ * values is left.
  */
 export async function installChart(
   cluster: TestCluster,
@@ -67,7 +69,7 @@ export async function installedCluster(): Promise<{ cluster: TestCluster; namesp
   return { cluster, namespace: await cluster.namespace() };
 }
 
-/** Waits until injection works, because admission takes effect shortly after its objects are created. */
+/** Waits until injection works, because the API server applies a new webhook configuration only after a short delay. */
 export async function waitForInjection(cluster: TestCluster): Promise<void> {
   await waitInCluster('injection into pods', async () => {
     const pod = await cluster.createPod('default', requestingPod('probe'), { dryRun: true });
@@ -95,7 +97,10 @@ export function requestingPod(name: string, annotations: Record<string, string> 
   };
 }
 
-/** Returns the number of reviews that all replicas of the injector have answered, by `webhook outcome`. */
+/**
+ * Returns the number of reviews that all replicas of the injector have answered. The keys have the form `webhook
+ * outcome`.
+ */
 export async function reviewCounts(cluster: TestCluster): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for (const text of await injectorMetrics(cluster)) {

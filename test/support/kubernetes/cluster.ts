@@ -1,7 +1,8 @@
 /**
- * Client of the real cluster of PANNIER_TEST_KUBECONFIG (or KUBECONFIG) for tests. It creates namespaces and deletes them at the end.
+ * Client with which tests use the real cluster in PANNIER_TEST_KUBECONFIG (or KUBECONFIG). The client creates
+ * namespaces and deletes them at the end.
  *
- * It reaches pods only through the API server, so the test machine needs no route to the pod network.
+ * The client reaches pods only through the API server, so the test machine needs no route to the pod network.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
@@ -93,7 +94,7 @@ export class TestCluster {
     });
   }
 
-  /** Returns the message with which the API server rejects a pod; throws if it admits the pod. */
+  /** Returns the message with which the API server rejects a pod. Throws if the API server admits the pod. */
   async refusal(namespace: string, pod: V1Pod): Promise<string> {
     try {
       await this.createPod(namespace, pod, { dryRun: true });
@@ -133,7 +134,7 @@ export class TestCluster {
     return await this.waitForPod(namespace, name, 'ready', isReady);
   }
 
-  /** Waits until exactly `count` pods with the label exist and are ready; ignores pods that are being deleted. */
+  /** Waits until exactly `count` pods with the label exist and are ready. Ignores pods that are being deleted. */
   async waitForPods(
     namespace: string,
     labelSelector: string,
@@ -151,7 +152,10 @@ export class TestCluster {
     );
   }
 
-  /** Returns whether the API server serves this API group, for example because its CustomResourceDefinitions are installed. */
+  /**
+   * Returns whether the API server serves this API group, for example because its CustomResourceDefinitions are
+   * installed.
+   */
   async serves(group: string, version: string): Promise<boolean> {
     try {
       await this.custom.getAPIResources({ group, version });
@@ -203,7 +207,7 @@ export class TestCluster {
       socket.on('error', () => socket.destroy());
       socket.on('close', () => sockets.delete(socket));
       const errors = new PassThrough();
-      // If no process listens on the port, the caller must see a closed connection.
+      // If no process listens on the port, the connection of the caller must be closed.
       errors.on('data', () => socket.destroy());
       forwarding.portForward(namespace, pod, [port], socket, errors, socket).catch(() => socket.destroy());
     });

@@ -1,5 +1,6 @@
 /**
- * Fake API server with the few paths that the injector calls, over HTTPS, with resource versions and conflicts like the real one.
+ * Fake HTTPS API server that serves only the few paths that the injector calls. It implements resource versions and
+ * conflicts like a real API server.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';

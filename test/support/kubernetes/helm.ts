@@ -1,5 +1,6 @@
 /**
- * Renders the chart of this repository with the helm of PANNIER_TEST_HELM, with values given as an object. Needs no cluster.
+ * Renders the chart of this repository with the helm program in PANNIER_TEST_HELM. Callers pass the values as an
+ * object. Rendering requires no cluster.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,7 +41,7 @@ export function helm(args: readonly string[]): HelmResult {
     encoding: 'utf8',
     timeout: 60_000,
     maxBuffer: 64 * 1024 * 1024,
-    // Hides the Helm configuration of this machine and any cluster.
+    // Prevents Helm from using its configuration on this machine and from contacting a cluster.
     env: { PATH: process.env.PATH ?? '', HOME: tmpdir(), KUBECONFIG: '/dev/null' },
   });
   if (error !== undefined) {
@@ -65,14 +66,14 @@ export function withValuesFile<Result>(values: Values, use: (file: string) => Re
 
 /** Runs `helm template RELEASE CHART -n pannier-system` with these values. */
 export function template(values: Values = {}, args: readonly string[] = [], release = 'pannier'): HelmResult {
-  // Without a cluster and without this flag, Helm assumes the Kubernetes version that it was built with.
+  // Without a cluster and without this flag, Helm assumes a Kubernetes version that is compiled into Helm.
   const version = args.includes('--kube-version') ? [] : ['--kube-version', '1.34.4'];
   return withValuesFile(values, (file) =>
     helm(['template', release, chartDirectory, '-n', 'pannier-system', '-f', file, ...version, ...args]),
   );
 }
 
-/** Renders the objects for these values; throws an error with the output of Helm if it fails. */
+/** Renders the objects for these values. If Helm fails, throws an error that contains its output. */
 export function render(values: Values = {}, args: readonly string[] = [], release = 'pannier'): Manifest[] {
   const result = template(values, args, release);
   if (result.status !== 0) {
@@ -88,7 +89,7 @@ export function render(values: Values = {}, args: readonly string[] = [], releas
     .filter((manifest) => manifest !== null);
 }
 
-/** Returns the only object of this kind and name; throws if there is none or several. */
+/** Returns the only object of this kind and name. Throws if there is no such object, or more than one. */
 export function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
   const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
   if (found.length !== 1 || found[0] === undefined) {

@@ -1,9 +1,10 @@
 /**
- * Builds the images that the cluster tests need and loads them into the cluster: the image of Pannier (PANNIER_TEST_IMAGE), the Node
- * example, and Redis.
+ * Builds the images that the cluster tests need and loads them into the cluster: the image of Pannier
+ * (PANNIER_TEST_IMAGE), the Node example, and Redis.
  *
- * Two commands that take further arguments control this: PANNIER_TEST_IMAGE_BUILD (by default `build` of the container engine) and
- * PANNIER_TEST_IMAGE_LOAD (by default `kind load docker-image`).
+ * PANNIER_TEST_IMAGE_BUILD contains the command that builds an image (by default `build` of the container engine).
+ * PANNIER_TEST_IMAGE_LOAD contains the command that loads an image into the cluster (by default `kind load
+ * docker-image`). This module appends further arguments to both commands.
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,7 +16,7 @@ import { repositoryRoot } from '../repository.ts';
 
 export const IMAGES = {
   repository: 'pannier.test/pannier',
-  /** Tag of the image. `nextTag` names the same image, so that a test can upgrade from one tag to the other. */
+  /** Tag of the image. `nextTag` refers to the same image, so that a test can upgrade from one tag to the other. */
   tag: 'e2e-1',
   nextTag: 'e2e-2',
   example: 'pannier.test/example-node:e2e-1',
@@ -33,7 +34,7 @@ const TIMEOUT_MS = 600_000;
 
 export const pannierImage = `${IMAGES.repository}:${IMAGES.tag}`;
 
-/** Builds and loads all images. This takes a minute on a fresh machine, and seconds if nothing has changed. */
+/** Builds and loads all images. This takes a minute on a fresh machine, and a few seconds if nothing has changed. */
 export async function prepareImages(): Promise<void> {
   const built = process.env.PANNIER_TEST_IMAGE ?? 'pannier:dev';
   for (const tag of [IMAGES.tag, IMAGES.nextTag]) {
@@ -45,7 +46,7 @@ export async function prepareImages(): Promise<void> {
   }
 }
 
-/** Builds the image of the example, bundled with its npm dependencies into one file. */
+/** Bundles the example and its npm dependencies into one file, and builds an image that contains this file. */
 async function buildExample(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'pannier-example-'));
   try {
@@ -84,7 +85,7 @@ function buildImage(name: string, directory: string): void {
   run(process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`, ['-t', name, directory]);
 }
 
-/** Runs a command with arguments. `command` may contain arguments too, which must not contain spaces. */
+/** Runs a command with arguments. `command` may itself contain arguments, but these must not contain spaces. */
 function run(command: string, args: readonly string[]): void {
   const [program = '', ...first] = command.split(' ').filter((part) => part !== '');
   try {

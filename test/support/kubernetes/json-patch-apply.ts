@@ -1,5 +1,6 @@
 /**
- * Applies a JSON patch (RFC 6902: add, remove, replace) as an API server does, and throws if an operation does not fit the document.
+ * Applies a JSON patch (RFC 6902: add, remove, replace) as an API server does, and throws if an operation cannot be
+ * applied to the document.
  */
 import type { PatchOperation } from '../../../src/injection/json-patch.ts';
 import { own } from '../../../src/lib/json.ts';

@@ -8,7 +8,7 @@ import type { Manifest } from './helm.ts';
 
 const TIMEOUT_MS = 20_000;
 
-/** Plural and scope of each kind in the chart. */
+/** Plural name and scope of each kind in the chart. */
 const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly namespaced: boolean }>> = {
   Certificate: { plural: 'certificates', namespaced: true },
   ClusterRole: { plural: 'clusterroles', namespaced: false },
@@ -36,7 +36,7 @@ const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly nam
 
 export interface DryRunAnswer {
   readonly code: number;
-  /** Error message of the API server; empty if it accepted the object. */
+  /** Error message of the API server, which is empty if the API server accepted the object. */
   readonly message: string;
   readonly warnings: readonly string[];
   readonly object: unknown;

@@ -1,6 +1,6 @@
 /**
- * Generates random pods, and the changes that other programs make to pods between two injections: defaults of the API server, and another
- * injector.
+ * Generates random pods, and the changes that other programs make to pods between two injections: defaults of the API
+ * server, and another injector.
  */
 import fc from 'fast-check';
 import type { Container, Pod } from '../../../src/injection/pod.ts';
@@ -90,7 +90,7 @@ export const arbitraryPod: fc.Arbitrary<Pod> = fc
 
 type Editor = (pod: Pod) => Pod;
 
-/** Adds what the API server adds: defaults, and the volume of the service account in every container. */
+/** Adds the defaults that the API server adds, and mounts the volume of the service account in every container. */
 function withDefaults(pod: Pod): Pod {
   const complete = (container: Container): Container => {
     const token = { name: 'kube-api-access', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' };
@@ -106,7 +106,10 @@ function withDefaults(pod: Pod): Pod {
   return editContainers({ ...pod, spec: { dnsPolicy: 'ClusterFirst', ...pod.spec } }, complete);
 }
 
-/** Adds a native sidecar and a variable in every container, both in first position, and an annotation. Adds each only once. */
+/**
+ * Adds an annotation, a native sidecar as the first init container, and a variable as the first one of every container.
+ * Does not add anything a second time.
+ */
 function withMesh(pod: Pod): Pod {
   const inits = pod.spec?.initContainers ?? [];
   const isThere = inits.some((candidate) => candidate.name === 'mesh');

@@ -1,6 +1,7 @@
 /**
- * Parses PromQL with the grammar of the Prometheus web interface, and returns the selected series and the labels that they are grouped by.
- * The grammar has no types, so the caller checks that functions such as `rate` get a range.
+ * Parses PromQL with the grammar of the Prometheus web interface, and returns the selected series and the labels by
+ * which the query groups them. The grammar has no types, so the caller must check that functions such as `rate` receive
+ * a range.
  */
 import type { SyntaxNode } from '@lezer/common';
 import { parser } from '@prometheus-io/lezer-promql';
@@ -8,7 +9,7 @@ import { parser } from '@prometheus-io/lezer-promql';
 export interface Selector {
   readonly metric: string;
   readonly matchers: readonly { readonly label: string; readonly operator: string; readonly value: string }[];
-  /** Labels that the enclosing operators keep or match by. */
+  /** Labels by which the enclosing operators group or match series. */
   readonly groupings: readonly string[];
   /** Enclosing functions and aggregations, innermost first. */
   readonly within: readonly string[];
@@ -16,7 +17,7 @@ export interface Selector {
 }
 
 export interface Promql {
-  /** Syntax errors; empty if the text is valid PromQL. */
+  /** Syntax errors. The list is empty if the text is valid PromQL. */
   readonly problems: readonly string[];
   readonly selectors: readonly Selector[];
 }

@@ -1,9 +1,9 @@
 /**
  * Waits until a cluster has recovered from an outage of its API server.
  *
- * Controllers, the scheduler and DNS reconnect to the API server at growing intervals. For a minute or more after a restart (observed with
- * Kubernetes 1.34 and CoreDNS) new namespaces have no service account, new Deployments no pods, and new Services no DNS name, while running
- * pods keep running.
+ * Controllers, the scheduler and DNS reconnect to the API server at growing intervals. For a minute or more after a
+ * restart, new namespaces have no service account, new Deployments have no pods, and new Services have no DNS name.
+ * Running pods keep running. This happened with Kubernetes 1.34 and CoreDNS.
  */
 import type { TestCluster } from './cluster.ts';
 import { WAITING_CONTAINER } from './images.ts';
@@ -14,7 +14,7 @@ export const RECOVERY_TIMEOUT_MS = 240_000;
 const NAME = 'recovered';
 const LABELS = { app: NAME };
 
-/** Returns once a Deployment in a new namespace has its pod, and that pod resolves the name of a new Service. */
+/** Returns once a Deployment in a new namespace has its pod, and that pod can resolve the name of a new Service. */
 export async function waitForRecovery(cluster: TestCluster): Promise<void> {
   const namespace = await cluster.namespace({}, RECOVERY_TIMEOUT_MS);
   await cluster.apps.createNamespacedDeployment({

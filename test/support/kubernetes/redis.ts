@@ -10,7 +10,7 @@ const MASTERS = 3;
 const PORT = 6_379;
 const LABELS = { app: 'redis' };
 
-/** Starts the Redis Cluster; returns its URL, which sidecars in any namespace can use. */
+/** Starts the Redis Cluster. Returns its URL, which sidecars in any namespace can use. */
 export async function startRedisCluster(cluster: TestCluster, namespace: string): Promise<string> {
   const names = Array.from({ length: MASTERS }, (_, index) => `redis-${index}`);
   await Promise.all(
@@ -61,7 +61,8 @@ export async function startRedisCluster(cluster: TestCluster, namespace: string)
     });
   }
   const hostName = `redis.${namespace}.svc.cluster.local`;
-  // After an outage of the API server, DNS learns of new Services late. Until then, sidecars would decide by the failure mode.
+  // After an outage of the API server, DNS resolves new Services only after a delay. Until then, sidecars would apply
+  // the failure mode.
   await waitInCluster(
     `${hostName} resolved by pods`,
     async () => (await cluster.run(target, ['redis-cli', '-h', hostName, 'ping'])).output.includes('PONG'),

@@ -3,7 +3,9 @@
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 
-/** Clock that changes only by `advance`, which moves both times together, and by `skew`. */
+/**
+ * Clock that changes only when a test calls `advance` or `skew`. `advance` moves Unix time and monotonic time together.
+ */
 export class FakeClock implements Clock {
   #nowMs: number;
   #monotonicMs = 0;

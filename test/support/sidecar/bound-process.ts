@@ -1,8 +1,9 @@
 /**
  * Starts a child process that is killed when this process ends, for whatever reason.
  *
- * Exit handlers do not suffice, because a test runner that is killed or forced to exit runs none. A shell between both processes therefore reads from
- * a pipe that this process holds open, and kills the child once the pipe is closed.
+ * Exit handlers are not sufficient, because a test runner that is killed or forced to exit does not run them. A shell
+ * between the two processes therefore reads from a pipe that this process keeps open, and kills the child once the pipe
+ * is closed.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +13,7 @@ export interface BoundProcess {
   readonly pid: number;
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Resolves with the exit code, which is 128 plus the number of the signal if a signal ended it. */
+  /** Resolves with the exit code, which is 128 plus the number of the signal if a signal ended the process. */
   readonly ended: Promise<number>;
   signal(name: NodeJS.Signals): void;
 }

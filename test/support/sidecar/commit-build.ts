@@ -2,9 +2,10 @@
  * Builds the program of another commit of this repository in a separate directory.
  *
  * Invariants:
- *   1. Nothing is written into this repository: `git archive` exports the files of the commit.
- * 2. The build uses the packages of this repository if the commit has the same package-lock.json. Otherwise it installs
- *    the packages of the commit.
+ *   1. The build writes nothing into this repository, because `git archive` exports the files of the commit to another
+ *      directory.
+ *   2. The build uses the packages of this repository if the commit has the same package-lock.json. Otherwise it
+ *      installs the packages of the commit.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
@@ -15,7 +16,7 @@ import { repositoryRoot } from '../repository.ts';
 export interface CommitBuild {
   /** Abbreviated id of the commit. */
   readonly commit: string;
-  /** Root directory of its files, where `bin/pannier` runs the program. */
+  /** Root directory of the files of the commit, where `bin/pannier` runs the program. */
   readonly directory: string;
   remove(): void;
 }

@@ -50,7 +50,7 @@ export async function runExample(
   return stdout;
 }
 
-/** Defines the tests of the shop, which use two replicas of it. */
+/** Defines the tests of the shop example, which use two replicas of the program. */
 export function describeShop(name: string, replicas: () => [ExampleProgram, ExampleProgram]): void {
   describe(name, () => {
     test('limits a user across both replicas', async () => {

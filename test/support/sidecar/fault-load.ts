@@ -1,6 +1,6 @@
 /**
- * Generates load during fault tests: checks and session reads for keys on the failing shard, and on the others, which
- * the fault must not affect. Each call has a deadline.
+ * Generates load during fault tests: rate limit checks and session reads. Some keys are on the failing shard. The other
+ * keys are on shards that the fault must not affect. Each call has a deadline.
  */
 import { createKeyspace } from '../../../src/redis/keyspace.ts';
 import type { RedisNode } from '../redis/server.ts';

@@ -1,5 +1,6 @@
 /**
- * Starts the fleet of the fault tests: three sidecars with a client each, on a real Cluster of 3 masters and 3 replicas.
+ * Starts the fleet of the fault tests: three sidecars with one client each, on a real Cluster of 3 masters and 3
+ * replicas.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -65,7 +66,7 @@ export async function waitUntilReady(sidecar: Sidecar): Promise<void> {
   });
 }
 
-/** Returns the sum of the series of a metric whose line contains `labels`, or 0 if there are none. */
+/** Returns the sum of all series of a metric whose line contains `labels`, or 0 if there is no such series. */
 export async function readMetric(sidecar: Sidecar, name: string, labels = ''): Promise<number> {
   const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();
   let sum = 0;

@@ -1,10 +1,11 @@
 /**
- * `node --expose-gc test/support/sidecar/memory-fill.ts CASE`: fills a memory store as callers would. It prints as JSON
- * the bytes that the store counts and the growth of the process memory, in the V8 heap and in buffers outside it.
+ * `node --expose-gc test/support/sidecar/memory-fill.ts CASE`: fills a memory store as callers would. The program
+ * prints a JSON object with the bytes that the store counts and the growth of the process memory. The growth includes
+ * the V8 heap and the buffers outside the heap.
  *
- * Each case runs in a separate process, so that only the store grows between both measurements. It decodes strings from
- * bytes and compiles limits for each call, as the gRPC services do. The measurement then includes the parts of a
- * request that a store keeps.
+ * Each case runs in a separate process, so that only the store grows between both measurements. The program decodes
+ * strings from bytes and compiles limits for each call, as the gRPC services do. The measurement therefore includes the
+ * parts of a request that remain reachable from the store.
  */
 import { randomUUID } from 'node:crypto';
 import { MemoryCacheStore } from '../../../src/cache/memory-store.ts';
@@ -112,7 +113,10 @@ function cacheFill(options: {
   return { store, entries, add };
 }
 
-/** Fills the near cache. The channels of all keys and tags are live before the first read, because entries depend on them. */
+/**
+ * Fills the near cache. The channels of all keys and tags are live before the first read, because entries depend on
+ * them.
+ */
 function nearFill(options: { valueBytes: number; tagOf?: (index: number) => string }): Fill {
   const { valueBytes, tagOf } = options;
   const { near, hub, live } = setUpNear({ maxEntries: 1_000_000, maxBytes: 10_000_000_000 });
@@ -175,7 +179,10 @@ const FILLS: Readonly<Record<string, () => Fill>> = {
     cacheFill({ valueBytes: 10, tagsOf: (index) => ['products', `brand-${index % 10}`, `shelf-${index % 100}`] }),
 };
 
-/** Returns the smallest value after several collections, because another thread frees buffers. */
+/**
+ * Returns the smallest measured memory after several garbage collections, because another thread frees buffers with a
+ * delay.
+ */
 async function heldBytes(): Promise<number> {
   let held = Number.POSITIVE_INFINITY;
   for (let round = 0; round < COLLECTIONS; round += 1) {
@@ -204,6 +211,6 @@ if (create === undefined) {
   const measuredBytes = (await heldBytes()) - before;
   const result = { entries: fill.store.size, countedBytes: fill.store.bytes, measuredBytes };
   process.stdout.write(`${JSON.stringify(result)}\n`);
-  // Keeps both stores reachable until here.
+  // This condition keeps both stores reachable until the end of the measurement.
   process.exitCode = warm.store.size + fill.store.size > 0 ? 0 : 1;
 }

@@ -1,8 +1,8 @@
 /**
  * Builds the program of another commit, which `make test-mixed` runs together with this one.
  *
- * The commit is PANNIER_MIXED_REF, or else the last tag. Without both it is HEAD, which only shows that the test itself
- * works. The output reports this.
+ * The commit is PANNIER_MIXED_REF or, if this variable is not set, the last tag. If there is no tag either, the commit
+ * is HEAD. A run with HEAD shows only that the test itself works, and the output reports that the run used HEAD.
  */
 import { join } from 'node:path';
 import { buildCommit, git } from './commit-build.ts';

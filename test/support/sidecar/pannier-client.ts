@@ -40,7 +40,7 @@ export type Ended<Response> =
   | { ok: false; code: number; details: string; tookMs: number };
 
 interface Watch {
-  /** All events so far, including `started`. */
+  /** All events that the client has received so far, including `started`. */
   readonly events: readonly WatchInvalidationsResponseOutput[];
   cancel(): void;
 }
@@ -76,7 +76,7 @@ const packages = protoLoader.loadSync(
   { includeDirs: [join(repositoryRoot, 'proto')], longs: Number, defaults: true, arrays: true, objects: true },
 );
 
-/** Creates a client for host:port or unix:PATH. Calls without a deadline have one of 5 s. */
+/** Creates a client for host:port or unix:PATH. A call without an explicit deadline has a deadline of 5 s. */
 export function connectPannier(address: string): PannierClient {
   const client = new grpc.Client(address, grpc.credentials.createInsecure());
   function method<Request extends object, Response>(service: string, name: string): Method<Request, Response> {

@@ -45,7 +45,10 @@ export function serveCommand(program: string): readonly string[] {
  */
 export const AS_IN_A_CONTAINER: readonly string[] = [join(repositoryRoot, 'bin', 'pannier'), 'serve'];
 
-/** Starts the program and waits until it serves. The sidecar may not be ready yet, because Redis may be unavailable. */
+/**
+ * Starts the program and waits until it accepts calls. The sidecar may not be ready yet, because Redis may be
+ * unavailable.
+ */
 export async function startSidecar(
   settings: Record<string, string> = {},
   [command = '', ...args]: readonly string[] = serveCommand(mainFile),
