@@ -39,7 +39,7 @@ const NAMES: readonly string[] = Object.keys(Status);
  */
 export class StatusError extends Error {
   readonly code: StatusCode;
-  /** Delay before a retry, sent as `grpc-retry-pushback-ms`; undefined: not sent. */
+  /** Delay before a retry, sent as `grpc-retry-pushback-ms`. If it is undefined, no delay is sent. */
   readonly retryPushbackMs: number | undefined;
 
   constructor(code: StatusCode, message: string, options?: { cause?: unknown; retryPushbackMs?: number }) {

@@ -1,6 +1,6 @@
 /**
  * Defines every limit of the built-in HTTP/2 server in one table. docs/internals/transport-limits.md is generated from
- * it.
+ * this table.
  *
  * The limits that both transports share (messages, metadata, calls per connection, connections) are in
  * transport/transport.ts.
@@ -10,7 +10,7 @@ import type { TransportLimits } from '../../transport/transport.ts';
 interface LimitRow {
   readonly value: number;
   readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
-  /** Text of the generated page: the limited quantity, and the behavior above the limit. */
+  /** Text for the generated page. It describes the limited quantity, and the behavior above the limit. */
   readonly reason: string;
 }
 
@@ -121,11 +121,12 @@ export const HTTP2_LIMITS = Object.fromEntries(
 ) as Http2OwnLimits;
 
 /**
- * Divisor of the container's memory: at most 1/8 of it for unfinished requests, and the same for buffered responses.
+ * Divisor of the container's memory. Unfinished requests may use at most 1/8 of the memory, and buffered responses
+ * another 1/8.
  */
 const MEMORY_DIVISOR = 8;
 
-/** Returns the limits that depend on the memory of the container; 0 means that its memory is not limited. */
+/** Returns the limits that depend on the memory of the container. `memoryBytes` is 0 if that memory is not limited. */
 export function limitsWithin(
   memoryBytes: number,
 ): Pick<Http2OwnLimits, 'maxBufferedRequestBytes' | 'maxBufferedAnswerBytes'> {

@@ -27,7 +27,10 @@ const CALLS = 2_000;
 const CONNECTIONS = 8;
 /** Budget for half of the calls. */
 const MAX_BUFFERED = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
-/** Factor on the budget, because peers that arrive one after the other may each reach the quota that applied then. */
+/**
+ * Maximum total as a multiple of the budget. It is above 1, because each peer may reach the quota that applied when it
+ * arrived.
+ */
 const MAX_QUOTAS = 1 + Math.log(CONNECTIONS);
 
 let range: AttackRange;

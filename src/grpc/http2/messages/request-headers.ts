@@ -24,19 +24,19 @@ export interface RequestHeaders {
    * - `malformed`: violates RFC 9113, section 8, so its stream is reset
    */
   readonly verdict: 'call' | 'http' | 'malformed';
-  /** True if the header list exceeded a limit; some fields are missing then. */
+  /** True if the header list exceeded a limit; in this case some fields are missing. */
   readonly isTooLarge: boolean;
-  /** Error of a call that is rejected because of its headers. */
+  /** Error of a call that the server rejects because of its headers. */
   readonly refusal: StatusError | undefined;
   readonly method: AnyMethod | undefined;
-  /** Value of `grpc-timeout`; Infinity if the caller set none, NaN if it is malformed. */
+  /** Value of `grpc-timeout`; Infinity if the caller did not set it, NaN if it is malformed. */
   readonly timeoutMs: number;
   readonly encoding: string;
-  /** Value of `content-length`; -1 if there is none. */
+  /** Value of `content-length`; -1 if the header is absent. */
   readonly contentLength: number;
   /** HTTP status for the verdict `http`. */
   readonly httpStatus: HttpRefusal;
-  /** True for a HEAD request, whose response must have no body; used for the verdict `http`. */
+  /** True for a HEAD request, whose response must have no body. Used only for the verdict `http`. */
   readonly isHeadRequest: boolean;
   readonly metadata: readonly Field[];
   /** Size of the header list as HPACK counts it. */
@@ -49,7 +49,7 @@ export interface HeaderRules {
   readonly maxMetadataFields: number;
 }
 
-/** Intermediate result while the fields are read. */
+/** Intermediate result while the fields are being read. */
 interface Draft {
   method: string | undefined;
   scheme: string | undefined;
@@ -59,7 +59,7 @@ interface Draft {
   timeoutMs: number;
   contentLength: number;
   hasAuthority: boolean;
-  /** True once a regular field was read; no pseudo-header may follow it (RFC 9113, section 8.3). */
+  /** True once a regular field has been read. No pseudo-header may follow it (RFC 9113, section 8.3). */
   isPastPseudo: boolean;
   isMalformed: boolean;
   readonly metadata: Field[];
