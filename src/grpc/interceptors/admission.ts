@@ -70,7 +70,7 @@ export class Admission {
   }
 
   /**
-   * Admits a call, or throws a StatusError. The caller must call `leave` once for each admitted call, with the same
+   * Admits a call, or throws a StatusError. Each successful `enter` must be followed by one `leave` with the same
    * weight.
    */
   enter(weight: number): void {
