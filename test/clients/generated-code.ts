@@ -1,5 +1,6 @@
 /**
- * Installs the code generators of each language, and builds and runs the programs of docs/clients.md with the generated code.
+ * Installs the code generators of each language, and builds and runs the programs of docs/clients.md with the generated
+ * code.
  *
  * 1. test/clients/generated pins the versions of the tools. The tools come from the package registry of their language,
  *    and protoc comes from PyPI.

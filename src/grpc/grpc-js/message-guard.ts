@@ -7,7 +7,8 @@
  *      a message compressed until its handler reads it (request-message.ts).
  *   3. The library ignores an incomplete last message. This module rejects a unary or server-streaming call whose last
  *      message is incomplete.
- *   4. This module replaces the error texts of the library with ours, and adds `grpc-accept-encoding` to every response.
+ *   4. This module replaces the error texts of the library with our texts, and adds `grpc-accept-encoding` to every
+ *      response.
  *
  * The module uses the public interceptor API of the library, but it also replaces private members of the call. The
  * version of the library is therefore pinned, and the first call fails if a member is missing.

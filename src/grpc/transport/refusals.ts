@@ -1,6 +1,5 @@
 /**
- * Defines the statuses with which the transports end calls, before a handler starts or in place of the result of a
- * handler.
+ * Defines the statuses with which all transports end calls that no handler ends.
  */
 import { invalidArgument, Status, StatusError } from '../status.ts';
 

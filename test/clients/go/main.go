@@ -1,5 +1,5 @@
-// A test client based on grpc-go. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or `FAIL
-// name reason` for each case.
+// A test client based on grpc-go. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
+// `FAIL name reason` for each case.
 //
 //	client ADDRESS DESCRIPTOR_SET (all|load)
 //

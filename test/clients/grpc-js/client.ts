@@ -1,6 +1,6 @@
 /**
  * A test client based on @grpc/grpc-js. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
- * `FAIL name reason`.
+ * `FAIL name reason` for each case.
  *
  *   client.ts ADDRESS DESCRIPTOR_SET (all|load)
  */

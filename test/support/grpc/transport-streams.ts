@@ -37,7 +37,8 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       stream.call.pause();
       const record = await waitFor('the flood to begin', () => fixture.notebook.floods.get('slow'));
       await waitFor('send to return false', () => record.refusals > 0);
-      // Buffers of two sockets and two libraries limit the bytes in flight, so that the handler cannot send everything.
+      // The buffers of both sockets and both libraries limit the bytes in flight, so the handler cannot send
+      // everything.
       await waitFor('the handler to pause', async () => {
         const before = record.sent;
         await new Promise((resolve) => setTimeout(resolve, 50));
