@@ -2,9 +2,9 @@
  * Calculates deadlines: parses `grpc-timeout`, and determines how long before its deadline a call must receive its
  * response.
  *
- * The sidecar responds before the caller's deadline passes, because its error states the cause. The caller's own timer
- * would report only that no response arrived. Stores have an even earlier deadline (store-deadline.ts), so that there
- * is still time to apply the failure mode of a limit.
+ * The sidecar responds before the caller's deadline passes, because the error of the sidecar states the cause. The
+ * caller's own timer would report only that no response arrived. Stores have an even earlier deadline
+ * (store-deadline.ts), so that there is still time to apply the failure mode of a limit.
  */
 
 /** Maximum delay of a Node timer. A timer with a longer delay would fire at once. */
@@ -26,8 +26,8 @@ export function parseGrpcTimeout(header: string): number | undefined {
 }
 
 /**
- * Returns the time by which the sidecar must respond. It is earlier than the deadline by 20 ms, or by 20 % of the
- * remaining time if that is less.
+ * Returns the time by which the sidecar must respond. This time is earlier than the deadline by 20 ms, or by 20 % of
+ * the remaining time if that is less.
  */
 export function answerByMs(deadlineAtMs: number, nowMs: number): number {
   return deadlineAtMs - Math.min(MAX_ANSWER_MARGIN_MS, (deadlineAtMs - nowMs) * ANSWER_MARGIN_SHARE);

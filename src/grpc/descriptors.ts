@@ -1,6 +1,6 @@
 /**
  * Reads the descriptor set of the contract (proto/descriptor-set.binpb), which buf builds from proto/ and third_party/.
- * Reflection, health, `pannier call` and the generator of the codecs (scripts/generate-codecs.ts) use it.
+ * Reflection, health, `pannier call` and the generator of the codecs (scripts/generate-codecs.ts) use this module.
  *
  *   1. The module reads the set once, on first use. Reading takes about 6 ms.
  *   2. The module skips fields of descriptor.proto that no caller needs.

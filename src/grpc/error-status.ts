@@ -2,7 +2,7 @@
  * Converts errors to gRPC statuses. docs/reference/errors.md contains the same tables.
  *
  * Invariants:
- *   1. A StatusError keeps its code and text.
+ *   1. The status of a StatusError has the code and text of the error.
  *   2. A StoreError has the status of its Redis error code if the table contains that code, and otherwise the status of
  *      its kind. The kinds `unknown` and `deadline` take precedence over the error code, because they state whether the
  *      command may have been executed.
@@ -29,7 +29,10 @@ export type ErrorLog = Pick<Logger, 'error'>;
 
 export interface StatusRow {
   readonly code: StatusCode;
-  /** Cause and remedy, which follow "cannot use the store: ". In STORE_ERROR_ROWS, the end of the text. */
+  /**
+   * Cause and remedy, which follow "cannot use the store: ". In STORE_ERROR_ROWS, this text is the end of the status
+   * message.
+   */
   readonly text: string;
   readonly retryPushbackMs?: number;
 }

@@ -29,7 +29,7 @@ export interface ServiceHandlers {
 
 /** Service that the composition root starts and closes. */
 export interface Service extends ServiceHandlers {
-  /** Ends open streams and timers of the service. It does not close stores, which the service does not own. */
+  /** Ends open streams and timers of the service. Does not close stores, because the service does not own them. */
   close(): void;
 }
 

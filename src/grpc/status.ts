@@ -1,8 +1,8 @@
 /**
  * Defines the gRPC status codes and StatusError, which a service throws to end a call with a status.
  *
- * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes their meaning in
- * Pannier.
+ * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes the meaning of
+ * the codes in Pannier.
  */
 export const Status = {
   OK: 0,

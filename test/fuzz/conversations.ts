@@ -1,5 +1,5 @@
 /**
- * Creates valid client conversations: the corpus for mutations.
+ * Creates valid client conversations, which form the corpus for mutations.
  */
 import {
   continuation,

@@ -45,7 +45,7 @@ class GrpcJsTransport implements Transport {
   #isClosed = false;
 
   constructor(options: TransportOptions) {
-    // The library logs invalid metadata to stderr, including its values.
+    // The log of the library is off, because the library would write invalid metadata including its values to stderr.
     setLogVerbosity(logVerbosity.NONE);
     this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
     const { maxConnectionIdleMs } = this.#limits;

@@ -20,7 +20,7 @@ import { messageCutShort, messageMissing, messageTooLarge, secondMessage } from 
 import { ACCEPTED_ENCODINGS, flagRefusal, type RequestMessage, requestMessage } from '../transport/request-message.ts';
 
 const PREFIX_BYTES = 5;
-/** Value of `ReadState.NO_DATA` in the library. It means that the decoder is between two messages. */
+/** Value of `ReadState.NO_DATA` in the library. This value means that the decoder is between two messages. */
 const BETWEEN_MESSAGES = 0;
 
 interface LibraryStatus {

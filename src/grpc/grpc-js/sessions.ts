@@ -4,7 +4,8 @@
  *   1. A GOAWAY with the highest stream id asks the client to open no more calls. The transport serves the calls that
  *      the client sent before it received the GOAWAY.
  *   2. A connection that reaches its maximum age receives this GOAWAY and a PING. The connection closes after the
- *      client has acknowledged the PING, because every such call has arrived by that time.
+ *      client has acknowledged the PING, because every call that the client sent before the GOAWAY has arrived by that
+ *      time.
  *   3. The module tracks a connection from its first call, and measures the age of the connection from that call.
  *
  * The library would send GOAWAY and close at once. After a GOAWAY sent with `node:http2`, nghttp2 would ignore every

@@ -1,6 +1,6 @@
 /**
- * Decides when a connection is too old, idle, silent or slow. It has no timers: the caller passes the state of the
- * connection once a second and carries out the returned action.
+ * Decides when a connection is too old, idle, silent or slow. The module has no timers: the caller passes the state of
+ * the connection once a second and carries out the returned action.
  */
 
 import { ConnectionFault, ErrorCode } from './frames/protocol.ts';
@@ -38,9 +38,9 @@ export interface LifetimeState {
  *
  * - `ping`: send a PING, because the peer is silent
  * - `drain`: close gracefully
- * - `drain_further`: continue the drain, because the peer has not acknowledged its PING in time
+ * - `drain_further`: continue the drain, because the peer has not acknowledged the PING of the drain in time
  * - `destroy`: close the socket, because the peer is gone
- * - a ConnectionFault: send it in a GOAWAY and close
+ * - a ConnectionFault: send a GOAWAY with its code and text, and close
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 

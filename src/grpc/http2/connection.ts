@@ -91,7 +91,7 @@ export class Http2Connection {
     }
     this.#isDraining = true;
     if (!this.#frames.isSettled) {
-      // No call has been executed. The last stream id 0 informs the peer, which can safely retry all its calls.
+      // No call has been executed. With 0 as the last stream id, the peer can safely retry all its calls.
       this.#goaway(0, ErrorCode.none, '');
       this.#close();
       return;

@@ -116,8 +116,8 @@ export function httpRefusal(method: string, contentType: string): HttpRefusal | 
 }
 
 /**
- * Returns true for `application/grpc`, also with a message format such as `+proto` or with parameters, but not for
- * grpc-web.
+ * Returns true for `application/grpc`, with or without a message format such as `+proto` and parameters. Returns false
+ * for grpc-web.
  */
 function isGrpc(contentType: string): boolean {
   if (!contentType.startsWith(GRPC_CONTENT_TYPE)) {

@@ -216,7 +216,7 @@ function dropWaiting(call: OpenCall): void {
   granted?.reject(callIsOver());
 }
 
-/** Lets the decompression of the oldest queued message start. */
+/** Starts the decompression of the oldest queued message, if there is one. */
 function endTurn(): void {
   const [next] = waiting;
   if (next === undefined) {

@@ -27,7 +27,7 @@ export interface TransportOptions {
   readonly adminUrl?: string | undefined;
   /**
    * Called when a connection is dropped because its peer violated the protocol or a limit. Only the built-in HTTP/2
-   * server calls it.
+   * server calls this function.
    */
   readonly onConnectionDropped?: (reason: string) => void;
 }

@@ -1,7 +1,7 @@
 /**
  * Tests that text which is not valid UTF-8 ends a call with INVALID_ARGUMENT and the path of the field. The tests cover
- * every `string` field and map key of every request, at any depth. They read the fields from the descriptors, so they
- * cover new fields too.
+ * every `string` field and map key of every request, at any depth. The tests read the fields from the descriptors, and
+ * therefore cover new fields too.
  */
 import { type Contract, type FieldDescriptor, FieldType, readContract } from '../descriptors.ts';
 import { METHOD_CODECS } from '../generated/codec/methods.ts';

@@ -192,7 +192,7 @@ describe('unknown fields', () => {
     expect(reader.hasMore()).toBe(false);
     started(nested(101));
     expect(() => reader.skip(reader.tag())).toThrow('nesting must have at most 100 levels, got more');
-    // The depth of the failed message must not count for the next message.
+    // The depth of the failed message must not count against the limit of the next message.
     started(nested(100));
     reader.skip(reader.tag());
     expect(reader.hasMore()).toBe(false);

@@ -1,5 +1,5 @@
 /**
- * Reads the protobuf wire format. The generated decoders (src/grpc/generated/codec) call it field by field.
+ * Reads the protobuf wire format. The generated decoders (src/grpc/generated/codec) call the reader field by field.
  *
  * One reader serves all messages: `start` sets the bytes to read, and `finish` releases them. Reading allocates memory
  * only for the decoded values.
@@ -292,7 +292,7 @@ export class WireReader {
   }
 }
 
-/** Sets an own property with any name. Plain assignment to `__proto__` would change the prototype instead. */
+/** Sets an own property with any name. A plain assignment to `__proto__` would change the prototype instead. */
 export function setEntry<Value>(map: Record<string, Value>, key: string, value: Value): void {
   if (key === '__proto__') {
     Object.defineProperty(map, key, { value, configurable: true, enumerable: true, writable: true });

@@ -1,5 +1,5 @@
 /**
- * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call it field by field.
+ * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call the writer field by field.
  *
  * One writer serves all messages. It writes the messages one after the other into a slab, and `finish` returns a view
  * of the slab. The writer therefore neither computes sizes in advance nor copies finished messages. When a slab is
@@ -21,7 +21,7 @@ import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
  * Size of a slab. The size is small, because one response that waits for a slow reader keeps the whole slab in memory.
  */
 const SLAB_BYTES = 8 * 1024;
-/** Spare bytes in the buffer of a large message, for small fields after the large one. */
+/** Spare bytes in the buffer of a large message, for small fields after the large field. */
 const LARGE_SPARE_BYTES = 512;
 /** Maximum length of a tag and a varint together. */
 const MAX_SCALAR_BYTES = 5 + 10;

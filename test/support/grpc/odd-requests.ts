@@ -1,5 +1,5 @@
 /**
- * Lists unusual and invalid requests as frames. All transports must give the same response to them.
+ * Lists unusual and invalid requests as frames. All transports must send the same response to each of these requests.
  */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { data, frame, headers, headersOnly, literal, message, priority, uint32 } from '../http2/frames.ts';

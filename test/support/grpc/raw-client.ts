@@ -127,14 +127,17 @@ export interface Http2End {
   readonly resetCode: number;
 }
 
-/** Opens an HTTP/2 connection over TCP. The caller must destroy it. */
+/** Opens an HTTP/2 connection over TCP. The caller must destroy the connection. */
 export function connectHttp2(port: number): ClientHttp2Session {
   const session = connect(`http://127.0.0.1:${port}`);
   session.on('error', () => {});
   return session;
 }
 
-/** Sends a POST request with the headers of a gRPC client, overridden by `headers`, and with `body` unchanged. */
+/**
+ * Sends a POST request with the headers of a gRPC client and the unchanged `body`. `headers` overrides the headers of
+ * the client.
+ */
 export function http2Call(
   session: ClientHttp2Session,
   path: string,

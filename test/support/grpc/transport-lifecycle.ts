@@ -1,5 +1,5 @@
 /**
- * Tests listening, draining and closing in the transport contract.
+ * Part of the transport contract suite. Tests listening, draining and closing.
  */
 import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -319,7 +319,7 @@ async function freePort(): Promise<number> {
 function openSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket));
-    // The socket must read all bytes. If it had unread bytes, it would not report that the peer has closed the
+    // The socket must read all bytes. A socket with unread bytes would not report that the peer has closed the
     // connection.
     socket.resume();
     socket.on('error', reject);

@@ -1,5 +1,6 @@
 /**
- * Tests streams, and calls that end early, in the transport contract: order, backpressure, cancellation, concurrency.
+ * Part of the transport contract suite. Tests streams and calls that end early: order, backpressure, cancellation and
+ * concurrency.
  */
 import { Status } from '../../../src/grpc/status.ts';
 import { waitFor } from '../wait.ts';

@@ -2,7 +2,7 @@
  * Reads gRPC responses on a raw connection: the status of a call and its messages.
  *
  * The module decodes only literals without Huffman encoding and some entries of the static table, because the server
- * sends nothing else. It throws for any other encoding.
+ * sends nothing else. The module throws for any other encoding.
  */
 
 import { waitFor } from '../wait.ts';

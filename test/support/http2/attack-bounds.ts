@@ -63,7 +63,7 @@ export interface Flood {
   /** Returns the frames of one step; `step` counts from 0. */
   readonly make: (step: number) => Buffer;
   readonly framesPerStep: number;
-  /** Number of frames after which an attacker stops. The server must stop the attacker before that. */
+  /** Number of frames after which an attacker stops. The server must stop the attacker earlier. */
   readonly maxFrames: number;
   readonly settings?: readonly (readonly [number, number])[];
   readonly attackers?: number;

@@ -1,6 +1,6 @@
 /**
- * Runs an attack against the HTTP/2 server in its own process, next to an honest client, and measures what the attack
- * cost.
+ * Runs an attack against the HTTP/2 server in its own process, next to an honest client, and measures the cost of the
+ * attack.
  *
  * The CPU time of an attack is compared with the CPU time of honest calls in the same run, never with an absolute time.
  * One unit is the CPU time of an honest call. An attack may cost a limited number of units per frame. If frames are

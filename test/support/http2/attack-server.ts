@@ -82,8 +82,8 @@ function count(answer: Buffer): Buffer {
 }
 
 /**
- * Runs to its end even if the call ends earlier. It simulates a handler that waits for a store, which cannot be stopped
- * either.
+ * Runs to its end even if the call ends earlier. This method simulates a handler that waits for a store, because such a
+ * handler cannot be stopped either.
  */
 async function slow(): Promise<Buffer> {
   seen.started += 1;

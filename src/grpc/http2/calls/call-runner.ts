@@ -174,7 +174,7 @@ export class CallRunner {
     this.#sender.error(stream, this.#statusOf(stream, error));
   }
 
-  /** Converts an error to a status, and logs it if it is unexpected. */
+  /** Converts an error to a status, and logs the error if it is unexpected. */
   #statusOf(stream: Http2Stream, error: unknown): FinalStatus {
     return errorStatus(error, this.#log, stream.request.method?.path);
   }

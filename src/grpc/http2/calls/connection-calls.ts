@@ -31,7 +31,7 @@ import type { DeadlineWatch } from './deadline-watch.ts';
 import { RequestBody } from './request-body.ts';
 
 /**
- * Bytes of the request budget that an open call uses in addition to its message. They cover about 1,000 bytes of
+ * Bytes of the request budget that an open call uses in addition to its message. These bytes cover about 1,000 bytes of
  * objects and a header list of usual size.
  */
 export const OPEN_CALL_BYTES = 2_048;
@@ -92,7 +92,7 @@ export class ConnectionCalls {
     this.#turnMs = this.#clock.monotonicMs();
   }
 
-  /** Handles HEADERS with a complete header block: opens a stream, or reads the trailers of an open one. */
+  /** Handles HEADERS with a complete header block: opens a stream, or reads the trailers of an open stream. */
   headers(frame: Frame): void {
     const { streamId, bytes, start, end, isLast } = frame;
     if (streamId > this.#table.lastId) {
@@ -316,7 +316,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Resets the stream and returns true if its DATA frame violates the protocol. */
+  /** If a DATA frame violates the protocol, resets its stream and returns true. */
   #isDataWrong(stream: Http2Stream, countedBytes: number, dataBytes: number): boolean {
     if (stream.isRemoteClosed) {
       this.#reset(stream, ErrorCode.streamClosed);

@@ -3,8 +3,8 @@
  * HTTP/1.x request, or something else.
  *
  * Invariants:
- *   1. The result does not depend on how the bytes are split into chunks. It is returned as soon as the bytes identify
- *      the protocol.
+ *   1. The result does not depend on how the bytes are split into chunks. The result is returned as soon as the bytes
+ *      identify the protocol.
  *   2. The object keeps no more bytes than the length of the preface.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Frame budget of a connection: limits the number of frames that serve no call. `maxFrameBudget` in
+ * Frame budget of a connection: limits the number of frames that serve no call. The text of `maxFrameBudget` in
  * http2-limits.ts lists those frames.
  */
 import { ConnectionFault, ErrorCode } from './protocol.ts';
@@ -7,7 +7,8 @@ import { ConnectionFault, ErrorCode } from './protocol.ts';
 /** Cost of a SETTINGS frame; most other frames cost 1. */
 export const SETTINGS_COST = 20;
 /**
- * Cost of a stream that the server refuses or resets. It is higher than 1, because the server must also send a frame.
+ * Cost of a stream that the server refuses or resets. The cost is higher than 1, because the server must also send a
+ * frame.
  */
 export const REFUSED_COST = 2;
 

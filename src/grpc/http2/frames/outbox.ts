@@ -98,8 +98,8 @@ export class Outbox {
     if (!this.#socket.writable) {
       return;
     }
-    // A socket that already buffers bytes also buffers the bytes of this write. They would keep the whole buffer alive,
-    // so they are copied.
+    // A socket that already buffers bytes also buffers the bytes of this write. These bytes would keep the whole buffer
+    // alive, so they are copied.
     const isBackedUp = this.#socket.writableLength !== 0;
     this.#socket.write(isBackedUp ? bufferedCopy(bytes, 0, bytes.length) : bytes);
     const isBuffered = this.#socket.writableLength !== 0;

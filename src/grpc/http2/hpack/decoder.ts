@@ -19,14 +19,14 @@ const LITERAL_INDEXED = 0x40;
 const TABLE_SIZE_UPDATE = 0x20;
 const HUFFMAN = 0x80;
 /**
- * Shift of the last byte that is accepted after the prefix. Four bytes can encode 268 million, far above any valid
- * length or index.
+ * Shift of the last byte that is accepted after the prefix. Four bytes can encode numbers up to 268 million, which is
+ * far above any valid length or index.
  */
 const MAX_INTEGER_SHIFT = 21;
 
 /**
- * Buffer for decoded Huffman strings. All connections share it, because decoding is synchronous. It grows to the length
- * of the longest string, which cannot exceed the limit on header blocks.
+ * Buffer for decoded Huffman strings. All connections share this buffer, because decoding is synchronous. The buffer
+ * grows to the length of the longest string, which cannot exceed the limit on header blocks.
  */
 let scratch = Buffer.allocUnsafe(4_096);
 

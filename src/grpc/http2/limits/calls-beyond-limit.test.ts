@@ -9,7 +9,7 @@ import { Http2Error, many, PREFACE, settings, unaryCall } from '../../../../test
 import { TRANSPORT_LIMITS } from '../../transport/transport.ts';
 import { HTTP2_LIMITS } from './http2-limits.ts';
 
-/** Cost of one refused call: two points for the refusal and one for its DATA. */
+/** Cost of one refused call: two points for the refusal, and one point for the DATA of the call. */
 const POINTS_PER_CALL = 3;
 const MAX_REFUSED = Math.floor(HTTP2_LIMITS.maxFrameBudget / POINTS_PER_CALL) - 10;
 

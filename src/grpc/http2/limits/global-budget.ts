@@ -2,8 +2,8 @@
  * Counts the bytes that each connection buffers, and the bytes that all connections of a transport buffer together.
  *
  * Invariants:
- *   1. If the total exceeds the global limit, only connections that buffer more than an equal quota of the limit may
- *      not buffer more. A peer that uses many buffered bytes therefore does not affect other peers.
+ *   1. While the total exceeds the global limit, the budget refuses more bytes only for connections that buffer more
+ *      than an equal quota of the limit. A peer that uses many buffered bytes therefore does not affect other peers.
  *   2. Peers that arrive one after the other may each reach the quota that applied when they arrived. The total is at
  *      most the limit times 1 + ln(peers), plus the last addition of each peer.
  */

@@ -10,7 +10,7 @@ import type { TransportLimits } from '../../transport/transport.ts';
 interface LimitRow {
   readonly value: number;
   readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
-  /** Text for the generated page. It describes the limited quantity, and the behavior above the limit. */
+  /** Text for the generated page. The text describes the limited quantity, and the behavior above the limit. */
   readonly reason: string;
 }
 
@@ -88,7 +88,11 @@ const HTTP2_LIMIT_ROWS = {
     'ms',
     'Time that a peer may need to read all buffered responses at its current speed. Slower reading is not progress',
   ),
-  keepaliveIntervalMs: row(60_000, 'ms', 'Time without a byte from the peer after which the server sends a keepalive PING'),
+  keepaliveIntervalMs: row(
+    60_000,
+    'ms',
+    'Time without a byte from the peer after which the server sends a keepalive PING',
+  ),
   keepaliveTimeoutMs: row(
     20_000,
     'ms',

@@ -12,8 +12,8 @@ import { type RequestMessage, requestMessage } from '../../transport/request-mes
 import { type MessageRules, PREFIX_BYTES, readPrefix } from './message-prefix.ts';
 
 /**
- * Size of the first allocation for a message. It limits the memory of a call whose caller sends one byte of a message
- * and then stops.
+ * Size of the first allocation for a message. This size limits the memory of a call whose caller sends one byte of a
+ * message and then stops.
  */
 const FIRST_BODY_BYTES = 256;
 const EMPTY = Buffer.alloc(0);

@@ -95,7 +95,7 @@ export function readRequestHeaders(fields: readonly Field[], isComplete: boolean
 
 /**
  * Returns the deadline of a call that arrives now. A unary call without `grpc-timeout` gets the default deadline; a
- * stream without one has no deadline.
+ * stream without this header has no deadline.
  */
 export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadlineMs: number): number {
   if (request.timeoutMs !== Number.POSITIVE_INFINITY) {
@@ -104,7 +104,9 @@ export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadli
   return request.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
 }
 
-/** Returns whether the trailers of a request are valid (RFC 9113, section 8.1). Their content is not used. */
+/**
+ * Returns whether the trailers of a request are valid (RFC 9113, section 8.1). The content of the trailers is not used.
+ */
 export function areTrailersValid(fields: readonly Field[]): boolean {
   return fields.every((field) => field.role !== Role.forbidden && !field.name.startsWith(':'));
 }

@@ -17,8 +17,8 @@ export const OPENING_BLOCK = Buffer.concat([
 export const OK_BLOCK = encodeField('grpc-status', String(Status.OK));
 
 /**
- * Maximum length of `grpc-message`, because some clients accept at most 8 KiB of headers. A longer message is truncated
- * after a complete character.
+ * Maximum length of `grpc-message`. The limit is below 8 KiB, because some clients accept at most 8 KiB of headers. A
+ * longer message is truncated after a complete character.
  */
 const MAX_ENCODED_MESSAGE_LENGTH = 4_096;
 const MAX_CACHED = 64;

@@ -22,7 +22,7 @@ const MAX_REMEMBERED_RESETS = 256;
 export class StreamTable {
   /** Highest stream id that the peer has opened. */
   lastId = 0;
-  /** Highest stream id that the table accepts. A GOAWAY from either side lowers it. */
+  /** Highest stream id that the table accepts. A GOAWAY from either side lowers this id. */
   maxAcceptedId = MAX_STREAM_ID;
   /** Callback for the end of the last open stream. It is set while the connection drains. */
   onEmpty: (() => void) | undefined;
@@ -84,7 +84,7 @@ export class StreamTable {
     }
   }
 
-  /** Closes a stream after our last frame for it. */
+  /** Closes a stream after our last frame on the stream. */
   answered(stream: Http2Stream): void {
     if (!stream.isRemoteClosed) {
       // Asks the caller not to send the rest of its request, because the server will not read it (RFC 9113, section

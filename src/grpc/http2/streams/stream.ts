@@ -72,7 +72,9 @@ export class Http2Stream implements CallContext {
   readonly bornSweep: number;
   /** Number of the last sweep at which the peer had made progress in reading. */
   progressSweep: number;
-  /** Number of the chunk that opened the stream. It is used to detect a reset that arrives in the same chunk. */
+  /**
+   * Number of the chunk that opened the stream. This number is used to detect a reset that arrives in the same chunk.
+   */
   readonly bornTurn: number;
 
   #listeners: (() => void)[] | undefined;
