@@ -11,7 +11,8 @@ const PAGE_ADDRESS = '127.0.0.1:9470';
 const page = readFileSync(join(repositoryRoot, 'docs', 'clients.md'), 'utf8');
 
 /**
- * Returns the command in a section of the page that generates code. The other commands of the section install tools.
+ * Returns the command that generates code, from one section of the page. The other commands of the section install
+ * tools.
  */
 export function generateCommandOf(heading: string): string {
   const commands = blocksOf(heading, 'sh').filter((text) =>

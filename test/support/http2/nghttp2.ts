@@ -76,7 +76,7 @@ export class Nghttp2Pair {
       }
     });
     this.announceTable(options.tableBytes);
-    // Enlarges the connection window, because padding counts against it.
+    // Enlarges the connection window, because padding counts against that window.
     this.#socket.write(windowUpdate(0, WINDOW_BYTES));
   }
 
