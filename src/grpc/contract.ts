@@ -34,7 +34,7 @@ export function loadContract(): PackageDefinition {
 
 type Methods = Readonly<Record<string, MethodDefinition<object, object>>>;
 
-/** Returns the methods of one service of `definition`. Throws if it has no such service. */
+/** Returns the methods of one service of `definition`. Throws if `definition` does not contain the service. */
 export function methodsOf(definition: PackageDefinition, serviceName: string): Methods {
   const service = definition[serviceName];
   if (service === undefined || 'format' in service) {

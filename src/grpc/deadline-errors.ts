@@ -1,7 +1,7 @@
 /**
  * Creates the errors of calls whose deadline has passed.
  *
- *   1. Every DEADLINE_EXCEEDED is created here, except for errors of a store (error-status.ts).
+ *   1. This module creates every DEADLINE_EXCEEDED status, except those for store errors (error-status.ts).
  *   2. The text states whether the call may have been executed. docs/reference/errors.md lists both texts.
  */
 import { Status, StatusError } from './status.ts';

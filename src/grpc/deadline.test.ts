@@ -1,5 +1,5 @@
 /**
- * Tests the parsing of `grpc-timeout` and the margins before the deadline, for the response and for the store.
+ * Tests the parsing of `grpc-timeout`, and how long before the deadline the response and the store must finish.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { answerByMs, parseGrpcTimeout } from './deadline.ts';

@@ -1,14 +1,15 @@
 /**
- * Calculates deadlines: parses `grpc-timeout`, and determines how long before its deadline a call must be answered.
+ * Calculates deadlines: parses `grpc-timeout`, and determines how long before its deadline a call must receive its
+ * response.
  *
- * The sidecar responds before the caller's deadline passes, because its error says what happened. The timer of the
- * caller knows only that no response arrived. Stores get an even earlier deadline (store-deadline.ts), so that the
- * failure mode of a limit can still decide.
+ * The sidecar responds before the caller's deadline passes, because the error of the sidecar states the cause. The
+ * caller's own timer would report only that no response arrived. Stores have an even earlier deadline
+ * (store-deadline.ts), so that there is still time to apply the failure mode of a limit.
  */
 
 /** Maximum delay of a Node timer. A timer with a longer delay would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-/** Deadline of a stream whose caller set none. It is finite, but never reached. */
+/** Deadline of a stream whose caller set no deadline. The value is finite but too large to be reached. */
 export const NO_DEADLINE_MS = Number.MAX_SAFE_INTEGER;
 
 /** Maximum delay of the timer wheel (two ticks, 10 ms), plus 10 ms for sending the response to the caller. */
@@ -17,7 +18,7 @@ const ANSWER_MARGIN_SHARE = 0.2;
 
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000001 };
 
-/** Returns the milliseconds of a `grpc-timeout` header; undefined if it is malformed. */
+/** Returns the timeout of a `grpc-timeout` header in milliseconds, or undefined if the header is malformed. */
 export function parseGrpcTimeout(header: string): number | undefined {
   const match = /^(\d{1,8})([HMSmun])$/.exec(header);
   const unitMs = UNIT_MS[match?.[2] ?? ''];
@@ -25,7 +26,8 @@ export function parseGrpcTimeout(header: string): number | undefined {
 }
 
 /**
- * Returns the latest time of our response: 20 ms before the deadline, or 20 % of the remaining time if that is less.
+ * Returns the time by which the sidecar must respond. This time is earlier than the deadline by 20 ms, or by 20 % of
+ * the remaining time if that is less.
  */
 export function answerByMs(deadlineAtMs: number, nowMs: number): number {
   return deadlineAtMs - Math.min(MAX_ANSWER_MARGIN_MS, (deadlineAtMs - nowMs) * ANSWER_MARGIN_SHARE);

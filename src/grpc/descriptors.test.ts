@@ -50,8 +50,8 @@ describe('the descriptor set of the contract', () => {
         expect(contract.enums.has(name)).toBe(true);
         continue;
       }
-      // The test compares only the fields that the library has, because the library loses map fields. It uses
-      // lowerCamelCase names.
+      // The test compares only the fields that protobufjs returns, because protobufjs loses map fields and returns
+      // names in lowerCamelCase.
       const fields = contract.messages.get(name)?.fields ?? [];
       const numbers = new Map(fields.map((each) => [each.jsonName, each.number]));
       for (const each of field) {

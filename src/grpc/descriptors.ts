@@ -1,9 +1,9 @@
 /**
  * Reads the descriptor set of the contract (proto/descriptor-set.binpb), which buf builds from proto/ and third_party/.
- * Reflection, health, `pannier call` and the generator of the codecs (scripts/generate-codecs.ts) use it.
+ * Reflection, health, `pannier call` and the generator of the codecs (scripts/generate-codecs.ts) use this module.
  *
- *   1. The set is read once, on first use. Reading takes about 6 ms.
- *   2. Fields of descriptor.proto that no caller needs are skipped.
+ *   1. The module reads the set once, on first use. Reading takes about 6 ms.
+ *   2. The module skips fields of descriptor.proto that no caller needs.
  *
  * This module does not use protobufjs, which loses map fields when it converts protos to descriptors or back.
  */
@@ -34,7 +34,7 @@ export interface FieldDescriptor {
   /** Full name of the message or enum, without the leading dot; empty for other types. */
   readonly typeName: string;
   readonly isRepeated: boolean;
-  /** Index of its oneof in the message. protoc also generates a oneof for each `optional` field. */
+  /** Index of the oneof that contains the field. protoc also generates a oneof for each `optional` field. */
   readonly oneofIndex: number | undefined;
 }
 

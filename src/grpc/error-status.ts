@@ -1,13 +1,13 @@
 /**
- * Converts errors to gRPC statuses with tables, which docs/reference/errors.md also lists.
+ * Converts errors to gRPC statuses. docs/reference/errors.md contains the same tables.
  *
  * Invariants:
- *   1. A StatusError keeps its code and text.
- *   2. A StoreError gets the row of its server code if there is one, and otherwise the row of its kind. The kinds
- *      `unknown` and `deadline` take precedence over a server code, because they state whether the command may have
- *      been executed.
- *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed text, and the cause is
- *      logged.
+ *   1. The status of a StatusError has the code and text of the error.
+ *   2. A StoreError has the status of its Redis error code if the table contains that code, and otherwise the status of
+ *      its kind. The kinds `unknown` and `deadline` take precedence over the error code, because they state whether the
+ *      command may have been executed.
+ *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed text, and the sidecar logs
+ *      the cause.
  *   4. A text has at most 1,000 characters and no unpaired surrogates.
  */
 import type { Logger } from '../lib/logger.ts';
@@ -29,12 +29,15 @@ export type ErrorLog = Pick<Logger, 'error'>;
 
 export interface StatusRow {
   readonly code: StatusCode;
-  /** Cause and remedy after "cannot use the store: ", or the end of the text in STORE_ERROR_ROWS. */
+  /**
+   * Cause and remedy, which follow "cannot use the store: ". In STORE_ERROR_ROWS, this text is the end of the status
+   * message.
+   */
   readonly text: string;
   readonly retryPushbackMs?: number;
 }
 
-/** Statuses by kind of error. The text follows the detail of the error. */
+/** Statuses by kind of StoreError. The status message is the detail of the error, followed by the text. */
 export const STORE_ERROR_ROWS = {
   unavailable: { code: Status.UNAVAILABLE, text: 'retry the call', retryPushbackMs: 100 },
   unknown: { code: Status.UNKNOWN, text: 'the call may have been executed' },
@@ -43,7 +46,7 @@ export const STORE_ERROR_ROWS = {
   full: { code: Status.RESOURCE_EXHAUSTED, text: 'the call was not executed' },
 } as const satisfies Record<StoreErrorKind, StatusRow>;
 
-/** Statuses by error code of Redis. With all of these codes, the command was not executed. */
+/** Statuses by Redis error code. Redis returns these codes only for commands that it has not executed. */
 export const SERVER_ERROR_ROWS: ReadonlyMap<string, StatusRow> = new Map<string, StatusRow>(
   Object.entries({
     OOM: unavailable(
@@ -93,7 +96,7 @@ export function expectedErrorStatus(error: StatusError | StoreError): ErrorStatu
     : storeErrorStatus(error);
 }
 
-/** Returns only the code, for metrics. */
+/** Returns only the code of the status, for metrics. */
 export function statusCodeOf(error: unknown): StatusCode {
   return isExpected(error) ? expectedErrorStatus(error).code : Status.INTERNAL;
 }
@@ -103,9 +106,9 @@ function isExpected(error: unknown): error is StatusError | StoreError {
 }
 
 /**
- * Describes an unexpected error for the log: its class, its stack, and the message of classes in QUOTABLE_ERRORS. Other
- * messages are omitted because they may contain user data. For example, a SyntaxError quotes the text that it cannot
- * parse.
+ * Describes an unexpected error for the log: its class, its stack, and its message if the class is in QUOTABLE_ERRORS.
+ * Other messages are omitted because they may contain user data. For example, a SyntaxError quotes the text that it
+ * cannot parse.
  */
 export function describeCause(error: unknown): { error: string; stack: string } {
   if (!(error instanceof Error)) {
@@ -117,7 +120,7 @@ export function describeCause(error: unknown): { error: string; stack: string } 
   return { error: `${error.name}${message}${cause}`, stack: frames.join('\n') };
 }
 
-/** Text between the cause and the remedy. A detail that contains it already has a remedy. */
+/** Text between the cause and the remedy. A detail that contains this text already includes a remedy. */
 const REMEDY_SEPARATOR = '; ';
 
 const QUOTABLE_ERRORS = new Set(['Error', 'TypeError', 'ReferenceError', 'RangeError', 'StoreError', 'StatusError']);

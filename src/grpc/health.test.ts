@@ -1,6 +1,6 @@
 /**
- * Tests the health service: one status for all services, which Watch sends at once, after every change, and never after
- * the call has ended.
+ * Tests the health service. All services have the same status. Watch sends the status at once and after every change,
+ * but never after the call has ended.
  */
 import { createHealthService } from './health.ts';
 import type { CallContext, ResponseStream } from './method.ts';
@@ -11,7 +11,7 @@ const NOT_SERVING = 2;
 const SERVICE_UNKNOWN = 3;
 const context = {} as CallContext;
 
-/** Stream whose caller reads only on request of the test. */
+/** Stream whose caller reads only when the test requests it. */
 class FakeWatcher implements CallContext, ResponseStream<{ status?: unknown }> {
   readonly deadlineAtMs = Number.MAX_SAFE_INTEGER;
   readonly sent: unknown[] = [];

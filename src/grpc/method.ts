@@ -1,11 +1,11 @@
 /**
- * Defines the interface between services and transports. A transport knows a method only as an entry of the method
+ * Defines the interface between services and transports. A transport uses a method only through its entry in the method
  * table.
  *
  * A transport relies on these invariants:
- *   1. `decode` throws on malformed bytes, for which the transport returns INTERNAL with a fixed text. After it has
- *      returned, only the bytes fields of the message may refer to the buffer, which the transport never writes to
- *      again.
+ *   1. `decode` throws if the bytes are malformed, and the transport then returns INTERNAL with a fixed text. After
+ *      `decode` has returned, only the bytes fields of the message may refer to the buffer. The transport never writes
+ *      to the buffer again.
  *   2. `handler` returns a value or a promise. A value is written to the socket in the same turn of the event loop.
  *   3. `handler` may throw or reject. `errorStatus` (error-status.ts) converts the error to a status.
  * A handler relies on these invariants:
@@ -25,17 +25,23 @@ export interface AnswerMetadata {
 export interface CallContext {
   /** Deadline of the call, on the scale of `Clock.monotonicMs()`. */
   readonly deadlineAtMs: number;
-  /** Returns the first value of a key in lower case. Returns undefined if there is none, or if the key ends in -bin. */
+  /**
+   * Returns the first value of `key`, which must be in lower case. Returns undefined if there is no value, or if the
+   * key ends in -bin.
+   */
   metadata(key: string): string | undefined;
-  /** Returns the first value of a key that ends in -bin; undefined if there is none. */
+  /** Returns the first value of a key that ends in -bin, or undefined if there is no value. */
   binaryMetadata(key: string): Buffer | undefined;
   /**
-   * Sets the metadata of the response, replacing what an earlier call set. Headers must be set before the first
-   * message. Trailers are sent with the status, also with an error. Throws a TypeError for invalid metadata and for
+   * Sets the metadata of the response, and replaces metadata that was set earlier. Headers must be set before the first
+   * message. Trailers are sent with the status, even if it is an error. Throws a TypeError for invalid metadata and for
    * more than 8 KiB.
    */
   answerWith(metadata: AnswerMetadata): void;
-  /** Returns true once the call is answered or cancelled, its deadline has passed, or its connection is lost. */
+  /**
+   * Returns true once the call has its final status or is cancelled, its deadline has passed, or its connection is
+   * lost.
+   */
   isOver(): boolean;
   /** Calls `listener` once when the call ends, or immediately if it has already ended. */
   onOver(listener: () => void): void;
@@ -43,9 +49,12 @@ export interface CallContext {
 
 /** Sends the responses of a streaming method. */
 export interface ResponseStream<Response> {
-  /** Sends one message. Returns false if the buffer is full; then wait for `writable` before the next message. */
+  /**
+   * Sends one message. Returns false if the buffer is full. In this case the handler must wait for `writable` before it
+   * sends the next message.
+   */
   send(response: Response): boolean;
-  /** Resolves when more can be sent or the call has ended. Never rejects. */
+  /** Resolves when more messages can be sent or the call has ended. Never rejects. */
   writable(): Promise<void>;
 }
 
@@ -63,7 +72,7 @@ export interface UnaryMethod<Request, Response> extends MethodBase<Request, Resp
 
 export interface ServerStreamMethod<Request, Response> extends MethodBase<Request, Response> {
   readonly kind: 'server_stream';
-  /** Handles a call. The stream ends with OK when the promise resolves. */
+  /** Handles a call. When the returned promise resolves, the stream ends with OK. */
   handler(request: Request, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
 }
 

@@ -1,8 +1,10 @@
 /**
  * Checks request fields for all services.
  *
- *   1. Each check is pure and throws INVALID_ARGUMENT, which names the field and the accepted values.
- *   2. An error contains the number or the size that it found, but never the content of a string or of bytes.
+ *   1. Each check has no side effects. It throws INVALID_ARGUMENT with a text that names the field and the accepted
+ *      values.
+ *   2. The text of an error contains the number or the size that the check found, but never the content of a string or
+ *      of bytes.
  */
 import { invalidArgument, Status, StatusError } from './status.ts';
 

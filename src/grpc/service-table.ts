@@ -1,12 +1,13 @@
 /**
- * Creates the method table from the codecs that are generated from the protos, the handlers of the capabilities, and
- * the interceptors.
+ * Creates the method table from three parts: the codecs that are generated from the protos, the handlers of the
+ * capabilities, and the interceptors.
  *
  * Invariants:
  *   1. Starting fails if a method of a service has no handler, or if a handler has no method.
- *   2. Messages are decoded to the generated `...Output` types. Fields that are `optional` or in a oneof are absent if
- *      unset. Bytes are Buffers (views of the message). Enums and int64 are numbers.
- *   3. An int64 beyond 2^53 - 1 is rounded, but stays beyond 2^53 - 1. A service that checks its bounds rejects it.
+ *   2. Messages are decoded to the generated `...Output` types. Fields that are declared `optional` or belong to a
+ *      oneof are absent if unset. Bytes are Buffers (views of the message). Enums and int64 are numbers.
+ *   3. An int64 beyond 2^53 - 1 is rounded, but stays beyond 2^53 - 1. A service that checks the bounds of the field
+ *      therefore rejects it.
  *   4. The first interceptor is the outermost. A result that a handler returns synchronously stays synchronous.
  *   5. Serving loads no protobuf library and parses no protos.
  */
@@ -14,9 +15,9 @@ import { METHOD_CODECS } from './generated/codec/methods.ts';
 import type { AnyMethod, CallContext, MethodTable, ResponseStream } from './method.ts';
 import type { MethodCodec } from './wire/codec.ts';
 
-/** Handler of any kind of method, for interceptors. Only streams have `responses`. */
+/** Handler of any kind of method, for interceptors. Only handlers of streaming methods receive `responses`. */
 export type Handler = (request: unknown, context: CallContext, responses: ResponseStream<unknown>) => unknown;
-/** Wraps the handler of a method. It is called once per method, at start. */
+/** Wraps the handler of a method. The method table calls an interceptor once per method, when it is created. */
 export type Interceptor = (method: AnyMethod, next: Handler) => Handler;
 
 export interface ServiceHandlers {
@@ -28,7 +29,7 @@ export interface ServiceHandlers {
 
 /** Service that the composition root starts and closes. */
 export interface Service extends ServiceHandlers {
-  /** Ends open streams and timers of the service. It does not close stores, which the service does not own. */
+  /** Ends open streams and timers of the service. Does not close stores, because the service does not own them. */
   close(): void;
 }
 

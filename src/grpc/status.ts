@@ -1,8 +1,8 @@
 /**
  * Defines the gRPC status codes and StatusError, which a service throws to end a call with a status.
  *
- * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes their meaning in
- * Pannier.
+ * Source of the codes: https://grpc.io/docs/guides/status-codes/ . docs/reference/errors.md describes the meaning of
+ * the codes in Pannier.
  */
 export const Status = {
   OK: 0,
@@ -39,7 +39,7 @@ const NAMES: readonly string[] = Object.keys(Status);
  */
 export class StatusError extends Error {
   readonly code: StatusCode;
-  /** Delay before a retry, sent as `grpc-retry-pushback-ms`; undefined: not sent. */
+  /** Delay before a retry, sent as `grpc-retry-pushback-ms`. If it is undefined, no delay is sent. */
   readonly retryPushbackMs: number | undefined;
 
   constructor(code: StatusCode, message: string, options?: { cause?: unknown; retryPushbackMs?: number }) {

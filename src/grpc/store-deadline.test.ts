@@ -1,5 +1,5 @@
 /**
- * Tests that docs/reference/grpc.md states the deadline of the store that the code uses.
+ * Tests that docs/reference/grpc.md states the same store deadline that the code uses.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

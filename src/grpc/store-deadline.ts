@@ -3,8 +3,8 @@
  * respond in time.
  *
  * callControlInterceptor ends a call 20 ms (or a fifth of the remaining time) before its deadline, or up to two timer
- * ticks later. The store must fail before that, because only the service knows the result to return then, such as the
- * decision of the failure mode.
+ * ticks later. The store must fail before that time, because only the service can then return a suitable result, such
+ * as the decision of the failure mode.
  */
 import type { Clock } from '../lib/clock.ts';
 import { deadlineOverBeforeStart } from './deadline-errors.ts';
@@ -14,8 +14,8 @@ export const MAX_MARGIN_MS = 40;
 export const MARGIN_SHARE = 0.4;
 
 /**
- * Returns the deadline of the store in monotonic time. Throws if the deadline of the call has passed, to save the store
- * work.
+ * Returns the deadline of the store in monotonic time. Throws if the deadline of the call has passed, so that the store
+ * does no unnecessary work.
  */
 export function storeDeadlineMs(context: CallContext, clock: Clock, action: string): number {
   const leftMs = context.deadlineAtMs - clock.monotonicMs();

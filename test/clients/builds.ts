@@ -1,7 +1,8 @@
 /**
  * Runs the builds of clients in other languages.
  *
- * 1. Downloads and results of a build are in .cache/clients. A later build reuses them if its inputs have not changed.
+ * 1. Downloads and results of a build are stored in .cache/clients. A later build reuses these files if its inputs have
+ *    not changed.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -33,7 +34,7 @@ async function isInstalled(program: string): Promise<boolean> {
   }
 }
 
-/** Rejects unless all `programs` are installed. `language` is a name in PANNIER_TEST_CLIENTS. */
+/** Rejects if any of the `programs` is not installed. `language` is a name in PANNIER_TEST_CLIENTS. */
 export async function requirePrograms(language: string, programs: readonly string[]): Promise<void> {
   for (const program of programs) {
     if (!(await isInstalled(program))) {
@@ -43,7 +44,7 @@ export async function requirePrograms(language: string, programs: readonly strin
   }
 }
 
-/** Runs `work` unless it has already succeeded for the same content of `inputs`. */
+/** Runs `work`, unless it has already succeeded for the same contents of the files in `inputs`. */
 export async function once(name: string, inputs: readonly string[], work: () => Promise<void>): Promise<void> {
   const stamp = join(cacheDirectory(name), 'done');
   const hash = createHash('sha256');
@@ -58,7 +59,10 @@ export async function once(name: string, inputs: readonly string[], work: () => 
   writeFileSync(stamp, digest);
 }
 
-/** Runs a command and returns its standard output. The directories in `path` precede those of PATH. */
+/**
+ * Runs a command and returns its standard output. The directories in `path` are searched before the directories in
+ * PATH.
+ */
 export async function run(
   program: string,
   args: readonly string[],

@@ -2,10 +2,12 @@
  * Lists the cases that the test client of every language runs.
  *
  * - `client ADDRESS DESCRIPTOR_SET all` runs CASES, prints `PASS name` or `FAIL name reason` for each, and exits.
- * - `client ADDRESS DESCRIPTOR_SET load` runs LOAD_CASE: it sets the cache key `marker` and reads it with 50 calls in flight. It prints LOADED
- *   after a thousand reads have found the marker, and exits after a thousand later reads have not.
+ * - `client ADDRESS DESCRIPTOR_SET load` runs LOAD_CASE: it sets the cache key `marker` and reads it with 50 calls in
+ *   flight. It prints LOADED after a thousand reads have found the marker, and exits after a thousand later reads have
+ *   not found the marker.
  *
- * Invariant: the program decides whether a case passed. A case without a line has failed.
+ * Invariant: the client program, and not the test, checks whether a case has passed. A case for which the program
+ * prints no line has failed.
  */
 export const CASES: Readonly<Record<string, string>> = {
   'rate-limit': 'a limit of three allows three calls and denies the fourth',
@@ -23,8 +25,9 @@ export const CASES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Name of the load case. No call of the load may fail. The program uses wait-for-ready if the library supports it. When a connection ends, the
- * library repeats calls that were not executed. For tonic, whose library has no retries, the program repeats such calls.
+ * Name of the load case, in which no call may fail. The program uses wait-for-ready if the library supports it. When a
+ * connection ends, the library repeats the calls that the server did not execute. The tonic library has no retries, so
+ * the tonic program repeats such calls itself.
  */
 export const LOAD_CASE = 'load';
 export const MARKER_KEY = 'marker';

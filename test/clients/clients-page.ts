@@ -1,5 +1,5 @@
 /**
- * Reads the commands and programs of docs/clients.md, so that tests run the same ones as users.
+ * Reads the commands and programs of docs/clients.md, so that tests run the same commands and programs as users.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,10 @@ const PAGE_ADDRESS = '127.0.0.1:9470';
 
 const page = readFileSync(join(repositoryRoot, 'docs', 'clients.md'), 'utf8');
 
-/** Returns the command of a section that generates code. The other commands install tools. */
+/**
+ * Returns the command that generates code, from one section of the page. The other commands of the section install
+ * tools.
+ */
 export function generateCommandOf(heading: string): string {
   const commands = blocksOf(heading, 'sh').filter((text) =>
     /\b(?:protoc|grpc_tools_ruby_protoc|buf generate)\b/.test(text),
@@ -22,7 +25,7 @@ export function generateCommandOf(heading: string): string {
   return command.trim();
 }
 
-/** Returns the code blocks of a section in one language, changed to call `address`. */
+/** Returns the code blocks of a section in one language. The address in the code is replaced with `address`. */
 export function programsOf(heading: string, language: string, address: string): readonly string[] {
   return blocksOf(heading, language).map((text) => text.replaceAll(PAGE_ADDRESS, address));
 }

@@ -1,7 +1,9 @@
 /**
- * Runs gRPC clients in other languages against the real sidecar, on each of its transports. cases.ts lists what they do.
+ * Runs gRPC clients in other languages against the real sidecar, on each of its transports. cases.ts lists the cases
+ * that every client runs.
  *
- * PANNIER_TEST_CLIENTS names the clients to run. If it is unset, all clients run, and a client fails if its toolchain is not installed.
+ * PANNIER_TEST_CLIENTS names the clients to run. If the variable is unset, all clients run, and the tests of a client
+ * fail if its toolchain is not installed.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +21,7 @@ const TRANSPORTS = ['http2', 'grpc-js'];
 const BUILD_TIMEOUT_MS = 1_800_000;
 const RUN_TIMEOUT_MS = 240_000;
 const CONNECTION_AGE_MS = 1_000;
-/** Number of connections that a client opens in the test: the first one and at least three more. */
+/** Minimum number of connections that a client opens in the test: the first connection and three more. */
 const MIN_CONNECTIONS = 4;
 const descriptorSet = join(repositoryRoot, 'proto', 'descriptor-set.binpb');
 
@@ -31,7 +33,10 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
   }, BUILD_TIMEOUT_MS);
 
   const places: Place[] = language.dialsUnixSockets ? ['TCP', 'a unix socket'] : ['TCP'];
-  /** Runs on all transports and kinds of addresses. The runs are concurrent, because they mostly wait for pings of idle connections. */
+  /**
+   * Runs of the client, one for each transport and kind of address. The runs are concurrent, because most of their time
+   * is spent waiting for pings on idle connections.
+   */
   let plays: Map<string, Promise<Played>> | undefined;
 
   function playEverywhere(): Map<string, Promise<Played>> {
@@ -70,7 +75,7 @@ describe.each(chosenLanguages(process.env.PANNIER_TEST_CLIENTS))('$name', (langu
           try {
             await waitForLoad(client);
             expect(await first.sidecar.stop()).toBe(0);
-            // The cache of the second sidecar is empty, so it has no marker.
+            // The cache of the second sidecar is empty, so calls to this sidecar do not find the marker.
             const second = await startOn(transport, first.settings);
             await client.end();
             await second.stop();

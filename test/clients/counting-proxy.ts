@@ -1,12 +1,12 @@
 /**
- * A TCP proxy that counts its connections, so that a test can detect a reconnect.
+ * Runs a TCP proxy that counts its connections, so that a test can detect a reconnect.
  */
 import { connect, createServer, type Socket } from 'node:net';
 
 export interface CountingProxy {
   /** Address `host:port` on which the proxy listens. */
   readonly address: string;
-  /** Returns the number of connections that were opened so far. */
+  /** Returns the number of connections that clients have opened so far. */
   connections(): number;
   close(): void;
 }

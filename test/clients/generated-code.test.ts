@@ -1,8 +1,9 @@
 /**
  * Runs the commands of docs/clients.md that generate code, and builds and runs the programs of the page with that code.
  *
- * 1. PANNIER_TEST_CLIENTS names the languages. If it is unset, all languages run.
- * 2. The C# and PHP programs do not run: the test compares names in the generated code. The Ruby program runs if Ruby has its gRPC packages.
+ * 1. PANNIER_TEST_CLIENTS names the languages to test. If the variable is unset, the test covers all languages.
+ * 2. The test does not run the C# and PHP programs. For these languages, it only checks names in the generated code.
+ *    The test runs the Ruby program if the gRPC packages for Ruby are installed.
  */
 import { existsSync, globSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,7 +48,7 @@ function filesOf(copy: string): string[] {
     .sort();
 }
 
-/** Runs `command` as a user does. Resolves with the files that it created. */
+/** Runs `command` as a user does. Resolves with the files that the command created. */
 async function generate(copy: string, command: string, path: readonly string[]): Promise<string[]> {
   const before = new Set(filesOf(copy));
   await run('sh', ['-c', command], copy, path);
@@ -99,12 +100,14 @@ if (chosenNames.has('grpc-js')) {
 
 interface NamesOnly {
   readonly heading: string;
-  /** Program that generates the stubs. It may be missing, because no registry that the tests use has it. */
+  /**
+   * Program that generates the stubs. The program may be missing, because it is not in any registry that the tests use.
+   */
   readonly plugin: string;
   /** Patterns that each file in gen/ must match. */
   readonly messages: Readonly<Record<string, readonly RegExp[]>>;
   readonly stubs: Readonly<Record<string, readonly RegExp[]>>;
-  /** Runs the program of the page in `copy`. It is absent if the tests do not run the program. */
+  /** Runs the program of the page in `copy`. The function is absent if the tests do not run the program. */
   readonly runProgram?: (copy: string, address: string) => Promise<string>;
 }
 
@@ -140,12 +143,14 @@ const NAMES_ONLY: readonly NamesOnly[] = [
   },
 ];
 
-/** Returns the command without the part that needs the plugin. */
+/** Returns the command without the options that need the plugin. */
 function messagesOnly(command: string): string {
   return command.replace('grpc_tools_ruby_protoc', 'protoc').replace(/ --grpc_out=gen(?: --plugin=\S+="[^"]*")?/, '');
 }
 
-/** Languages whose messages protoc generates. The Python tools contain protoc. */
+/**
+ * Languages for which protoc generates the messages. The list is empty without the Python tools, which contain protoc.
+ */
 const namesOnly = chosenNames.has('grpcio') ? NAMES_ONLY : [];
 
 for (const { heading, plugin, messages, stubs, runProgram } of namesOnly) {

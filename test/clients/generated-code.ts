@@ -1,7 +1,9 @@
 /**
- * Installs the code generators of each language, and builds and runs the programs of docs/clients.md with the generated code.
+ * Installs the code generators of each language, and builds and runs the programs of docs/clients.md with the generated
+ * code.
  *
- * 1. test/clients/generated pins the versions of the tools. They come from the package registry of the language. protoc comes from PyPI.
+ * 1. test/clients/generated pins the versions of the tools. The tools come from the package registry of their language,
+ *    and protoc comes from PyPI.
  * 2. A command of the page writes only to a temporary copy of the protos.
  */
 import {
@@ -21,25 +23,30 @@ import { repositoryRoot } from '../support/repository.ts';
 import { cacheDirectory, once, requirePrograms, run, sourceDirectory } from './builds.ts';
 import { programsOf } from './clients-page.ts';
 
-/** A section of docs/clients.md whose program is built and run. */
+/** A section of docs/clients.md whose program the test builds and runs. */
 export interface GeneratedLanguage {
   /** Name in PANNIER_TEST_CLIENTS. */
   readonly name: string;
   readonly heading: string;
   readonly toolchain: readonly string[];
-  /** Whether the build of the program generates the code, so that the page has no command for it. */
+  /**
+   * True if the build of the program generates the code, so that the page has no separate command that generates it.
+   */
   readonly generatesInBuild?: boolean;
-  /** Plugins of buf.gen.yaml that are among the tools. */
+  /** Plugins of buf.gen.yaml that `installTools` installs. */
   readonly bufPlugins: readonly string[];
-  /** Installs missing tools. Resolves with the directories of their programs. */
+  /** Installs missing tools. Resolves with the directories that contain the programs of the tools. */
   installTools(): Promise<readonly string[]>;
   /** Adds files that the command needs to `copy`. */
   prepareCopy?(copy: string): Promise<void>;
-  /** Builds and runs the program of the page in `copy`, whose directory gen/ has the generated code. Resolves with its output. */
+  /**
+   * Builds and runs the program of the page in `copy`, whose directory gen/ contains the generated code. Resolves with
+   * the output of the program.
+   */
   runProgram(copy: string, address: string): Promise<string>;
 }
 
-/** Newest version that Maven Central has for Linux. Its generated code works with newer libraries. */
+/** Newest version of the plugin for Linux on Maven Central. The code that it generates works with newer libraries. */
 const JAVA_PLUGIN_VERSION = '1.83.1';
 
 export const GENERATED_LANGUAGES: readonly GeneratedLanguage[] = [
@@ -87,13 +94,16 @@ export const GENERATED_LANGUAGES: readonly GeneratedLanguage[] = [
   },
 ];
 
-/** Returns the directories of the tools of `language`. Rejects if its toolchain is not installed. */
+/**
+ * Installs the tools of `language`, and returns their directories. Rejects if the toolchain of the language is not
+ * installed.
+ */
 export async function prepareTools(language: GeneratedLanguage): Promise<readonly string[]> {
   await requirePrograms(language.name, language.toolchain);
   return await language.installTools();
 }
 
-/** Creates a directory with an empty gen/ and the files of a clone from which users generate code. */
+/** Creates a directory with an empty gen/ and those files of the repository from which users generate code. */
 export function copyProtos(): string {
   const copy = mkdtempSync(join(tmpdir(), 'pannier-generated-'));
   for (const name of ['buf.gen.yaml', 'buf.yaml', 'proto', 'third_party']) {
@@ -103,7 +113,7 @@ export function copyProtos(): string {
   return copy;
 }
 
-/** Installs protoc and grpcio-tools. Returns the directory of protoc and python3. */
+/** Installs protoc and grpcio-tools. Returns the directory that contains protoc and python3. */
 export async function installPython(): Promise<string> {
   const requirements = join(generatedDirectory('python'), 'requirements.txt');
   const environment = join(cacheDirectory('generated-python'), 'venv');
@@ -139,7 +149,7 @@ async function installJava(): Promise<string> {
   return programs;
 }
 
-/** Installs protobuf-es, Connect and buf. Returns the directory node_modules. */
+/** Installs protobuf-es, Connect and buf. Returns the path of the node_modules directory. */
 async function installNode(): Promise<string> {
   const directory = cacheDirectory('generated-node');
   const manifests = ['package.json', 'package-lock.json'].map((name) => join(generatedDirectory('node'), name));
@@ -190,20 +200,21 @@ async function runRust(copy: string, address: string): Promise<string> {
   writePrograms(copy, ['Cargo.toml'], programsOf('Rust', 'toml', address));
   writePrograms(copy, ['build.rs', 'src/main.rs'], programsOf('Rust', 'rust', address));
   cpSync(join(generatedDirectory('rust'), 'Cargo.lock'), join(copy, 'Cargo.lock'));
-  // The test client for tonic uses the same directory, because it needs most of the same libraries with the same profile.
+  // The test client for tonic uses the same target directory, because it needs mostly the same libraries with the same
+  // profile.
   const target = join(cacheDirectory('tonic'), 'target');
   const build = ['build', '--locked', '--quiet', '--target-dir', target, '--config', 'profile.dev.debug=false'];
   await run('cargo', build, copy, [await installPython()]);
   return await run(join(target, 'debug', 'app'), [], copy);
 }
 
-/** Runs the Ruby program. It needs the Ruby gems grpc and google-protobuf. */
+/** Runs the Ruby program, which needs the Ruby gems grpc and google-protobuf. */
 export async function runRuby(copy: string, address: string): Promise<string> {
   writePrograms(copy, ['app.rb'], programsOf('Ruby', 'ruby', address));
   return await run('ruby', ['app.rb'], copy);
 }
 
-/** Makes the packages of the page available to `npx` and to the program. */
+/** Makes the npm packages that the page names available to `npx` and to the program. */
 async function linkNodePackages(copy: string): Promise<void> {
   symlinkSync(await installNode(), join(copy, 'node_modules'));
   cpSync(join(generatedDirectory('node'), 'package.json'), join(copy, 'package.json'));

@@ -1,7 +1,7 @@
 /**
  * Builds and starts the test client of each language from its folder.
  *
- * 1. Dependencies and results of a build are in the cache directory.
+ * 1. The cache directory contains the dependencies and results of a build.
  * 2. Dependencies come from the package registry of the language, in the versions that the folder pins.
  */
 import { readFileSync } from 'node:fs';
@@ -18,9 +18,9 @@ export interface Language {
   readonly name: string;
   /** Programs that must be installed. */
   readonly toolchain: readonly string[];
-  /** Whether the client accepts `unix:PATH` as its address. */
+  /** True if the client accepts `unix:PATH` as its address. */
   readonly dialsUnixSockets: boolean;
-  /** Builds the client if it is not up to date. Rejects with the output of a failed build. */
+  /** Builds the client if it is not up to date. If the build fails, rejects with the output of the build. */
   build(): Promise<Command>;
 }
 
@@ -32,7 +32,10 @@ const LANGUAGES: readonly Language[] = [
   { name: 'grpc-java', toolchain: ['javac', 'mvn'], dialsUnixSockets: false, build: buildJava },
 ];
 
-/** Returns the languages in `names`, which are separated by commas, or all languages if it is unset. Throws for an unknown name. */
+/**
+ * Returns the languages in the comma-separated list `names`, or all languages if the list is undefined or empty. Throws
+ * for an unknown name.
+ */
 export function chosenLanguages(names: string | undefined): readonly Language[] {
   if (names === undefined || names.trim() === '') {
     return LANGUAGES;
@@ -47,7 +50,7 @@ export function chosenLanguages(names: string | undefined): readonly Language[] 
   });
 }
 
-/** Builds the client of `language` if necessary. Returns the command that starts it. */
+/** Builds the client of `language` if necessary. Returns the command that starts the client. */
 export async function prepareClient(language: Language): Promise<Command> {
   await requirePrograms(language.name, language.toolchain);
   return await language.build();

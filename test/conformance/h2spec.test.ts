@@ -1,8 +1,8 @@
 /**
  * Runs h2spec, a conformance test of HTTP/2 and HPACK, in strict mode against the built-in HTTP/2 server.
  *
- * PANNIER_TEST_H2SPEC is the path of the program. All cases run at once. The test expects an empty list of failed
- * cases, so that a failure shows the cases and their output.
+ * PANNIER_TEST_H2SPEC is the path of the program. All cases run at once. The test compares the list of failed cases
+ * with an empty list, so that a failure shows these cases and their output.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -51,7 +51,7 @@ test(
 interface ReportedCase {
   readonly section: string;
   readonly title: string;
-  /** Output of a failed or skipped case; empty if it passed. */
+  /** Output of a failed or skipped case; empty if the case passed. */
   readonly complaint: string;
 }
 

@@ -3,7 +3,7 @@
  * account. The load report cases (orca_*) are left out, because the sidecar does not serve that protocol.
  *
  * PANNIER_TEST_GRPC_INTEROP is the path of the client (google.golang.org/grpc/interop/client). A case passes if the
- * client exits with code 0 and the transport logged nothing.
+ * client exits with code 0 and the transport has logged no error.
  */
 import {
   type InteropServer,

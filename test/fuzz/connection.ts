@@ -2,10 +2,10 @@
  * Fuzzes a whole connection: sends valid and mutated conversations to a connection on a memory socket.
  *
  * Invariants:
- *   1. Nothing is thrown, and no unexpected error is logged.
+ *   1. The connection throws nothing and logs no unexpected error.
  *   2. The output follows the rules of server-output.ts, and its length is at most a multiple of the input length.
  *   3. Every call of a valid conversation receives its response.
- *   4. When the peer is gone, no bytes are buffered for it.
+ *   4. After the peer has disconnected, the server buffers no bytes for it.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { message } from '../support/http2/frames.ts';
@@ -17,9 +17,9 @@ import { readOutput, type ServerOutput } from './server-output.ts';
 import { ensure, type FuzzTarget } from './target.ts';
 
 const LIMITS = { maxMessageBytes: 1_500, maxMetadataBytes: 4_000, maxMetadataFields: 50 };
-/** Maximum output without input: the first frames of the server. */
+/** Maximum output that is independent of the input: the first frames of the server. */
 const MAX_OUTPUT_BYTES = 2_000;
-/** Maximum output per input byte: an error text for a request of a few bytes. */
+/** Maximum output per input byte. The maximum allows for an error text in response to a request of a few bytes. */
 const MAX_OUTPUT_PER_INPUT = 40;
 
 /** One run: its input and the server that received it. */
@@ -73,7 +73,7 @@ function feed(run: Run, chunks: readonly Buffer[]): void {
   }
 }
 
-/** Checks a run after the turns in which handlers settle and responses are written. */
+/** Checks a run after the turns of the event loop in which handlers settle and responses are written. */
 function check(run: Run, valid: Conversation | undefined, isDisturbed: boolean): void {
   const { socket, budgets, unexpected, input } = run;
   const context = (): unknown => ({

@@ -1,5 +1,5 @@
 /**
- * Creates valid client conversations: the corpus for mutations.
+ * Creates valid client conversations, which form the corpus for mutations.
  */
 import {
   continuation,
@@ -24,7 +24,7 @@ import {
 } from '../support/http2/frames.ts';
 import { FastRandom } from '../support/http2/random.ts';
 
-/** A call with a known response, because nothing else in the conversation affects it. */
+/** A call whose response is known, because nothing else in the conversation affects the call. */
 interface ExpectedEcho {
   readonly streamId: number;
   readonly bytes: Buffer;
@@ -46,7 +46,7 @@ export function fuzzPath(name: string): string {
   return `/fuzz.Test/${name}`;
 }
 
-/** Returns a conversation of a fixed corpus, because creating one takes longer than running it. */
+/** Returns a conversation from a fixed corpus, because creating a conversation takes longer than running it. */
 export function conversation(random: FastRandom): Conversation {
   const index = random.below(CORPUS_SIZE);
   let chosen = corpus[index];
@@ -57,7 +57,7 @@ export function conversation(random: FastRandom): Conversation {
   return chosen;
 }
 
-/** Creates a conversation of a few calls with other frames between them. */
+/** Creates a conversation of a few calls with other frames between the calls. */
 function makeConversation(random: FastRandom): Conversation {
   const frames = [PREFACE, settings(someSettings(random))];
   const echoes: ExpectedEcho[] = [];
@@ -106,7 +106,7 @@ function between(random: FastRandom, streamId: number): Buffer {
     case 5:
       return frame(10 + random.below(200), random.below(256), random.below(20), random.bytes(random.below(20)));
     default: {
-      // A cancelled call, which must not affect the others.
+      // A cancelled call, which must not affect the other calls.
       const id = streamId;
       return Buffer.concat([
         headers(id, requestBlock(fuzzPath('Talk'))),
@@ -118,7 +118,7 @@ function between(random: FastRandom, streamId: number): Buffer {
 }
 
 function call(streamId: number, method: string, bytes: Buffer, random: FastRandom): Buffer[] {
-  // Uses the next stream id, because `between` may have used and closed this one.
+  // Uses the next stream id, because `between` may have opened and closed `streamId`.
   const id = streamId + 2;
   const block = requestBlock(fuzzPath(method), extraFields(random));
   const withTrailers = random.once(6);
@@ -149,7 +149,7 @@ function extraFields(random: FastRandom): Buffer[] {
     const field = literal(random.pick(NAMES), value, indexing);
     fields.push(field);
     if (indexing === Indexing.incremental && random.once(2)) {
-      // Refers to the newest entry of the dynamic table, which this field has just become.
+      // Refers to the newest entry of the dynamic table, which is the field above.
       fields.push(indexed(62));
     }
   }

@@ -1,12 +1,12 @@
 /**
- * Fuzzes flow control for sending: windows that open by a few bytes or shrink by SETTINGS, a socket that blocks
- * temporarily, and sweeps.
+ * Fuzzes flow control for sending. Windows open by a few bytes or shrink after SETTINGS, the socket blocks temporarily,
+ * and sweeps run.
  *
  * Invariants:
  *   1. The server never sends more than the windows allow.
  *   2. No byte is lost, duplicated or reordered.
  *   3. Once the windows are open, every call ends successfully.
- *   4. The buffers that unsent bytes keep alive have at most twice the size of these bytes, plus a constant.
+ *   4. The buffers that unsent bytes keep alive are at most twice as large as these bytes, plus a constant.
  */
 import {
   data,
@@ -30,12 +30,12 @@ import { ensure, type FuzzTarget } from './target.ts';
 const DEFAULT_WINDOW = 65_535;
 const OPEN_WINDOW = 4_000_000;
 const INITIAL_WINDOWS = [0, 1, 17, 300, 20_000, DEFAULT_WINDOW];
-/** Values of maxUnsentBytes, some of them only a few bytes. */
+/** Values for maxUnsentBytes, from a few bytes to 1 MiB. */
 const MAX_UNSENT = [10, 3_000, 1024 * 1024];
 const MAX_STEPS = 40;
 const TURNS = 3;
 const LAST_TURNS = 30;
-/** Slack for two buffers that are partly sent. */
+/** Constant of invariant 4: the size of two buffers that are partly sent. */
 const MAX_BUFFERS_HELD_BYTES = 2 * 64 * 1024;
 
 interface Call {
@@ -53,7 +53,7 @@ interface Client {
   chunksRead: number;
   dataBytes: number;
   readonly steps: string[];
-  /** Window reductions of the SETTINGS frames that the server has not acknowledged yet. */
+  /** Window reductions in SETTINGS frames that the server has not acknowledged yet. */
   readonly unacknowledged: number[];
 }
 
@@ -89,7 +89,7 @@ function begin(random: FastRandom): Client {
     chunksRead: 0,
     dataBytes: 0,
     steps: [],
-    // The first SETTINGS frame reduces nothing.
+    // The first SETTINGS frame reduces no window.
     unacknowledged: [0],
   };
   feed(
@@ -137,7 +137,7 @@ function step(client: Client, random: FastRandom): void {
       socket.unstick();
       return;
     case 4:
-      // A sweep represents one second. All sweeps together stay below maxStalledWriteMs.
+      // A sweep represents one second. All sweeps of a run together represent less time than maxStalledWriteMs.
       client.steps.push('sweep');
       client.server.connection.sweep();
       return;
@@ -175,7 +175,7 @@ function feed(client: Client, what: string, ...parts: readonly Buffer[]): void {
   client.server.socket.receive(Buffer.concat(parts));
 }
 
-/** Lets handlers run and writes complete, and subtracts the received DATA from the windows. */
+/** Waits until handlers have run and writes have completed, and subtracts the received DATA from the windows. */
 async function turn(client: Client): Promise<void> {
   for (let left = TURNS; left > 0; left -= 1) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -212,7 +212,7 @@ function received(client: Client, streamId: number, bytes: number): void {
   ensure(client.connectionWindow >= 0, 'the server sent more than the connection window', () => client.steps);
 }
 
-/** Returns whether all response bytes have arrived. The ends of the calls are checked later. */
+/** Returns whether all response bytes have arrived. A later step checks how the calls ended. */
 function hasAll(client: Client): boolean {
   const expected = client.calls.reduce((sum, call) => sum + call.expected.length, 0);
   return client.server.socket.writableLength === 0 && client.dataBytes >= expected;

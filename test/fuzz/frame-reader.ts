@@ -2,9 +2,9 @@
  * Fuzzes the frame reader.
  *
  * Invariants:
- *   1. The frames, and the connection error that ends them, do not depend on how the input is split into chunks.
- *   2. Nothing but a ConnectionFault is thrown.
- *   3. The payloads together are not longer than the input.
+ *   1. The frames, and a connection error after them, do not depend on how the input is split into chunks.
+ *   2. The reader throws nothing but a ConnectionFault.
+ *   3. All payloads together are not longer than the input.
  */
 import { FrameReader } from '../../src/grpc/http2/frames/frame-reader.ts';
 import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';

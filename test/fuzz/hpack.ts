@@ -2,10 +2,10 @@
  * Fuzzes the HPACK decoder with literals, indexes, size updates and random bytes.
  *
  * Invariants:
- *   1. The decoder agrees with a simple one (reference-hpack.ts) on every block.
- *   2. It throws nothing but a ConnectionFault with COMPRESSION_ERROR.
- *   3. The dynamic table has the size that it reports, and never more than its maximum.
- *   4. A list above its limit changes the table like any other list.
+ *   1. The decoder returns the same result as a simple decoder (reference-hpack.ts) for every block.
+ *   2. The decoder throws nothing but a ConnectionFault with COMPRESSION_ERROR.
+ *   3. The entries of the dynamic table have the total size that the table reports, and never exceed its maximum size.
+ *   4. A header list above its limit changes the dynamic table like any other list.
  */
 
 import { ConnectionFault, ErrorCode } from '../../src/grpc/http2/frames/protocol.ts';
@@ -29,7 +29,7 @@ export const hpackTarget: FuzzTarget = {
   share: 28,
   run: (random) => {
     const tableBytes = random.pick(TABLE_SIZES);
-    // A list limit that some blocks exceed.
+    // In some runs, the limit is so low that some header lists exceed it.
     const maxListBytes = random.once(4) ? random.below(300) : MAX_LIST_BYTES;
     const decoder = new HpackDecoder({ tableBytes, maxListBytes, maxListFields: random.once(8) ? 3 : MAX_LIST_BYTES });
     const reference = new ReferenceDecoder(STATIC, tableBytes);
@@ -42,7 +42,9 @@ export const hpackTarget: FuzzTarget = {
   },
 };
 
-/** Decodes a block with both decoders. Returns false if both reject it, which ends a connection. */
+/**
+ * Decodes a block with both decoders. Returns false if both decoders reject the block, which would end a connection.
+ */
 function step(decoder: HpackDecoder, reference: ReferenceDecoder, block: Buffer, tableBytes: number): boolean {
   const fields: Field[] = [];
   const found = resultOf(() => decoder.decode(block, 0, block.length, fields));

@@ -2,9 +2,10 @@
  * Fuzzes Huffman decoding.
  *
  * Invariants:
- *   1. Encoding and decoding returns the original bytes.
- *   2. For random bytes, the decoder agrees with one that reads every bit separately (reference-hpack.ts).
- *   3. It writes no byte beyond `huffmanBound`.
+ *   1. Decoding encoded bytes returns the original bytes.
+ *   2. For random bytes, the decoder returns the same result as a decoder that reads every bit separately
+ *      (reference-hpack.ts).
+ *   3. The decoder writes no byte beyond `huffmanBound`.
  */
 import { huffmanBound, huffmanDecode } from '../../src/grpc/http2/hpack/huffman.ts';
 import { huffmanEncode } from '../support/http2/huffman.ts';

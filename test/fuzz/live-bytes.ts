@@ -1,5 +1,5 @@
 /**
- * Measures the memory that is alive after a garbage collection, without a command-line flag.
+ * Measures the memory that is alive after a garbage collection. The process needs no command-line flag.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -9,8 +9,8 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 /**
- * Number of collections. External memory, such as that of a zlib stream that failed, is released by a later collection,
- * after a turn of the event loop.
+ * Number of collections. External memory, such as the memory of a failed zlib stream, is released only by a later
+ * collection, after a turn of the event loop.
  */
 const COLLECTIONS = 4;
 

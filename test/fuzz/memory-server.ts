@@ -21,7 +21,7 @@ export interface MemoryServer {
   readonly unexpected: readonly string[];
 }
 
-/** Starts a connection with its own budgets, or with budgets that it shares with others. */
+/** Starts a connection with its own budgets, or with budgets that it shares with other connections. */
 export function startMemoryServer(changed: Partial<Http2Limits>, shared?: GlobalBudgets): MemoryServer {
   const limits = { ...TRANSPORT_LIMITS, ...HTTP2_LIMITS, maxLingerMs: 1, ...changed };
   const socket = new MemorySocket();
@@ -48,7 +48,7 @@ export function startMemoryServer(changed: Partial<Http2Limits>, shared?: Global
   return { socket, connection, budgets, unexpected };
 }
 
-/** Deadlines never fire on their own; the fuzzer calls `expire`. */
+/** Deadline watch that ends no calls, because the fuzzer itself calls `expire` of the connection. */
 const NO_DEADLINES = new DeadlineWatch({ clock: systemClock, expire: () => Number.POSITIVE_INFINITY });
 
 const METHODS: MethodTable = new Map(

@@ -1,5 +1,6 @@
 /**
- * Socket in memory with the members that a connection uses. It records written bytes, and the test plays the peer.
+ * Simulates a socket in memory, with the members that a connection uses. It records written bytes, and the test acts as
+ * the peer.
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
@@ -31,7 +32,7 @@ export class MemorySocket extends EventEmitter {
     if (!this.writable) {
       throw new Error('cannot write: the socket has ended');
     }
-    // Copied, because a pooled buffer is overwritten once the socket has sent it.
+    // The bytes are copied, because a pooled buffer may be overwritten once the socket has sent it.
     const copy = Buffer.from(bytes);
     this.bytesWritten += copy.length;
     this.written.push(copy);
@@ -42,13 +43,16 @@ export class MemorySocket extends EventEmitter {
     return !this.isStuck;
   }
 
-  /** Returns whether the unread bytes are still those that were written. */
+  /** Returns whether the unread bytes are unchanged since they were written. */
   bufferedIsIntact(): boolean {
     const last = this.written.slice(this.written.length - this.#unsent.length);
     return this.#unsent.every((bytes, index) => bytes.equals(last[index] ?? Buffer.alloc(0)));
   }
 
-  /** Returns the memory that unread bytes keep alive: whole buffers, of which they may be a small part. */
+  /**
+   * Returns the size of the buffers that unread bytes keep alive. The unread bytes may be a small part of these
+   * buffers.
+   */
   bufferedMemoryBytes(): number {
     const buffers = new Set(this.#unsent.map((bytes) => bytes.buffer));
     return [...buffers].reduce((sum, buffer) => sum + buffer.byteLength, 0);
@@ -90,7 +94,7 @@ export class MemorySocket extends EventEmitter {
 
   resume(): void {
     this.#isPaused = false;
-    // Emits data only after this call has returned, as a stream does.
+    // Emits data only after this method has returned, as a real socket does.
     setImmediate(() => this.#flow());
   }
 

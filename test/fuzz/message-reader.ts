@@ -2,9 +2,9 @@
  * Fuzzes the reader of gRPC messages.
  *
  * Invariants:
- *   1. The messages, and the error that ends them, do not depend on how DATA is split.
- *   2. Nothing but a StatusError of decompression is thrown.
- *   3. No message is longer than the limit, compressed or not.
+ *   1. The messages, and an error after them, do not depend on how DATA is split.
+ *   2. Nothing but a StatusError from decompression is thrown.
+ *   3. No message is longer than the limit, whether it was compressed or not.
  *   4. No message shares memory with the input.
  */
 import { gzipSync } from 'node:zlib';
@@ -70,7 +70,7 @@ function input(random: FastRandom): Buffer {
   return random.once(2) ? bytes : mutate(bytes, random, 2);
 }
 
-/** Returns a compressed message. Some decompress to more than the limit, and some are damaged. */
+/** Returns a compressed message. Some of these messages decompress to more than the limit, and some are damaged. */
 function compressed(random: FastRandom): Buffer {
   const bytes = gzipSync(Buffer.alloc(random.below(random.once(4) ? MAX_BYTES * 40 : 500), random.below(256)));
   const whole = message(random.once(4) ? mutate(bytes, random, 2) : bytes);
@@ -94,7 +94,8 @@ function plain(each: RequestMessage): Buffer {
 }
 
 /**
- * Reads all messages. It overwrites the input after reading it, so that a message which is a view of it would change.
+ * Reads all messages, and overwrites the input afterwards. A message that is a view of the input would therefore
+ * change.
  */
 function read(chunks: readonly Buffer[], encoding: string): Reading {
   const reader = new MessageReader({ maxBytes: MAX_BYTES, encoding });

@@ -44,7 +44,7 @@ function changed(bytes: Buffer, at: number, change: (byte: number) => number): B
   return copy;
 }
 
-/** Splits bytes into one, a few or many chunks. Each chunk has its own memory, as the chunks of a socket have. */
+/** Splits bytes into one, a few or many chunks. Each chunk has its own memory, like the chunks that a socket emits. */
 export function cut(bytes: Buffer, random: FastRandom): Buffer[] {
   const maxSize = random.once(12) ? random.pick([1, 3]) : random.pick([60, 400, bytes.length]);
   const pieces: Buffer[] = [];

@@ -1,12 +1,12 @@
 /**
- * Simple HPACK decoder (RFC 7541), which uses lists and decodes bit by bit. The decoder under test must agree with it
- * on every block: both return the same fields and table, or both reject the block.
+ * Implements a simple HPACK decoder (RFC 7541) that uses lists and decodes bit by bit. For every block, this decoder
+ * and the decoder under test must return the same fields and table, or both must reject the block.
  */
 import { HUFFMAN_CODES } from '../support/http2/huffman.ts';
 
 export type ReferenceField = readonly [name: string, value: string];
 
-/** Symbols by the bit strings of their codes. */
+/** Symbols by the bits of their code, as a string of zeros and ones. */
 const SYMBOLS = new Map(HUFFMAN_CODES.map(({ code, bits }, symbol) => [code.toString(2).padStart(bits, '0'), symbol]));
 const END_OF_STRING = 256;
 const LONGEST_CODE_BITS = 30;

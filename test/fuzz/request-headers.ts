@@ -2,10 +2,10 @@
  * Fuzzes the interpretation of header blocks.
  *
  * Invariants:
- *   1. A block from the header cache has the same meaning as when it is decoded, whatever happened to the dynamic table
- *      since.
- *   2. The verdict on a header list (malformed, not gRPC, or a call) agrees with the rules of RFC 9113, section 8. This
- *      file implements them one by one.
+ *   1. For a cached block, the header cache returns the same request headers as decoding the block, however the dynamic
+ *      table has changed.
+ *   2. The kind of a request (malformed, not gRPC, or a call) is correct according to RFC 9113, section 8. This file
+ *      implements the rules of that section one by one.
  */
 
 import { ConnectionFault } from '../../src/grpc/http2/frames/protocol.ts';
@@ -81,7 +81,7 @@ export const requestHeadersTarget: FuzzTarget = {
     for (let left = 2 + random.below(10); left > 0; left -= 1) {
       const block = random.pick(blocks);
       if (random.once(6)) {
-        // Trailers use the same table but not the cache.
+        // Trailers use the same dynamic table, but not the cache.
         attempt(() => headerCache.readFields(block, 0, block.length));
         attempt(() => decoder.decode(block, 0, block.length, []));
       } else if (!compare(headerCache, decoder, block)) {
@@ -157,24 +157,26 @@ function randomBlock(random: FastRandom): Buffer {
   return Buffer.concat(parts);
 }
 
-/** Returns the verdict by the rules of RFC 9113, section 8. */
+/** Returns the kind of a request according to RFC 9113, section 8. */
 function referenceVerdict(fields: readonly NameAndValue[]): RequestHeaders['verdict'] {
   const pseudo = fields.filter(([name]) => name.startsWith(':'));
   const regular = fields.filter(([name]) => !name.startsWith(':'));
   const values = (of: string): string[] => fields.filter(([name]) => name === of).map(([, value]) => value);
   const lengths = values('content-length');
   const rules = [
-    // Section 8.3: pseudo-headers precede other fields, are known and occur once, and the required ones are present.
+    // Section 8.3: pseudo-headers precede other fields, are known, and occur once. All required pseudo-headers are
+    // present.
     fields.slice(0, pseudo.length).every(([name]) => name.startsWith(':')),
     pseudo.every(([name]) => [':method', ':scheme', ':path', ':authority'].includes(name)),
     new Set(pseudo.map(([name]) => name)).size === pseudo.length,
     [':method', ':scheme', ':path'].every(
       (name) => values(name).every((value) => value !== '') && values(name).length === 1,
     ),
-    // Section 8.2.1: names are lower-case tokens; values have no line breaks, no NUL and no surrounding whitespace.
+    // Section 8.2.1: names are lower-case tokens. Values contain no line breaks and no NUL, and no whitespace at their
+    // ends.
     regular.every(([name]) => /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name)),
     fields.every(([, value]) => !/[\0\r\n]/.test(value) && !/^[ \t]/.test(value) && !/[ \t]$/.test(value)),
-    // Section 8.2.2: no connection-specific fields.
+    // Section 8.2.2: the request has no connection-specific fields.
     regular.every(
       ([name]) => !['connection', 'proxy-connection', 'keep-alive', 'transfer-encoding', 'upgrade'].includes(name),
     ),

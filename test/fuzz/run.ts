@@ -1,9 +1,9 @@
 /**
  * Fuzzes the HTTP/2 server: `node test/fuzz/run.ts --executions N --seed S [--target NAME] [--from INDEX]`.
  *
- * It prints the executions per target. For the first failure it prints a command that reproduces it, and exits with
- * code 1. The targets run in a worker, so that an endless loop is detected too: an execution that takes longer than
- * HANG_MS fails.
+ * It prints the number of executions per target. At the first failure, it prints a command that reproduces the failure,
+ * and exits with code 1. The targets run in a worker, so that the main thread can detect an endless loop: an execution
+ * that takes longer than HANG_MS fails.
  */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
@@ -30,10 +30,10 @@ const TARGETS: readonly FuzzTarget[] = [
   flowControlTarget,
 ];
 const BATCH = 64;
-/** Maximum number of event loop turns for handlers and writes. */
+/** Maximum number of turns of the event loop until handlers and writes must have finished. */
 const TURNS = 6;
 const HANG_MS = 30_000;
-/** Maximum growth of live memory per target, for compiled code and pools. */
+/** Maximum growth of live memory per target. The growth covers compiled code and pools. */
 const MAX_GROWTH_BYTES = 48 * 1024 * 1024;
 
 interface Plan {
@@ -84,7 +84,7 @@ function planOf(args: string[]): Plan {
   return plan;
 }
 
-/** Prints the reports of the worker and detects a hang. It runs in the main thread. */
+/** Prints the reports of the worker and detects a hang. Runs in the main thread. */
 async function supervise(plan: Plan): Promise<void> {
   const progress = new Int32Array(new SharedArrayBuffer(8));
   const worker = new Worker(new URL(import.meta.url), { workerData: { plan, progress } });
@@ -134,7 +134,7 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** Runs the targets one after the other until one fails. It runs in the worker. */
+/** Runs the targets one after the other until one of them fails. Runs in the worker. */
 async function work(plan: Plan, progress: Int32Array): Promise<void> {
   const targets = plan.target === undefined ? TARGETS : TARGETS.filter(({ name }) => name === plan.target);
   const shares = targets.reduce((sum, { share }) => sum + share, 0);
@@ -198,7 +198,8 @@ async function runBatch(target: FuzzTarget, random: FastRandom, batch: Batch): P
     try {
       const outcome = target.run(random);
       if (outcome instanceof Promise) {
-        // The loop below handles a rejection. Without this handler, Node would report it as unhandled before then.
+        // The loop below handles a rejection. Without this handler, Node would report the rejection as unhandled before
+        // the loop runs.
         outcome.catch(() => {});
         later.push({ index, end: () => outcome });
       } else if (outcome !== undefined) {

@@ -1,10 +1,10 @@
 /**
- * Reads the output of a server, and checks the rules that hold for any input of its peer.
+ * Reads the output of a server, and checks the rules that the output must follow for any input of the peer.
  *
  * Invariants:
  *   1. The output consists of complete frames of known types, starting with SETTINGS.
  *   2. Header blocks can be decoded.
- *   3. Nothing is sent on a stream that has ended, or after a GOAWAY with an error.
+ *   3. The server sends nothing on a stream that has ended, or after a GOAWAY with an error.
  */
 
 import { readBlock } from '../support/http2/answers.ts';
@@ -20,7 +20,7 @@ interface StreamOutput {
 
 export interface ServerOutput {
   readonly streams: ReadonlyMap<number, StreamOutput>;
-  /** Error code of the last GOAWAY; undefined if there was none. */
+  /** Error code of the last GOAWAY; undefined if the server sent none. */
   readonly goaway: number | undefined;
 }
 

@@ -1,7 +1,8 @@
 /**
  * Adapts a call of @grpc/grpc-js to what handlers use: the call context and the response stream.
  *
- * The library emits `cancelled` when a call ends for any reason. No listener is attached before a handler adds one.
+ * The library emits `cancelled` when a call ends for any reason. This class attaches no listener to the library's call
+ * until a handler adds one.
  */
 import type { Writable } from 'node:stream';
 import { Metadata, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';
@@ -50,7 +51,9 @@ export class GrpcJsContext implements CallContext {
     this.#trailers = trailers;
   }
 
-  /** Sends the response headers, if there are any. Must be called before the first message and before the end. */
+  /**
+   * Sends the response headers, if there are any. Must be called before the first message is sent or the call is ended.
+   */
   sendHeaders(): void {
     if (this.#headers.length > 0) {
       this.#call.sendMetadata(toMetadata(this.#headers));
@@ -78,7 +81,7 @@ export class GrpcJsContext implements CallContext {
     this.#listeners.push(listener);
   }
 
-  /** Notes that the call has ended. */
+  /** Records that the call has ended, and calls the listeners. */
   end(): void {
     this.#hasEnded = true;
     const listeners = this.#listeners ?? [];

@@ -5,7 +5,7 @@
  * Our own code also decodes messages and handles errors and deadlines, so that texts, logs and limits are the same on
  * both transports. The handlers of the library therefore exchange raw buffers. stream-guard.ts and message-guard.ts
  * work around bugs of the library before a call or a message reaches a handler. The library has its own timer for the
- * caller's deadline, and ends a call that is still open then.
+ * caller's deadline, and ends a call that is still open when the timer fires.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';
@@ -22,7 +22,10 @@ import { guardStreams } from './stream-guard.ts';
 
 const KEEPALIVE_TIME_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
-/** Maximum time between the first GOAWAY and closing. Calls that clients have already sent are served in this time. */
+/**
+ * Maximum time between the first GOAWAY and the end of the streams. The transport serves calls that arrive in this
+ * time.
+ */
 const MAX_SOFT_DRAIN_MS = 50;
 
 export async function startGrpcJsTransport(options: TransportOptions): Promise<Transport> {
@@ -42,7 +45,7 @@ class GrpcJsTransport implements Transport {
   #isClosed = false;
 
   constructor(options: TransportOptions) {
-    // The library logs invalid metadata to stderr, including its values.
+    // The log of the library is off, because the library would write invalid metadata including its values to stderr.
     setLogVerbosity(logVerbosity.NONE);
     this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
     const { maxConnectionIdleMs } = this.#limits;

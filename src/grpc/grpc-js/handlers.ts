@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A unary result that a handler returns synchronously is passed to the library in the same turn of the event loop.
- *   2. Each call gets one final status. Results after the end of the call are dropped.
+ *   2. Each call gets one final status. A result that a handler returns after the end of the call is dropped.
  */
 import type {
   Server as GrpcServer,
@@ -146,7 +146,7 @@ function runStream(
   }
 }
 
-/** Reads the requests of a bidi stream. Reading ends without an error when the call has ended. */
+/** Reads the requests of a bidi stream. The iteration ends without an error when the call ends. */
 async function* readRequests(
   method: StreamMethod,
   call: ServerDuplexStream<RequestMessage, Buffer>,
@@ -171,7 +171,7 @@ function deadlineAtMs(call: { getDeadline(): Date | number }, runtime: CallRunti
   return Math.min(NO_DEADLINE_MS, runtime.clock.monotonicMs() + leftMs);
 }
 
-/** Converts an error to the object that the library sends as status. */
+/** Converts an error to the object that the library sends as the status. */
 function failure(error: unknown, method: AnyMethod, runtime: CallRuntime, context: GrpcJsContext) {
   const status = errorStatus(error, runtime.log, method.path);
   return { code: status.code, details: status.message, metadata: trailers(status, context) };

@@ -1,15 +1,17 @@
 /**
  * Corrects how @grpc/grpc-js 1.14 handles request messages.
  *
- *   1. The library ignores unknown flags, and compressed messages without `grpc-encoding`. This module rejects both.
+ *   1. The library accepts messages with unknown flags, and compressed messages of a call without `grpc-encoding`. This
+ *      module rejects both kinds of messages.
  *   2. The library decompresses all messages that have arrived, each up to the maximum message size. This module keeps
- *      a message compressed until its handler takes it (request-message.ts).
- *   3. The library ignores an incomplete last message. This module rejects a unary or server-streaming call that ends
- *      with one.
- *   4. This module replaces the error texts of the library with ours, and adds `grpc-accept-encoding` to every response.
+ *      a message compressed until its handler reads it (request-message.ts).
+ *   3. The library ignores an incomplete last message. This module rejects a unary or server-streaming call whose last
+ *      message is incomplete.
+ *   4. This module replaces the error texts of the library with our texts, and adds `grpc-accept-encoding` to every
+ *      response.
  *
- * The module is an interceptor, which is a public API, but it replaces private members of the call. The version of the
- * library is therefore pinned, and the first call fails if a member is missing.
+ * The module uses the public interceptor API of the library, but it also replaces private members of the call. The
+ * version of the library is therefore pinned, and the first call fails if a member is missing.
  */
 import { Metadata, type ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../deadline-errors.ts';
@@ -18,7 +20,7 @@ import { messageCutShort, messageMissing, messageTooLarge, secondMessage } from 
 import { ACCEPTED_ENCODINGS, flagRefusal, type RequestMessage, requestMessage } from '../transport/request-message.ts';
 
 const PREFIX_BYTES = 5;
-/** Value of `ReadState.NO_DATA` in the library: the decoder is between two messages. */
+/** Value of `ReadState.NO_DATA` in the library. This value means that the decoder is between two messages. */
 const BETWEEN_MESSAGES = 0;
 
 interface LibraryStatus {
@@ -31,11 +33,11 @@ interface LibraryStatus {
 interface LibraryCall {
   readonly decoder: { readonly readState: number };
   readonly metadataSent: boolean;
-  /** True once the request has ended. The handler of a call with one request message has started by then. */
+  /** True once the request has ended. In a call with one request message, the handler has started by this time. */
   readonly receivedHalfClose: boolean;
   decompressMessage(message: Buffer, encoding: string): unknown;
   handleEndEvent(): void;
-  /** Sends the final status. The library also passes it what `decompressMessage` throws. */
+  /** Sends the final status. The library also passes errors that `decompressMessage` throws to this method. */
   sendStatus(status: LibraryStatus | StatusError): void;
 }
 

@@ -1,15 +1,16 @@
 /**
  * Tracks the HTTP/2 connections of the grpc-js transport, and drains them without losing a call.
  *
- *   1. A GOAWAY with the highest stream id asks the client to open no more calls. Calls that it sent before it saw the
- *      GOAWAY are served.
- *   2. A connection that reaches its maximum age receives this GOAWAY and a PING. It closes after the acknowledgement
- *      of the PING, because every such call has arrived by then.
- *   3. A connection is tracked from its first call, and its age is measured from then.
+ *   1. A GOAWAY with the highest stream id asks the client to open no more calls. The transport serves the calls that
+ *      the client sent before it received the GOAWAY.
+ *   2. A connection that reaches its maximum age receives this GOAWAY and a PING. The connection closes after the
+ *      client has acknowledged the PING, because every call that the client sent before the GOAWAY has arrived by that
+ *      time.
+ *   3. The module tracks a connection from its first call, and measures the age of the connection from that call.
  *
- * The library would send GOAWAY and close at once, and after a GOAWAY of `node:http2`, nghttp2 ignores every later
- * stream. This module therefore writes its GOAWAY directly to the socket. Each write of `node:http2` contains complete
- * frames, so the GOAWAY never splits a frame.
+ * The library would send GOAWAY and close at once. After a GOAWAY sent with `node:http2`, nghttp2 would ignore every
+ * later stream. This module therefore writes its GOAWAY directly to the socket. Each write of `node:http2` consists of
+ * complete frames, so the GOAWAY is never inside another frame.
  */
 import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -28,8 +29,8 @@ export class GrpcJsSessions {
   }
 
   /**
-   * Keeps a reference to the socket. It must be called before the library gets the socket, because a session exposes
-   * only a proxy that cannot be written to.
+   * Keeps a reference to the socket. Must be called before the library receives the socket, because a session exposes
+   * only a proxy that rejects writes.
    */
   adopt(socket: Socket): void {
     Object.assign(socket, { [RAW]: { socket } });
@@ -48,7 +49,9 @@ export class GrpcJsSessions {
     });
   }
 
-  /** Asks the client of every connection to open no more calls. Calls that arrive anyway are served. */
+  /**
+   * Asks the client of every connection to open no more calls. The transport still serves calls that arrive afterwards.
+   */
   announceEnd(): void {
     for (const session of this.#sessions) {
       announceEnd(session);

@@ -1,18 +1,19 @@
 /**
  * Corrects how @grpc/grpc-js 1.14 handles new streams.
  *
- *   1. The library computes `grpc-timeout` in 32 bits, so a deadline of 25 days or more overflows and ends the call at
+ *   1. The library stores `grpc-timeout` in 32 bits, so a timeout of 25 days or more overflows and ends the call at
  *      once. This module shortens such a timeout to the maximum of a timer. The library misreads some malformed
- *      timeouts, and starts the handler after rejecting others. This module rejects calls with malformed timeouts.
+ *      timeouts. It rejects others, but starts the handler anyway. This module rejects calls with malformed timeouts.
  *   2. The library copies an unknown path into a response header without encoding it. This module responds to unknown
  *      methods itself.
- *   3. The library does not limit request metadata. Above the limit, this module responds with RESOURCE_EXHAUSTED.
- *      Node's HTTP/2 resets a stream with more than 64 KiB of headers.
+ *   3. The library does not limit request metadata. This module ends a call whose metadata exceeds the limit with
+ *      RESOURCE_EXHAUSTED. Node's HTTP/2 resets a stream with more than 64 KiB of headers.
  *   4. The library serves requests that are not gRPC. This module rejects them with an HTTP status, as the other
  *      transport does.
  *
- * It wraps one private member, `_streamHandler`. The version is pinned, and starting fails if the member is missing.
- * The contract suite of the transports tests each of the four corrections.
+ * This module wraps one private member of the library, `_streamHandler`. The version of the library is therefore
+ * pinned, and the transport fails to start if the member is missing. The contract suite of the transports tests each of
+ * the four corrections.
  */
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Server } from '@grpc/grpc-js';
@@ -30,7 +31,7 @@ import { ACCEPTED_ENCODINGS } from '../transport/request-message.ts';
 import type { GrpcJsSessions } from './sessions.ts';
 
 const HEADER_OVERHEAD_BYTES = 32;
-/** Node's default limit on header fields (maxHeaderListPairs). Node resets a stream that exceeds it. */
+/** Node's default limit on header fields (maxHeaderListPairs). Node resets a stream that exceeds this limit. */
 const MAX_NODE_FIELDS = 128;
 const LONGEST_TIMEOUT = `${Math.floor(MAX_TIMER_MS / 1_000)}S`;
 
@@ -125,8 +126,8 @@ function refuseByHttp(stream: ServerHttp2Stream, status: HttpRefusal, isHeadRequ
 }
 
 /**
- * Discards the rest of the request, because unread DATA would shrink the connection's window. Returns false if the
- * stream has already ended.
+ * Discards the rest of the request, because unread DATA would permanently reduce the connection's window. Returns false
+ * if the stream has already ended.
  */
 function isReadyForAnswer(stream: ServerHttp2Stream): boolean {
   stream.on('error', () => {});

@@ -2,7 +2,8 @@
  * Reads the frames of one connection. Handles the frames that concern the whole connection, and passes the frames of
  * streams to the calls.
  *
- * Invariant: a connection error (RFC 9113, section 5.4.1) throws a ConnectionFault. No frame is read after that.
+ * Invariant: a connection error (RFC 9113, section 5.4.1) throws a ConnectionFault. After the error, the connection
+ * reads no more frames.
  */
 import type { ConnectionCalls } from './calls/connection-calls.ts';
 import {
@@ -25,8 +26,8 @@ import type { Sender } from './streams/sender.ts';
 import type { StreamTable } from './streams/stream-table.ts';
 
 /**
- * Payload of the PING that follows the GOAWAY of a drain. Frames arrive in order, so its acknowledgement proves that we
- * have received every call that the peer sent before it saw the GOAWAY.
+ * Payload of the PING that follows the GOAWAY of a drain. Frames arrive in order. The acknowledgement of the PING
+ * therefore proves that every call that the peer sent before it received the GOAWAY has arrived.
  */
 export const DRAIN_PING = Buffer.from('draining');
 
@@ -148,7 +149,7 @@ export class ConnectionFrames {
       case FrameType.goaway:
         checkGoaway(frame);
         this.#frameBudget.consume(1);
-        // A peer that sends GOAWAY must not open new streams. The table refuses any further stream.
+        // A peer that sends GOAWAY must not open new streams. The stream table refuses any further stream.
         this.#table.maxAcceptedId = this.#table.lastId;
         return;
       case FrameType.pushPromise:

@@ -1,5 +1,5 @@
 /**
- * Tests that each time limit of a connection takes effect when it is exceeded, and not earlier.
+ * Tests that each time limit of a connection takes effect when the connection exceeds it, and not earlier.
  */
 
 import { TRANSPORT_LIMITS } from '../transport/transport.ts';
@@ -20,8 +20,8 @@ const HEALTHY: LifetimeState = {
 };
 
 /**
- * Sweeps until the verdict is not `nothing`, and returns the verdict and its time. The peer sends bytes every
- * `receivedEveryMs`; 0 means never.
+ * Calls `sweep` until it returns an action other than `nothing`, and returns the action and the time. The peer sends
+ * bytes at intervals of `receivedEveryMs`; 0 means that it sends none.
  */
 function firstDue(
   limits: Partial<Http2Limits>,

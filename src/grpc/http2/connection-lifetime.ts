@@ -1,6 +1,6 @@
 /**
- * Decides when a connection is too old, idle, silent or slow. It has no timers: the caller passes the state of the
- * connection once a second and carries out the verdict.
+ * Decides when a connection is too old, idle, silent or slow. The module has no timers: the caller passes the state of
+ * the connection once a second and carries out the returned action.
  */
 
 import { ConnectionFault, ErrorCode } from './frames/protocol.ts';
@@ -22,7 +22,10 @@ export interface LifetimeState {
    */
   readonly isPaused: boolean;
   readonly streams: number;
-  /** Highest stream id that the peer has used. A change indicates calls that began and ended between two sweeps. */
+  /**
+   * Highest stream id that the peer has used. If the id has changed since the last sweep, calls may have started and
+   * ended between the sweeps.
+   */
   readonly lastStreamId: number;
   /** Bytes that the socket has sent since it connected. */
   readonly takenBytes: number;
@@ -35,9 +38,9 @@ export interface LifetimeState {
  *
  * - `ping`: send a PING, because the peer is silent
  * - `drain`: close gracefully
- * - `drain_further`: continue the drain, because the peer has not acknowledged its PING in time
+ * - `drain_further`: continue the drain, because the peer has not acknowledged the PING of the drain in time
  * - `destroy`: close the socket, because the peer is gone
- * - a ConnectionFault: send it in a GOAWAY and close
+ * - a ConnectionFault: send a GOAWAY with its code and text, and close
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 
@@ -57,7 +60,7 @@ export class ConnectionLifetime {
     this.#limits = limits;
   }
 
-  /** Notes that the peer has sent bytes. */
+  /** Records that the peer has sent bytes. */
   received(): void {
     this.#silentMs = 0;
     this.#isPingSent = false;
@@ -111,7 +114,7 @@ export class ConnectionLifetime {
   }
 }
 
-/** Returns whether the time exceeds the limit; 0 means no limit. */
+/** Returns whether the time exceeds the limit. A limit of 0 means that there is no limit. */
 function isOver(elapsedMs: number, limitMs: number): boolean {
   return limitMs !== 0 && elapsedMs > limitMs;
 }

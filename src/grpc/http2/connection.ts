@@ -2,13 +2,13 @@
  * Runs one HTTP/2 connection: socket, connection preface, connection errors, drain and close.
  *
  * Invariants:
- *   1. After a connection error no frame is read, and every call of the connection is cancelled. The socket stays open
- *      for up to `maxLingerMs`, so that the GOAWAY arrives.
- *   2. A drain refuses no call that the peer sent before it saw the GOAWAY. The connection closes when the last call
- *      ends.
+ *   1. After a connection error, the connection reads no more frames and cancels all its calls. The socket stays open
+ *      for up to `maxLingerMs`, so that the GOAWAY can arrive.
+ *   2. A drain refuses no call that the peer sent before it received the GOAWAY. The connection closes when the last
+ *      call ends.
  *   3. No input of a peer makes this class throw.
  *   4. Until the first bytes of the peer have arrived, the server sends frames only for a drain or an error. A peer
- *      that speaks HTTP/1.x therefore receives an HTTP/1.1 response.
+ *      that uses HTTP/1.x therefore receives an HTTP/1.1 response.
  */
 import type { Socket } from 'node:net';
 import { ConnectionCalls, type SharedCallParts } from './calls/connection-calls.ts';
@@ -30,7 +30,7 @@ const KEEPALIVE_PING = Buffer.from('alive???');
 /** Dependencies that all connections of a transport share. */
 export interface SharedConnectionParts extends SharedCallParts {
   readonly budgets: GlobalBudgets;
-  /** URL of the admin server. The response to an HTTP/1.x client names it. */
+  /** URL of the admin server. The response to an HTTP/1.x client contains this URL. */
   readonly adminUrl: string | undefined;
   /** Called when a connection is closed because its peer violated the protocol or exceeded a limit. */
   readonly onDropped: (fault: ConnectionFault) => void;
@@ -51,7 +51,9 @@ export class Http2Connection {
   readonly #lifetime: ConnectionLifetime;
   #isGreeted = false;
   #isDraining = false;
-  /** True once the peer has acknowledged the PING of the drain, or the time for that is over. */
+  /**
+   * True once the peer has acknowledged the PING of the drain, or the time limit for the acknowledgement has passed.
+   */
   #isDrainSeen = false;
   #isDead = false;
 
@@ -89,7 +91,7 @@ export class Http2Connection {
     }
     this.#isDraining = true;
     if (!this.#frames.isSettled) {
-      // No call has been executed. Last stream id 0 signals that, so the peer can safely retry all of them.
+      // No call has been executed. With 0 as the last stream id, the peer can safely retry all its calls.
       this.#goaway(0, ErrorCode.none, '');
       this.#close();
       return;
@@ -113,13 +115,14 @@ export class Http2Connection {
     return nextMs;
   }
 
-  /** Checks the time limits of the connection and its calls. The transport calls it every SWEEP_MS. */
+  /** Checks the time limits of the connection and its calls. The transport calls this method every SWEEP_MS. */
   sweep(): void {
     if (this.#isDead) {
       return;
     }
     this.#frameBudget.secondPassed();
-    // A socket below its high-water mark emits no `drain` event, so the sweep reads its buffered bytes.
+    // A socket below its high-water mark emits no `drain` event, so each sweep checks how many bytes the socket
+    // buffers.
     this.#outbox.noteUnsent();
     this.#guard(() => this.#calls.sweep());
     const verdict = this.#lifetime.sweep({
@@ -163,8 +166,8 @@ export class Http2Connection {
   }
 
   /**
-   * Returns the offset of the first frame in the chunk. Returns the length of the chunk if it contains no frame,
-   * because the preface is incomplete or the peer speaks HTTP/1.x.
+   * Returns the offset of the first frame in the chunk. Returns the length of the chunk if the chunk contains no frame,
+   * because the preface is incomplete or the peer uses HTTP/1.x.
    */
   #readPreface(preface: ClientPreface, chunk: Buffer): number {
     switch (preface.read(chunk)) {
@@ -237,7 +240,7 @@ export class Http2Connection {
     }
   }
 
-  /** Handles a connection error: sends GOAWAY with its code and text, cancels the calls, and closes. */
+  /** Handles a connection error: sends GOAWAY with the code and text of the error, cancels the calls, and closes. */
   #fail(error: unknown): void {
     if (this.#isDead) {
       return;
@@ -268,8 +271,8 @@ export class Http2Connection {
   }
 
   /**
-   * Continues the drain once the peer has seen the first GOAWAY. Sends a second GOAWAY with the last stream that we
-   * serve, and ends the streaming calls. The connection closes when no stream is open.
+   * Continues the drain after the peer has received the first GOAWAY. Sends a second GOAWAY with the last stream that
+   * we serve, and ends the streaming calls. The connection closes when no stream is open.
    */
   #drainFurther(): void {
     if (this.#isDead || this.#isDrainSeen) {

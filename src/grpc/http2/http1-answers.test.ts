@@ -1,5 +1,5 @@
 /**
- * Tests that a client which speaks HTTP/1.x receives one HTTP/1.1 response that names gRPC, and no HTTP/2 frames.
+ * Tests that a client which uses HTTP/1.x receives one HTTP/1.1 response that mentions gRPC, and no HTTP/2 frames.
  */
 import { request } from 'node:http';
 import { connect } from 'node:net';
@@ -79,7 +79,7 @@ test('sends nothing before the first bytes of a peer identify its protocol', asy
   const socket = connect({ port: Number(transport.tcpPort), host: '127.0.0.1' });
   await waitFor('the connection', () => transport.connections === 1);
   socket.write('GE');
-  // A server that greets first would have sent its SETTINGS before it reads these bytes.
+  // A server that does not wait for the client would have sent its SETTINGS before it reads these bytes.
   await waitFor('the bytes to be sent', () => socket.bytesWritten === 2 && socket.writableLength === 0);
   expect(socket.bytesRead).toBe(0);
   socket.end('T / HTTP/1.0\r\n\r\n');

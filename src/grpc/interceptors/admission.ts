@@ -5,8 +5,8 @@
  *   1. The total weight of the calls in flight never exceeds `max`. A call that does not fit is rejected at once and is
  *      not executed.
  *   2. Heavy calls (weight above 1) together use at most three quarters of `max`, so that small calls are still served.
- *   3. A single heavy call may exceed this quota if it fits into `max`, so every request of a valid size is admitted
- *      eventually.
+ *   3. A single heavy call may exceed three quarters if it fits into `max`, so every request of a valid size is
+ *      admitted eventually.
  */
 import type { CacheGetManyRequestOutput } from '../generated/pannier/v1/CacheGetManyRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../generated/pannier/v1/CacheInvalidateRequest.ts';
@@ -15,7 +15,7 @@ import { Status, StatusError } from '../status.ts';
 
 type Weigh<Request> = (request: Request) => number;
 
-/** Number of keys per unit of weight, because a key costs at most a quarter of a call (make bench-cache-buckets). */
+/** Number of keys per unit of weight. In `make bench-cache-buckets`, a key costs at most a quarter of a call. */
 const KEYS_PER_UNIT = 4;
 /** Weight of a flush, which runs a small script for each bucket. */
 const FLUSH_WEIGHT = 16;
@@ -25,7 +25,7 @@ const FLUSH_WEIGHT = 16;
  */
 const MAX_WEIGHT = 516;
 
-/** Weights of calls by path of the method. Calls of other methods have weight 1. */
+/** Functions that weigh calls, by path of the method. Calls of other methods have weight 1. */
 const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>([
   [
     '/pannier.v1.CacheService/CacheGetMany',
@@ -43,7 +43,7 @@ const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>
   ],
 ]);
 
-/** Returns the function that weighs the calls of a method; undefined if each has weight 1. */
+/** Returns the function that weighs the calls of a method, or undefined if each call has weight 1. */
 export function weigherOf(path: string): ((request: unknown) => number) | undefined {
   const weigh = WEIGHTS.get(path);
   if (weigh === undefined) {
@@ -69,7 +69,10 @@ export class Admission {
     this.#noun = options.noun;
   }
 
-  /** Admits a call, or throws a StatusError. Each admitted call must `leave` once, with the same weight. */
+  /**
+   * Admits a call, or throws a StatusError. Each successful `enter` must be followed by one `leave` with the same
+   * weight.
+   */
   enter(weight: number): void {
     if (weight === 1) {
       if (this.#weight >= this.#max) {

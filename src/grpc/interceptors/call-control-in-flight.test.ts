@@ -1,6 +1,6 @@
 /**
- * Tests the limit on calls in flight: a call above the limit is rejected with a pushback, and a call no longer counts
- * once it has ended.
+ * Tests the limit on calls in flight: a call above the limit is rejected with a retry pushback, and a call no longer
+ * counts against the limit once it has ended.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';

@@ -1,5 +1,5 @@
 /**
- * Tests the metrics of calls: each started call is counted as finished once, with its code and duration.
+ * Tests the metrics of calls: the metrics count each started call as finished once, with its code and duration.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { StoreError } from '../../lib/store-error.ts';

@@ -3,17 +3,17 @@
  *
  * Invariants:
  *   1. A call whose deadline has passed ends with DEADLINE_EXCEEDED and does not start.
- *   2. A unary call that is still running shortly before its deadline (deadline.ts) ends with DEADLINE_EXCEEDED. The
- *      later result of its handler is dropped. The transport ends streams at their deadline.
+ *   2. A unary call that is still running shortly before its deadline (deadline.ts) ends with DEADLINE_EXCEEDED. If its
+ *      handler returns a result later, the result is dropped. The transport ends streams at their deadline.
  *   3. A call that admission control (admission.ts) rejects is not executed. Its error has a retry pushback.
  *   4. Streams have a separate limit, because they stay open for hours and must not use up the limit of unary calls.
- *   5. A call is in flight until its handler has finished, even if it has ended with DEADLINE_EXCEEDED before.
- *   6. Each started call is counted as finished once, with the code that its caller received. The label values are the
- *      methods of the table and the 17 codes, so the number of series is fixed.
+ *   5. A call is in flight until its handler has finished, even if the call has already ended with DEADLINE_EXCEEDED.
+ *   6. The metrics count each started call as finished once, with the code that its caller received. The label values
+ *      are the methods of the table and the 17 gRPC status codes, so the number of series is fixed.
  *   7. A synchronous result stays synchronous, and needs no promise and no entry in the timer wheel.
  *
- * This is one interceptor instead of three, because each would add a promise to every call. Together, those promises
- * were a quarter of the memory that a call allocates.
+ * This is one interceptor instead of three, because each interceptor would add a promise to every call. The promises of
+ * three interceptors were a quarter of the memory that a call allocates.
  */
 
 import type { Clock } from '../../lib/clock.ts';
@@ -144,7 +144,10 @@ export function callControlInterceptor(options: CallControlOptions): Interceptor
   };
 }
 
-/** Returns the code that the caller received. A handler that finishes after the end of the call does not change it. */
+/**
+ * Returns the code that the caller received. A handler that finishes after the end of the call does not change this
+ * code.
+ */
 function codeSeen(context: CallContext, nowMs: number, answered: StatusCode): StatusCode {
   if (context.isOver()) {
     return nowMs >= context.deadlineAtMs ? Status.DEADLINE_EXCEEDED : Status.CANCELLED;

@@ -7,9 +7,12 @@
 import type { MetadataEntry } from '../method.ts';
 
 const KEY = /^[0-9a-z_.-]{1,64}$/;
-/** Printable ASCII without spaces at its ends, because HTTP/2 rejects or strips them (RFC 9113, section 8.2.1). */
+/**
+ * Printable ASCII without spaces at its ends, because HTTP/2 implementations reject or strip such spaces (RFC 9113,
+ * section 8.2.1).
+ */
 const TEXT = /^(?! )[\x20-\x7e]*(?<! )$/;
-/** Fields that HTTP/2 forbids in a response, or that the transport itself sends. */
+/** Keys that HTTP/2 forbids in a response, or that the transport itself sends. */
 const RESERVED: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -21,7 +24,8 @@ const RESERVED: ReadonlySet<string> = new Set([
   'content-length',
 ]);
 /**
- * Maximum size of all entries (names, values and 32 bytes each), which every client accepts next to our own headers.
+ * Maximum size of all entries (names, values and 32 bytes each), which every client accepts in addition to our own
+ * headers.
  */
 const MAX_METADATA_BYTES = 8_192;
 const ENTRY_OVERHEAD_BYTES = 32;

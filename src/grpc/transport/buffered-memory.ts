@@ -3,13 +3,14 @@
  * does not read.
  *
  * Invariant: an allocation keeps at most 4 KiB of other memory alive. In Node's pool, a few bytes would keep 64 KiB
- * alive. A peer that leaves a few responses unread could then make us hold a thousand times the bytes that we count.
+ * alive. A peer that leaves a few responses unread could make the server keep a thousand times as many bytes alive as
+ * it counts.
  */
 
 /** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as a pool. */
 const MAX_ENGINE_BYTES = 64;
 const SLAB_BYTES = 4_096;
-/** Maximum size of an allocation from a slab. A larger one gets separate memory. */
+/** Maximum size of an allocation from a slab. A larger array gets separate memory. */
 const MAX_SLAB_PIECE_BYTES = 1_024;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);

@@ -25,8 +25,8 @@ export class Listeners {
   }
 
   /**
-   * Opens the listeners and returns the bound TCP port. If it rejects, the caller must close the listeners that are
-   * open.
+   * Opens the listeners and returns the bound TCP port. If the promise rejects, the caller must close the listeners
+   * that are open.
    */
   async listen(where: TransportOptions['listen']): Promise<number | undefined> {
     if (where.tcp === undefined && where.socketPath === undefined) {

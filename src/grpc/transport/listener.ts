@@ -1,8 +1,8 @@
 /**
  * Listens on a TCP address or a unix socket, and tracks its connections.
  *
- *   1. A unix socket has mode 0660 unless the options set another mode. It is removed when the listener closes.
- *   2. A socket that a dead process left behind is replaced.
+ *   1. A unix socket has mode 0660 unless the options set another mode. The listener removes the socket when it closes.
+ *   2. The listener replaces a socket that a dead process left behind.
  *   3. Listening fails if another process accepts connections on the socket, or if the path is not a socket.
  */
 import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
@@ -11,8 +11,8 @@ import { dirname } from 'node:path';
 
 const DEFAULT_SOCKET_MODE = 0o660;
 /**
- * Maximum length of a socket path: sun_path of Linux has 108 bytes including the final 0. A longer path would be
- * truncated without an error.
+ * Maximum length of a socket path: on Linux, sun_path has 108 bytes including the terminating NUL byte. A longer path
+ * would be truncated without an error.
  */
 const MAX_SOCKET_PATH_BYTES = 107;
 const PROBE_TIMEOUT_MS = 1_000;
@@ -138,8 +138,8 @@ async function removeStaleSocket(path: string): Promise<void> {
 }
 
 /**
- * Returns whether a process listens on the socket. The result is true if the process neither accepts nor
- * refuses a connection in time.
+ * Returns whether a process listens on the socket. The result is also true if a connection is neither accepted nor
+ * refused in time.
  */
 function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Tests that both transports reject a request of millions of empty messages, which is small on the wire but huge in
- * memory, while they decode it.
+ * Tests that both transports reject a request of millions of empty messages while they decode it. Such a request is
+ * small on the wire but huge in memory.
  */
 import { connectRaw } from '../../../test/support/grpc/raw-client.ts';
 import { systemClock } from '../../lib/clock.ts';

@@ -1,5 +1,5 @@
 /**
- * Defines the statuses of calls that a transport rejects before or instead of their handler, for all transports.
+ * Defines the statuses with which all transports end calls that no handler ends.
  */
 import { invalidArgument, Status, StatusError } from '../status.ts';
 
@@ -23,7 +23,10 @@ export function malformedTimeout(): StatusError {
   return invalidArgument('grpc-timeout', { accepted, got: 'a malformed value' });
 }
 
-/** Returns the status for an error of a decoder. A StatusError already states the problem. */
+/**
+ * Returns the status for an error of a decoder. A StatusError already describes the problem, so it is returned
+ * unchanged.
+ */
 export function malformedRequest(path: string, cause: unknown): StatusError {
   if (cause instanceof StatusError) {
     return cause;
@@ -37,7 +40,7 @@ export function stopping(): StatusError {
   return new StatusError(Status.UNAVAILABLE, 'cannot keep the stream open: the sidecar is stopping; open it again');
 }
 
-/** Returns the error for a call that has already ended. No caller receives it. */
+/** Returns the error for a call that has already ended. No caller receives this error. */
 export function callIsOver(): StatusError {
   return new StatusError(Status.CANCELLED, 'cannot read the request: the call has ended');
 }
@@ -50,7 +53,10 @@ export function answersNotTaken(): StatusError {
   );
 }
 
-/** Returns the status for a message above the limit. `bytes` is its length, or a phrase if only a minimum is known. */
+/**
+ * Returns the status for a message above the limit. `bytes` is the length of the message, or a phrase if only a minimum
+ * of the length is known.
+ */
 export function messageTooLarge(bytes: number | string, maxBytes: number): StatusError {
   const text = `cannot read the request: its message must have at most ${maxBytes} bytes, got ${bytes}`;
   return new StatusError(Status.RESOURCE_EXHAUSTED, text);
@@ -80,7 +86,7 @@ export function compressionWithoutEncoding(): StatusError {
 
 /**
  * Returns the status for an unsupported encoding. The response also has `grpc-accept-encoding`, which lists the
- * supported ones.
+ * supported encodings.
  */
 export function compressionUnsupported(encoding: string, accepted: string): StatusError {
   const name = encoding.slice(0, MAX_ENCODING_LENGTH);
@@ -101,7 +107,7 @@ export const HTTP_TEXTS = {
 
 export type HttpRefusal = keyof typeof HTTP_TEXTS;
 
-/** Returns the HTTP status that rejects a request; undefined for a gRPC call. */
+/** Returns the HTTP status with which to reject a request, or undefined for a gRPC call. */
 export function httpRefusal(method: string, contentType: string): HttpRefusal | undefined {
   if (method !== 'POST') {
     return '405';
@@ -110,8 +116,8 @@ export function httpRefusal(method: string, contentType: string): HttpRefusal | 
 }
 
 /**
- * Returns true for `application/grpc`, also with a message format such as `+proto` or with parameters, but not for
- * grpc-web.
+ * Returns true for `application/grpc`, with or without a message format such as `+proto` and parameters. Returns false
+ * for grpc-web.
  */
 function isGrpc(contentType: string): boolean {
   if (!contentType.startsWith(GRPC_CONTENT_TYPE)) {

@@ -129,7 +129,7 @@ test('drops a queued message as soon as its call ends', async () => {
     `${MAX_BYTES}`,
     `${MAX_BYTES}`,
   ]);
-  // The dropped message has not used up a turn.
+  // The dropped message does not block the next message.
   expect((await compressed(long, 'gzip').decompress(openCall())).length).toBe(MAX_BYTES);
 });
 

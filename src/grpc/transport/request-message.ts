@@ -1,13 +1,14 @@
 /**
- * Represents a request message, which stays compressed until a handler takes it, and decodes the message then.
+ * Represents a request message. The message stays compressed until a handler reads it. Only then is it decompressed and
+ * decoded.
  *
  *   1. A message stays compressed while it is queued, so buffered bytes never exceed the bytes that arrived.
  *   2. Decompression stops at the maximum size of a message, so a small request cannot use more memory than a large
  *      one.
  *   3. Messages that decompress to more than MAX_SYNC_BYTES are decompressed in another thread, so that they do not
  *      block other calls. At most MAX_THREADS messages are decompressed at the same time, and further ones are queued.
- *   4. A queued message is dropped as soon as its call ends, because its bytes are not counted after that.
- *   5. An invalid message is a StatusError of its call, and never ends a connection.
+ *   4. A queued message is dropped as soon as its call ends, because no budget counts its bytes after that.
+ *   5. An invalid message ends its call with a StatusError, and never ends a connection.
  *
  * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"):
  * `deflate` is the zlib format of RFC 1950.
@@ -32,9 +33,12 @@ const FLAG_PLAIN = 0;
 const FLAG_COMPRESSED = 1;
 const IDENTITY = 'identity';
 
-/** Maximum size of a message that is decompressed on the main thread, which takes about a third of a millisecond. */
+/**
+ * Maximum size of a message that is decompressed on the main thread. Decompression then takes about a third of a
+ * millisecond.
+ */
 const MAX_SYNC_BYTES = 64 * 1024;
-/** Half of Node's thread pool, which also resolves host names and reads files. */
+/** Half of Node's thread pool, because Node also uses the pool to resolve host names and read files. */
 const MAX_THREADS = 2;
 const THREAD_CHUNK_BYTES = 64 * 1024;
 
@@ -72,7 +76,7 @@ export class CompressedMessage {
     return this.#bytes.length;
   }
 
-  /** Decompresses the message. Throws a StatusError, or rejects with one, if that fails. */
+  /** Decompresses the message. If decompression fails, throws a StatusError or rejects with a StatusError. */
   decompress(call: OpenCall): MaybePromise<Buffer> {
     const decompressor = DECOMPRESSORS.get(this.#encoding);
     if (decompressor === undefined) {
@@ -83,7 +87,10 @@ export class CompressedMessage {
     return bytes ?? this.#decompressLater(decompressor, call);
   }
 
-  /** Decompresses at most `maxBytes`. Returns undefined if the message is longer but within its own limit. */
+  /**
+   * Decompresses at most `maxBytes`. Returns undefined if the decompressed message is longer, but may still be within
+   * its own limit.
+   */
   #decompressNow(decompressor: Decompressor, maxBytes: number): Buffer | undefined {
     try {
       return decompressor.now(this.#bytes, { maxOutputLength: maxBytes });
@@ -123,10 +130,13 @@ export class CompressedMessage {
   }
 }
 
-/** Bytes of an uncompressed message, or a compressed message. */
+/** A buffer for an uncompressed message, or an object for a compressed message. */
 export type RequestMessage = Buffer | CompressedMessage;
 
-/** Returns the error for a message whose flag does not fit the `grpc-encoding` of its call; undefined if it fits. */
+/**
+ * Returns the error for a message whose flag does not match the `grpc-encoding` of its call, or undefined if it
+ * matches.
+ */
 export function flagRefusal(flag: number, encoding: string): StatusError | undefined {
   if (flag === FLAG_PLAIN) {
     return undefined;
@@ -150,8 +160,8 @@ export function requestMessage(
 }
 
 /**
- * Decompresses and decodes a message. Returns a promise only for a long compressed message. Throws a StatusError, or
- * rejects with one, if the message is malformed.
+ * Decompresses and decodes a message. Returns a promise only for a long compressed message. If the message is
+ * malformed, throws a StatusError or rejects with a StatusError.
  */
 export function decodeRequest(method: AnyMethod, message: RequestMessage, call: OpenCall): MaybePromise<unknown> {
   if (!(message instanceof CompressedMessage)) {
@@ -174,9 +184,12 @@ function isTooLong(error: unknown): boolean {
 }
 
 let running = 0;
-/** Calls with a queued message, the oldest first. A call has at most one queued message. */
+/** Calls with a queued message, the oldest first. A call has at most one queued message at a time. */
 const waiting = new Map<OpenCall, PromiseWithResolvers<void>>();
-/** Calls that already have an end listener. A stream may queue many messages, but adds only one listener. */
+/**
+ * Calls that already have an end listener. A stream may queue many messages one after the other, but it needs only one
+ * listener.
+ */
 const followed = new WeakSet<OpenCall>();
 
 /** Waits until fewer than MAX_THREADS messages are being decompressed. Rejects as soon as the call ends. */
@@ -203,7 +216,7 @@ function dropWaiting(call: OpenCall): void {
   granted?.reject(callIsOver());
 }
 
-/** Passes the turn to the oldest queued message. */
+/** Starts the decompression of the oldest queued message, if there is one. */
 function endTurn(): void {
   const [next] = waiting;
   if (next === undefined) {

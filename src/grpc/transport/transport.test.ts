@@ -1,5 +1,5 @@
 /**
- * Tests that docs/reference/grpc.md states the limits that the code uses.
+ * Tests that docs/reference/grpc.md states the same limits that the code uses.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

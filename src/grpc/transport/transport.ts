@@ -15,19 +15,19 @@ export interface TransportOptions {
     /** Permissions of the socket, 0660 by default. */
     readonly socketMode?: number;
   };
-  /** Deadline of unary calls that set none. */
+  /** Deadline of unary calls whose caller set no deadline. */
   readonly defaultDeadlineMs: number;
   readonly clock: Clock;
   readonly limits?: Partial<TransportLimits>;
   readonly log: TransportLog;
   /**
-   * URL of health and metrics, e.g. `http://127.0.0.1:9471`. The error for a client that uses HTTP/1.x on the gRPC port
-   * contains it.
+   * URL of the server for health and metrics, e.g. `http://127.0.0.1:9471`. The error for a client that uses HTTP/1.x
+   * on the gRPC port contains this URL.
    */
   readonly adminUrl?: string | undefined;
   /**
    * Called when a connection is dropped because its peer violated the protocol or a limit. Only the built-in HTTP/2
-   * server calls it.
+   * server calls this function.
    */
   readonly onConnectionDropped?: (reason: string) => void;
 }
@@ -40,9 +40,9 @@ export interface TransportLimits {
   /** Maximum number of concurrent calls of a connection. Clients queue further calls. */
   readonly maxStreamsPerConnection: number;
   readonly maxConnections: number;
-  /** Age after which a connection is drained, so that its client reconnects; 0: no limit. */
+  /** Age after which a connection is drained, so that its client reconnects; 0 means no limit. */
   readonly maxConnectionAgeMs: number;
-  /** Time without a call after which a connection is drained; 0: no limit. */
+  /** Time without a call after which a connection is drained; 0 means no limit. */
   readonly maxConnectionIdleMs: number;
 }
 
@@ -56,7 +56,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   maxConnectionIdleMs: 1_800_000,
 };
 
-/** Log for unexpected errors, which a pino logger implements. */
+/** Log for unexpected errors. A pino logger implements this interface. */
 export interface TransportLog {
   error(fields: Readonly<Record<string, unknown>>, text: string): void;
 }

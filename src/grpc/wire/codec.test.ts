@@ -2,7 +2,7 @@
  * Compares the generated codecs with @grpc/proto-loader (protobufjs): all requests and responses of the contract, and
  * every message in both directions. For single messages, the test generates codecs for echo methods.
  *
- * For arbitrary bytes, the expected result is what protobufjs decodes from their canonical form.
+ * For arbitrary bytes, the expected result is the message that protobufjs decodes from the canonical form of the bytes.
  * test/support/grpc/wire-canonical.ts explains why.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -90,7 +90,7 @@ function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
 const requests = directionsOf('requestType');
 const responses = directionsOf('responseType');
 
-/** Flips one bit in most cases, which corrupts a length, a number or a text. */
+/** In most cases, flips one bit, which corrupts a length, a number or a text. */
 function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
   const at = random.below(Math.max(1, bytes.length));
   if (at < bytes.length && random.below(4) > 0) {
@@ -99,7 +99,7 @@ function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
   return bytes;
 }
 
-/** Returns the result, or undefined if decoding throws. */
+/** Returns the decoded message, or undefined if decoding throws. */
 function outcomeOf(decode: () => object): object | undefined {
   try {
     return decode();
@@ -108,7 +108,7 @@ function outcomeOf(decode: () => object): object | undefined {
   }
 }
 
-/** Rounds integers beyond 2^53 as protobufjs does; ours are bigints. */
+/** Rounds integers beyond 2^53 as protobufjs does. Our decoders return such integers as bigints. */
 function rounded(value: unknown): unknown {
   if (typeof value === 'bigint') {
     return Number(value);
@@ -126,7 +126,10 @@ function rounded(value: unknown): unknown {
   return copy;
 }
 
-/** Compares like toEqual, but also prototypes, keys and number types. It is faster when the values are equal. */
+/**
+ * Compares values like toEqual, but also compares prototypes, keys and number types. The comparison is faster than
+ * toEqual if the values are equal.
+ */
 function expectSame(found: unknown, expected: unknown, input: string): void {
   if (!isDeepStrictEqual(found, expected)) {
     expect({ input, found }).toEqual({ input, found: expected });

@@ -1,6 +1,6 @@
 /**
- * Shared parts of the generated codecs: one reader and one writer for all messages, and the type of a METHOD_CODECS
- * entry.
+ * Contains the shared parts of the generated codecs: one reader and one writer for all messages, and the type of a
+ * METHOD_CODECS entry.
  *
  * One reader and one writer are enough, because encoding and decoding are synchronous and never nested.
  */

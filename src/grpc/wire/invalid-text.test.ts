@@ -1,7 +1,7 @@
 /**
- * Tests that bytes that are not UTF-8 end a call with INVALID_ARGUMENT and the path of the field. The tests cover every
- * `string` field and map key of every request, at any depth. They read the fields from the descriptors, so they cover
- * new fields too.
+ * Tests that text which is not valid UTF-8 ends a call with INVALID_ARGUMENT and the path of the field. The tests cover
+ * every `string` field and map key of every request, at any depth. The tests read the fields from the descriptors, and
+ * therefore cover new fields too.
  */
 import { type Contract, type FieldDescriptor, FieldType, readContract } from '../descriptors.ts';
 import { METHOD_CODECS } from '../generated/codec/methods.ts';
@@ -13,7 +13,7 @@ const VALID = Buffer.from('Größe 日本語 \u{1F600} \u{FFFD}');
 
 interface TextField {
   readonly method: string;
-  /** Path of the field as the error names it. */
+  /** Path of the field as it appears in the error. */
   readonly path: string;
   /** Encodes a request whose field contains `text`. */
   readonly encode: (text: Buffer) => Buffer;

@@ -1,6 +1,6 @@
 /**
- * Tests the reader with bytes that valid messages of the contract do not contain: limits, text of every length, groups,
- * deep nesting, and that it releases messages.
+ * Tests the reader with bytes that valid messages of the contract do not contain, such as groups and deep nesting. Also
+ * tests its limits, text of every length, and the release of messages.
  */
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';
@@ -116,7 +116,7 @@ describe('text', () => {
     reader.enter('checks', 3);
     reader.enter('limits', 12);
     expect(() => reader.string('name')).toThrow('checks[3].limits[12].name must be valid UTF-8');
-    // The failed message must leave no path for the next one.
+    // The path of the failed message must not affect the error of the next message.
     started(1, 0xff);
     expect(() => reader.string('key')).toThrow(/^key must be valid UTF-8/);
   });
@@ -192,7 +192,7 @@ describe('unknown fields', () => {
     expect(reader.hasMore()).toBe(false);
     started(nested(101));
     expect(() => reader.skip(reader.tag())).toThrow('nesting must have at most 100 levels, got more');
-    // The failed message must leave no depth for the next one.
+    // The depth of the failed message must not count against the limit of the next message.
     started(nested(100));
     reader.skip(reader.tag());
     expect(reader.hasMore()).toBe(false);
@@ -211,7 +211,7 @@ test.each([
   { name: 'fields of a message', bytes: [0x08, 1] },
   { name: 'unknown groups', bytes: [0x0b, 0x0c] },
 ])('throws a StatusError for too many $name', ({ bytes }) => {
-  // The end of a group is also a tag.
+  // A group has two tags: one for its start and one for its end.
   const tags = bytes.filter((byte) => byte > 1).length;
   function readAll(fields: number): void {
     started(Buffer.alloc(fields * bytes.length, Buffer.from(bytes)));
@@ -227,7 +227,7 @@ test.each([
     ),
   );
   expect(reader.hasMore()).toBe(false);
-  // The fields of one message do not count against the next.
+  // The fields of one message do not count against the limit of the next message.
   readAll(1);
 });
 

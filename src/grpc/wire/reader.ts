@@ -1,17 +1,19 @@
 /**
- * Reads the protobuf wire format. The generated decoders (src/grpc/generated/codec) call it field by field.
+ * Reads the protobuf wire format. The generated decoders (src/grpc/generated/codec) call the reader field by field.
  *
  * One reader serves all messages: `start` sets the bytes to read, and `finish` releases them. Reading allocates memory
- * only for the values.
+ * only for the decoded values.
  *
  * Invariants:
- *   1. No read goes beyond the message, or beyond the nested message that was entered. Malformed bytes throw.
+ *   1. No read goes beyond the end of the message, or beyond the end of the nested message that was entered. Malformed
+ *      bytes throw.
  *   2. MAX_DEPTH limits the nesting of messages and unknown groups.
- *   3. A message with more than MAX_FIELDS_PER_MESSAGE fields throws a StatusError. An empty nested message takes two
- *      bytes on the wire but about a hundred in memory, so 4 MiB of them could exhaust a small heap.
- *   4. 64-bit integers are exact: numbers within +-2^53, bigints beyond, so that an error can contain the exact value.
- *   5. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT and the path of the field. Replacing
- *      invalid bytes with U+FFFD could give different keys and users the same name.
+ *   3. A message with more than MAX_FIELDS_PER_MESSAGE fields throws a StatusError. An empty nested message uses two
+ *      bytes on the wire but about a hundred bytes in memory, so 4 MiB of empty messages could exhaust a small heap.
+ *   4. 64-bit integers are exact, so that an error can contain the exact value. They are numbers up to +-2^53, and
+ *      bigints beyond that.
+ *   5. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT and the path of the field. If the reader
+ *      replaced invalid bytes with U+FFFD, different keys or users could have the same name.
  *   6. Bytes are views of the message. After `finish` or a throw, the reader has no reference to a message.
  */
 import { isUtf8 } from 'node:buffer';
@@ -20,11 +22,14 @@ import { MAX_SHORT_TEXT_BYTES, readShortText } from './short-text.ts';
 
 /** Maximum nesting depth; other protobuf implementations use the same default. */
 const MAX_DEPTH = 100;
-/** Maximum number of fields of a message, including nested and unknown fields. A valid request has at most 13,000. */
+/**
+ * Maximum number of fields of a message, including nested and unknown fields. A valid request has at most 13,000
+ * fields.
+ */
 export const MAX_FIELDS_PER_MESSAGE = 65_536;
 const TWO_POWER_21 = 2 ** 21;
 const TWO_POWER_32 = 2 ** 32;
-/** Character that Buffer decodes invalid UTF-8 to. Valid text may also contain it. */
+/** Character with which Buffer replaces invalid UTF-8. Valid text may also contain this character. */
 const REPLACEMENT_CHARACTER = '\u{FFFD}';
 /** Index of an entered field that is not repeated. */
 const NO_INDEX = -1;
@@ -38,9 +43,9 @@ export class WireReader {
   /** End of the innermost message that is being read. */
   #end = 0;
   #depth = 0;
-  /** Names of the entered fields by depth. With their indexes, they form the path in an error. */
+  /** Names of the entered fields by depth. Together with the indexes, the names form the path in an error. */
   readonly #enteredNames: string[] = [''];
-  /** Indexes of the entered fields by depth, if they are repeated. */
+  /** Indexes of the entered fields by depth, or NO_INDEX for fields that are not repeated. */
   readonly #enteredIndexes: number[] = [NO_INDEX];
   #fieldsLeft = 0;
   /** Lower 32 bits of the last long varint, signed because of bit operations. */
@@ -118,7 +123,7 @@ export class WireReader {
     return (this.#low | this.#high) !== 0;
   }
 
-  /** Reads text. `field` is the name of the field, for an error. */
+  /** Reads text. `field` is the name of the field, which an error contains. */
   string(field: string): string {
     const length = this.#length();
     const start = this.#take(length);
@@ -127,8 +132,8 @@ export class WireReader {
       return short;
     }
     const text = this.#bytes.toString('utf8', start, start + length);
-    // The first check costs nothing for ASCII and Latin-1: V8 knows that a string of one-byte characters has none above
-    // U+00FF.
+    // The first check is fast for ASCII and Latin-1. V8 stores such text with one byte per character, so it need not
+    // search for a character above U+00FF.
     if (text.includes(REPLACEMENT_CHARACTER) && !isUtf8(this.#bytes.subarray(start, start + length))) {
       throw this.#invalidText(field);
     }
@@ -142,8 +147,8 @@ export class WireReader {
   }
 
   /**
-   * Enters a nested message, a map entry or a packed field. `field` is its name, and `index` its position in a repeated
-   * field. The returned value must be passed to `leave`.
+   * Enters a nested message, a map entry or a packed field. `field` is the name of the field, and `index` is the
+   * position in a repeated field. The returned value must be passed to `leave`.
    */
   enter(field: string, index = NO_INDEX): number {
     const length = this.#length();
@@ -163,7 +168,7 @@ export class WireReader {
     this.#end = outerEnd;
   }
 
-  /** Skips the field whose tag was read last, because its number is unknown or its wire type unexpected. */
+  /** Skips the field whose tag was read last, because its number is unknown or its wire type is unexpected. */
   skip(tag: number): void {
     switch (tag & 7) {
       case WireType.VARINT:
@@ -287,7 +292,7 @@ export class WireReader {
   }
 }
 
-/** Sets an own property with any name. Plain assignment to `__proto__` would change the prototype instead. */
+/** Sets an own property with any name. A plain assignment to `__proto__` would change the prototype instead. */
 export function setEntry<Value>(map: Record<string, Value>, key: string, value: Value): void {
   if (key === '__proto__') {
     Object.defineProperty(map, key, { value, configurable: true, enumerable: true, writable: true });

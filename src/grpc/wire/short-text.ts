@@ -2,22 +2,22 @@
  * Converts short ASCII text between bytes and strings with loops, which are faster for a few bytes than the native
  * calls of Buffer.
  *
- * Measured: reading 16 bytes as the key of a map took 30 ns instead of 55 with `Buffer.toString`; writing 8 characters
- * took 14 ns instead of 25 with `Buffer.write`.
+ * In a measurement, reading 16 bytes as the key of a map took 30 ns, compared with 55 ns for `Buffer.toString`. Writing
+ * 8 characters took 14 ns, compared with 25 ns for `Buffer.write`.
  */
 const characters = String.fromCharCode;
 
-/** Maximum length to read by a loop. `Buffer.toString` is faster for longer text. */
+/** Maximum length to read with a loop. `Buffer.toString` is faster for longer text. */
 export const MAX_SHORT_TEXT_BYTES = 24;
 /**
- * Maximum length to write by a loop; `Buffer.write` is faster for longer text. It is below 128, so the length prefix
- * has one byte.
+ * Maximum length to write with a loop; `Buffer.write` is faster for longer text. The maximum is below 128, so that the
+ * length prefix has one byte.
  */
 export const MAX_SHORT_TEXT_UNITS = 10;
 
 /**
- * Returns the text, or undefined if it is not ASCII. It converts eight characters at a time to concatenate fewer
- * strings.
+ * Returns the text, or undefined if it is not ASCII. The function converts eight characters at a time, so that it
+ * concatenates fewer strings.
  */
 export function readShortText(bytes: Buffer, start: number, length: number): string | undefined {
   const end = start + length;
@@ -56,7 +56,7 @@ export function readShortText(bytes: Buffer, start: number, length: number): str
   return text;
 }
 
-/** Writes the text. Returns false if it is not ASCII; some of it may be written then. */
+/** Writes the text. Returns false if the text is not ASCII; in this case, part of the text may have been written. */
 export function writeShortText(bytes: Buffer, start: number, text: string): boolean {
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);

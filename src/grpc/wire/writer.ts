@@ -1,30 +1,31 @@
 /**
- * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call it field by field.
+ * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call the writer field by field.
  *
- * One writer serves all messages. It writes them one after the other into a slab, and `finish` returns a view of the
- * slab. It therefore neither computes sizes in advance nor copies finished messages. The writer abandons a full slab
- * and never overwrites it; only the returned views then keep it alive. A message that does not fit gets its own buffer.
- * The length of a nested message or packed field is unknown at first, so one byte is reserved for it. If it needs more,
- * the content is moved.
+ * One writer serves all messages. It writes the messages one after the other into a slab, and `finish` returns a view
+ * of the slab. The writer therefore neither computes sizes in advance nor copies finished messages. When a slab is
+ * full, the writer replaces it with a new slab and never overwrites the old one. Only the returned views then keep the
+ * old slab alive. A message that does not fit into a slab gets its own buffer. The length of a nested message or packed
+ * field is unknown at first, so the writer reserves one byte for the length. If the length needs more bytes, the writer
+ * moves the content.
  *
  * Invariants:
- *   1. A message that `finish` has returned is never changed.
- *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A string
- *      for a 64-bit integer is decimal, and an object has the halves `low` and `high`. A string for a bytes field is
- *      base64.
+ *   1. The writer never changes a message that `finish` has returned.
+ *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A 64-bit
+ *      integer may also be a decimal string, or an object with the halves `low` and `high`. A string for a bytes field
+ *      must be base64.
  *   3. A lone surrogate is written as U+FFFD.
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
 
 /**
- * Size of the slab. It is small, because one response that waits for a slow reader keeps the whole slab in memory.
+ * Size of a slab. The size is small, because one response that waits for a slow reader keeps the whole slab in memory.
  */
 const SLAB_BYTES = 8 * 1024;
-/** Spare bytes in the buffer of a large message, for small fields after the large one. */
+/** Spare bytes in the buffer of a large message, for small fields after the large field. */
 const LARGE_SPARE_BYTES = 512;
-/** Maximum length of a tag and a varint. */
+/** Maximum length of a tag and a varint together. */
 const MAX_SCALAR_BYTES = 5 + 10;
-/** Maximum length that is copied by a loop, which is faster than a native call for so few bytes. */
+/** Maximum number of bytes to copy with a loop, which is faster than a native call for so few bytes. */
 const MAX_SHORT_BYTES = 32;
 const TWO_POWER_32 = 2 ** 32;
 const TWO_POWER_63 = 2 ** 63;
@@ -36,7 +37,7 @@ export type Long = number | string | { readonly low: number; readonly high: numb
 export class WireWriter {
   #slab: Buffer = EMPTY_BYTES;
   #slabPosition = 0;
-  /** Buffer of the current message: the slab, or its own. */
+  /** Buffer of the current message: the slab, or a buffer for this message only. */
   #bytes: Buffer = EMPTY_BYTES;
   #start = 0;
   #position = 0;
@@ -71,8 +72,8 @@ export class WireWriter {
   }
 
   /**
-   * Writes an enum value. A number is written as it is, even if it is unknown. A name is converted by `numbers`, and an
-   * unknown name is written as 0.
+   * Writes an enum value. A number is written unchanged, even if the enum does not declare it. `numbers` maps names to
+   * numbers, and an unknown name is written as 0.
    */
   enumeration(tag: number, value: number | string, numbers: Readonly<Record<string, number>>): void {
     this.int32(tag, typeof value === 'number' ? value : (numbers[value] ?? 0));
@@ -96,7 +97,8 @@ export class WireWriter {
     this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
-    // The start assumes one byte per code unit, as in ASCII. Other text is moved if its length needs more bytes.
+    // The start of the text assumes one byte per code unit, as in ASCII. Other text is moved if the length prefix needs
+    // more bytes.
     const start = lengthAt + varintBytes(units);
     if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;
@@ -178,7 +180,7 @@ export class WireWriter {
     this.#position = position + 1;
   }
 
-  /** Writes a 64-bit varint, given as two halves. */
+  /** Writes a 64-bit varint whose two halves are passed separately. */
   #longVarint(low: number, high: number): void {
     const bytes = this.#bytes;
     let position = this.#position;

@@ -1,4 +1,5 @@
-// A client on grpc-go, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each case.
+// A test client based on grpc-go. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
+// `FAIL name reason` for each case.
 //
 //	client ADDRESS DESCRIPTOR_SET (all|load)
 //
@@ -117,7 +118,8 @@ func cacheLarge(channel *grpc.ClientConn) error {
 	return equal(fmt.Sprint(bytes.Equal(answer.bytes("value"), value)), "true")
 }
 
-// The service rejects a value of this size, and the transport rejects a message. The connection remains usable.
+// Sends a request that is too large, and checks that the connection remains usable. If only the value is too large, the
+// service rejects it. If the message is too large, the transport rejects it.
 func messageSize(channel *grpc.ClientConn, size int, expected codes.Code) error {
 	_, err := invoke(channel, setPath, fields{"key": []byte("larger"), "value": make([]byte, size)})
 	if status.Code(err) != expected {
@@ -165,7 +167,7 @@ func rateLimitOnce(channel *grpc.ClientConn) error {
 	return err
 }
 
-// The limit counts every call, so the remaining units show how many calls were executed.
+// Each executed call consumes a unit of the limit, so the remaining units show how many calls were executed.
 func manyCalls(channel *grpc.ClientConn) error {
 	const key = "go-load"
 	var next, failed atomic.Int64
@@ -228,7 +230,7 @@ func deadline(channel *grpc.ClientConn) error {
 	return rateLimitOnce(channel)
 }
 
-// The sidecar learns of the cancellation: it no longer confirms a cancelled watch.
+// Checks that a cancellation reaches the sidecar, which must then stop confirming the watch.
 func cancel(channel *grpc.ClientConn) error {
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
@@ -260,7 +262,8 @@ func cancel(channel *grpc.ClientConn) error {
 	return fmt.Errorf("the watch is still confirmed; it must have ended")
 }
 
-// An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it.
+// Checks that an idle connection stays open while the client sends pings. A rejected or unanswered ping would close the
+// connection.
 func keepAlive() error {
 	channel := dial(grpc.WithKeepaliveParams(keepalive.ClientParameters{
 		Time: keepAliveTime, Timeout: 2 * time.Second, PermitWithoutStream: true,
@@ -277,7 +280,7 @@ func keepAlive() error {
 	return rateLimitOnce(channel)
 }
 
-// Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not.
+// Reads the marker while connections end, until a thousand calls have found it and a thousand later calls have not.
 func underLoad(channel *grpc.ClientConn) error {
 	if _, err := invoke(channel, setPath, fields{"key": []byte("marker"), "value": []byte("first")}); err != nil {
 		return err
@@ -379,7 +382,7 @@ func build(kind protoreflect.MessageDescriptor, values fields) proto.Message {
 	return message
 }
 
-// A message whose fields are read by their JSON names.
+// A wrapper that reads the fields of a message by their JSON names.
 type reading struct{ protoreflect.Message }
 
 func (r reading) field(name string) protoreflect.FieldDescriptor {

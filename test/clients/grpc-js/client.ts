@@ -1,5 +1,6 @@
 /**
- * A client on @grpc/grpc-js, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason`.
+ * A test client based on @grpc/grpc-js. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
+ * `FAIL name reason` for each case.
  *
  *   client.ts ADDRESS DESCRIPTOR_SET (all|load)
  */
@@ -23,7 +24,7 @@ const INVALIDATE = 'pannier.v1.CacheService/CacheInvalidate';
 const WATCH = 'pannier.v1.CacheService/WatchInvalidations';
 const CONFIRM = 'pannier.v1.CacheService/ConfirmInvalidations';
 
-/** Fields of responses that the cases check, with the names of the descriptor set. */
+/** Fields of responses that the cases check. The names are those of the descriptor set. */
 interface Answer {
   readonly allowed: boolean;
   readonly remaining: number;
@@ -195,7 +196,10 @@ async function cacheLarge(): Promise<void> {
   expectEqual(answer.value.equals(value), true);
 }
 
-/** The service rejects a value of this size, and the transport rejects a message. The connection remains usable. */
+/**
+ * Sends a request that is too large, and checks that the connection remains usable. If only the value is too large, the
+ * service rejects it. If the message is too large, the transport rejects it.
+ */
 async function messageSize(bytes: number, expected: number): Promise<void> {
   const call = client.call(SET, { key: Buffer.from('larger'), value: Buffer.alloc(bytes) });
   expectEqual(await codeOf(call), expected);
@@ -207,7 +211,7 @@ async function metadataRefused(): Promise<void> {
   await client.check('node');
 }
 
-/** The limit counts every call, so the remaining units show how many calls were executed. */
+/** Each executed call consumes a unit of the limit, so the remaining units show how many calls were executed. */
 async function compressed(): Promise<void> {
   const packing = connect({ 'grpc.default_compression_algorithm': grpc.compressionAlgorithms.gzip });
   for (const value of [Buffer.from('v'), Buffer.alloc(MEBIBYTE, 'v')]) {
@@ -254,7 +258,7 @@ async function deadline(): Promise<void> {
   await client.check('node');
 }
 
-/** The sidecar learns of the cancellation: it no longer confirms a cancelled watch. */
+/** Checks that a cancellation reaches the sidecar, which must then stop confirming the watch. */
 async function cancel(): Promise<void> {
   const stream = client.watch();
   const { watch_id } = (await stream.next()).started;
@@ -270,7 +274,10 @@ async function cancel(): Promise<void> {
   }
 }
 
-/** An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it. */
+/**
+ * Checks that an idle connection stays open while the client sends pings. A rejected or unanswered ping would close the
+ * connection.
+ */
 async function keepAlive(): Promise<void> {
   const idle = connect({
     'grpc.keepalive_time_ms': KEEP_ALIVE_MS,
@@ -290,7 +297,7 @@ async function keepAlive(): Promise<void> {
   idle.channel.close();
 }
 
-/** Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not. */
+/** Reads the marker while connections end, until a thousand calls have found it and a thousand later calls have not. */
 async function underLoad(): Promise<void> {
   const key = Buffer.from('marker');
   await client.call(SET, { key, value: Buffer.from('first') });

@@ -90,7 +90,7 @@ def main():
 def report(name, play):
     try:
         play()
-    except Exception as error:  # Any exception fails the case.
+    except Exception as error:  # The case has failed if it raises any exception.
         print(f"FAIL {name} {type(error).__name__}: {' '.join(str(error).split())}", flush=True)
     else:
         print(f"PASS {name}", flush=True)

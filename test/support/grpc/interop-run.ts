@@ -1,8 +1,8 @@
 /**
  * Provides helpers for the conformance suites: the transports to test, a server of the interop service on a free port,
- * and the external programs that check it.
+ * and functions that run external test programs.
  *
- * Invariant: an environment variable contains the path of each program. The suite fails if the variable is unset.
+ * Invariant: the path of each program is in an environment variable. The suite fails if the variable is unset.
  */
 import { startGrpcJsTransport } from '../../../src/grpc/grpc-js/grpc-js-transport.ts';
 import { startHttp2Transport } from '../../../src/grpc/http2/http2-transport.ts';
@@ -21,7 +21,7 @@ const DEFAULT_DEADLINE_MS = 7_000;
 
 export interface InteropServer {
   readonly port: number;
-  /** Unexpected errors that the transport logged. */
+  /** Unexpected errors that the transport has logged. */
   readonly logged: string[];
   readonly transport: Transport;
 }
@@ -38,7 +38,9 @@ export async function startInteropServer(startTransport: StartTransport): Promis
   return { port: Number(transport.tcpPort), logged, transport };
 }
 
-/** Returns the path of a program from an environment variable. `what` describes the program in the error. */
+/**
+ * Returns the path of a program from an environment variable. `what` is the description of the program in the error.
+ */
 export function programFromEnvironment(variable: string, what: string): string {
   const path = process.env[variable];
   if (path === undefined || path === '') {
@@ -53,7 +55,7 @@ export interface ProgramEnd {
   readonly output: string;
 }
 
-/** Runs a program until it ends, for at most `timeoutMs`. */
+/** Runs a program until it ends, or kills it after `timeoutMs`. */
 export async function runProgram(path: string, args: readonly string[], timeoutMs: number): Promise<ProgramEnd> {
   const program = await spawnBound(path, args);
   let output = '';

@@ -1,7 +1,8 @@
 /**
  * Implements gRPC's interop service as a method table, for the interop clients of other implementations.
  *
- * A client-streaming method is a bidi method that sends one response, because both are the same on the wire.
+ * A client-streaming method is implemented as a bidi method that sends one response, because both kinds of method are
+ * the same on the wire.
  */
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
@@ -55,7 +56,7 @@ type Method = MethodDefinition<object, object>;
 const SERVICE_NAME = 'grpc.testing.TestService';
 const ECHO_HEADER = 'x-grpc-test-echo-initial';
 const ECHO_TRAILER = 'x-grpc-test-echo-trailing-bin';
-/** Payload type of the published proto: a payload of zeros. */
+/** Payload type COMPRESSABLE in the published proto. The payload consists of zeros. */
 const COMPRESSABLE = 0;
 
 export function createInteropTable(): MethodTable {
@@ -138,7 +139,7 @@ async function converse(
   }
 }
 
-/** Returns the metadata of these two keys to the caller: one in the headers, the other in the trailers. */
+/** Returns the values of two metadata keys to the caller, one in the headers and the other in the trailers. */
 function echoMetadata(context: CallContext): void {
   const initial = context.metadata(ECHO_HEADER);
   const trailing = context.binaryMetadata(ECHO_TRAILER);

@@ -1,9 +1,10 @@
 /**
- * Generates malformed and unusual messages: it mutates valid requests for every method at random, from a seed.
+ * Generates malformed and unusual messages. It mutates valid requests for every method with pseudorandom numbers from a
+ * seed.
  */
 import { loadContract, methodsOf } from '../../../src/grpc/contract.ts';
 
-/** Pseudorandom numbers, which are the same for the same seed. */
+/** Source of pseudorandom numbers, which are the same for the same seed. */
 export interface SeededRandom {
   /** Returns an integer from 0 to `bound` - 1. */
   below(bound: number): number;
@@ -14,7 +15,8 @@ export function seededRandom(seed: number): SeededRandom {
   let state = BigInt(seed) + 1n;
 
   function below(bound: number): number {
-    // Linear congruential generator with 64 bits and Knuth's multiplier. Its upper half is random enough for tests.
+    // Linear congruential generator with 64 bits and Knuth's multiplier. The upper half of the state is random enough
+    // for tests.
     state = BigInt.asUintN(64, state * 6_364_136_223_846_793_005n + 1_442_695_040_888_963_407n);
     return Number(state >> 33n) % bound;
   }
@@ -64,7 +66,7 @@ const REQUESTS: Readonly<Record<string, object>> = {
   ServerReflectionInfo: { host: 'localhost', fileContainingSymbol: 'pannier.v1.CacheService' },
 };
 
-/** Returns a valid request for every method of the contract. Throws if REQUESTS has none for a method. */
+/** Returns a valid request for every method of the contract. Throws if REQUESTS contains no request for a method. */
 export function goodMessages(): GoodMessage[] {
   const contract = loadContract();
   const messages: GoodMessage[] = [];
@@ -111,7 +113,7 @@ function mutateOnce(bytes: Buffer, random: SeededRandom): Buffer {
     case 3:
       return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + 1 + random.below(4))]);
     case 4:
-      // Varint of ten bytes, which is a huge length, a huge number or the tag of an unknown field.
+      // Varint of ten bytes, which may be read as a huge length, a huge number or the tag of an unknown field.
       return Buffer.concat([bytes.subarray(0, at), Buffer.alloc(9, 0xff), Buffer.from([1]), bytes.subarray(at + 1)]);
     case 5:
       // Nested groups, which protobuf readers skip recursively.

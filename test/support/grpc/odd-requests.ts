@@ -1,5 +1,5 @@
 /**
- * Lists unusual and invalid requests as frames. All transports must give the same response to them.
+ * Lists unusual and invalid requests as frames. All transports must send the same response to each of these requests.
  */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { data, frame, headers, headersOnly, literal, message, priority, uint32 } from '../http2/frames.ts';
@@ -20,7 +20,7 @@ import { GARBAGE_BYTE, methodPath } from './test-methods.ts';
 
 export interface OddRequest {
   readonly name: string;
-  /** Frames of the request, each of which is sent separately. */
+  /** Frames of the request. Each frame is sent separately. */
   readonly frames: readonly Buffer[];
 }
 
@@ -359,7 +359,7 @@ function frameSequences(): OddRequest[] {
   ];
 }
 
-/** Returns a call whose header block needs several frames. */
+/** Returns the frames of a call whose header block needs several frames. */
 function largeCall(bytes: number): Buffer[] {
   const extra = Array.from({ length: bytes / 1024 }, (_, index) => [`x-large-${index}`, 'm'.repeat(1_000)] as const);
   return [split(block({ extra }), MAX_FRAME_BYTES), last(HELLO)];

@@ -1,5 +1,5 @@
 /**
- * Builds a gRPC request as raw frames, any part of which a test can change.
+ * Builds a gRPC request as raw frames. A test can change any part of the request.
  */
 import { continuation, data, FrameFlag, headers, indexed, literal, message } from '../http2/frames.ts';
 import { ODD_STREAM } from './raw-outcome.ts';
@@ -48,7 +48,7 @@ function fieldOf(name: string, value: string | undefined): Buffer[] {
 }
 
 /**
- * Splits a header block into several frames, and returns them as one buffer, because no other frame may come between
+ * Splits a header block into several frames. Returns the frames as one buffer, because no other frame may come between
  * them.
  */
 export function split(headerBlock: Buffer, size: number): Buffer {

@@ -1,5 +1,5 @@
 /**
- * Makes gRPC calls with raw bytes, with @grpc/grpc-js, or with node:http2 for requests that a client library would not
+ * Makes gRPC calls with raw bytes. It uses @grpc/grpc-js, or node:http2 for requests that a client library would not
  * send.
  *
  * Invariant: the promise of a call resolves to its outcome, and does not reject if the call fails.
@@ -44,7 +44,7 @@ export interface RawClient {
   close(): void;
 }
 
-/** Connects to `address`, which is host:port or unix:PATH. */
+/** Connects to `address`, which has the form host:port or unix:PATH. */
 export function connectRaw(address: string): RawClient {
   const client = new grpc.Client(address, grpc.credentials.createInsecure(), {
     'grpc.enable_retries': 0,
@@ -121,20 +121,23 @@ function callOptions(options: RawOptions | undefined): grpc.CallOptions {
 }
 
 export interface Http2End {
-  /** Headers and trailers; empty if the stream was reset before any arrived. */
+  /** Headers and trailers; empty if the stream was reset before any headers arrived. */
   readonly headers: Readonly<Record<string, unknown>>;
   readonly body: Buffer;
   readonly resetCode: number;
 }
 
-/** Opens an HTTP/2 connection over TCP. The caller must destroy it. */
+/** Opens an HTTP/2 connection over TCP. The caller must destroy the connection. */
 export function connectHttp2(port: number): ClientHttp2Session {
   const session = connect(`http://127.0.0.1:${port}`);
   session.on('error', () => {});
   return session;
 }
 
-/** Sends a POST request with the headers of a gRPC client, overridden by `headers`, and with `body` unchanged. */
+/**
+ * Sends a POST request with the headers of a gRPC client and the unchanged `body`. `headers` overrides the headers of
+ * the client.
+ */
 export function http2Call(
   session: ClientHttp2Session,
   path: string,

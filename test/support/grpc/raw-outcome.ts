@@ -1,6 +1,7 @@
 /**
  * Sends a request as raw HTTP/2 frames while another call is open on the same connection, and reports its outcome. The
- * outcome consists of the response, the number of handler calls, and the state of the connection and the other calls.
+ * outcome consists of the response, the number of times that a handler was called, and the state of the connection and
+ * the other calls.
  */
 import { HpackDecoder } from '../../../src/grpc/http2/hpack/decoder.ts';
 import type { Field } from '../../../src/grpc/http2/hpack/field.ts';
@@ -25,9 +26,11 @@ export interface RawOutcome {
   readonly fields: readonly string[];
   /** Body, or its length if it is large. */
   readonly body: string;
-  /** Number of handler calls. */
+  /** Number of times that a handler was called. */
   readonly handlers: number;
-  /** Statuses of the call that was open before and of a call after the request; `0 0` if both were served. */
+  /**
+   * Statuses of the call that was already open and of a call after the request; `0 0` if the server served both calls.
+   */
   readonly others: string;
 }
 
@@ -87,7 +90,7 @@ function outcomeOf(peer: Http2Peer, handlers: number): RawOutcome {
 
 const SHOWN_APART: ReadonlySet<string> = new Set([':status', 'grpc-status', 'grpc-message']);
 
-/** Removes the remaining time of a call, and the length of the message that contains it. */
+/** Removes the remaining time of a call, and the length of the message that contains this time. */
 function withoutTime(body: string): string {
   return body.replace(/^\0.{4}(\{"leftMs":)[\d.e+-]+/s, '$1…');
 }

@@ -1,6 +1,6 @@
 /**
- * Implements a client of gRPC server reflection, which lists services, fetches files, and resolves types from these
- * files only.
+ * Implements a client of gRPC server reflection. It lists services, fetches files, and resolves types from these files
+ * only.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';
@@ -24,7 +24,7 @@ export interface ReflectionClient {
   services(): Promise<string[]>;
   /** Returns serialized FileDescriptorProtos: the file that declares the symbol, and all files that it imports. */
   filesOf(symbol: string): Promise<Buffer[]>;
-  /** Ends the stream, and resolves to its code. */
+  /** Ends the stream, and resolves to the status code of the stream. */
   end(): Promise<number>;
 }
 
@@ -87,7 +87,7 @@ function walk(namespace: protobuf.NamespaceBase, visit: (service: protobuf.Servi
   for (const nested of namespace.nestedArray) {
     if (nested instanceof protobuf.Type) {
       for (const field of nested.fieldsArray) {
-        // This throws if the message or enum type of the field is unknown.
+        // This call throws if the message or enum type of the field is unknown.
         field.resolve();
       }
     }

@@ -22,7 +22,7 @@ import { TimerWheel } from '../../../src/lib/timer-wheel.ts';
 /** Call whose handler waits until the test releases it. */
 interface HeldCall {
   readonly context: CallContext;
-  /** Number of calls of the `onOver` listener. */
+  /** Number of times that the `onOver` listener was called. */
   overCount: number;
   release(answer: Buffer): void;
 }
@@ -33,7 +33,7 @@ interface FloodRecord {
   hasEnded: boolean;
 }
 
-/** Record of the calls of handlers, by text of the request. */
+/** Record of the calls that handlers received, by the text of the request. */
 export interface Notebook {
   readonly started: string[];
   readonly held: Map<string, HeldCall>;
@@ -45,7 +45,7 @@ export const FLOOD_MESSAGE_BYTES = 16 * 1024;
 export const GARBAGE_BYTE = 0xff;
 export const SECRET_TEXT = 'the-secret-of-a-handler';
 
-/** Error that `Fail` and `FailLater` throw; the request contains it as JSON. */
+/** Error that `Fail` and `FailLater` throw. The request contains the error as JSON. */
 interface RequestedFailure {
   readonly code: number;
   readonly message: string;
@@ -175,7 +175,10 @@ function inspect(notebook: Notebook, request: Buffer, context: CallContext): Buf
   return Buffer.from(JSON.stringify(seen));
 }
 
-/** Returns one text and one binary value of the request in the headers and trailers of the response. */
+/**
+ * Copies two values from the metadata of the request. The text value is sent in the headers and trailers of the
+ * response, and the binary value in the trailers.
+ */
 function adorn(request: Buffer, context: CallContext): Buffer {
   const text = context.metadata('x-echo') ?? '';
   const bytes = context.binaryMetadata('x-echo-bin') ?? Buffer.alloc(0);
@@ -202,7 +205,7 @@ function hold(notebook: Notebook, request: Buffer, context: CallContext): Promis
   });
 }
 
-/** Sends the number of messages that the request (`<name>:<count>`) names, and waits whenever `send` returns false. */
+/** Sends as many messages as the request (`<name>:<count>`) specifies, and waits whenever `send` returns false. */
 async function flood(
   notebook: Notebook,
   request: Buffer,

@@ -1,5 +1,5 @@
 /**
- * Tests invalid requests in the transport contract: each one ends only its own call with an error.
+ * Part of the transport contract suite. Tests that each invalid request ends only its own call with an error.
  */
 import { deflateSync, gzipSync } from 'node:zlib';
 import { Status } from '../../../src/grpc/status.ts';

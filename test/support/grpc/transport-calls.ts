@@ -1,5 +1,6 @@
 /**
- * Tests unary calls in the transport contract: responses, codes and texts, deadlines, metadata.
+ * Part of the transport contract suite. Tests the responses, status codes, error texts, deadlines and metadata of unary
+ * calls.
  */
 import { Status } from '../../../src/grpc/status.ts';
 import { waitFor } from '../wait.ts';
@@ -170,7 +171,8 @@ export function describeTransportCalls(startTransport: StartTransport): void {
 
       test('ends a call before the timer of the caller expires with the interceptor', async () => {
         const request = Buffer.from('ended in time');
-        // Both timers run in this process. If it blocks for 20 ms, the caller's timer may win, so the test tries again.
+        // Both timers run in this process. If the process blocks for 20 ms, the caller's timer may fire first, so the
+        // test tries again.
         await waitFor('the server to be first', async () => {
           const answer = await fixture.client.unary(methodPath('HoldInTime'), request, { deadlineMs: 300 });
           expect(answer.code).toBe(Status.DEADLINE_EXCEEDED);

@@ -14,7 +14,8 @@ import { describeTransportStreams } from './transport-streams.ts';
 export type StartTransport = (options: TransportOptions) => Promise<Transport>;
 
 /**
- * Default deadline of unary calls. Tests that are not about deadlines never reach it, even on a slow and busy machine.
+ * Default deadline of unary calls. Tests that are not about deadlines never reach this deadline, even on a slow and
+ * busy machine.
  */
 export const DEFAULT_DEADLINE_MS = 90_000;
 

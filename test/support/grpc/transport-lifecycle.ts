@@ -1,5 +1,5 @@
 /**
- * Tests listening, draining and closing in the transport contract.
+ * Part of the transport contract suite. Tests listening, draining and closing.
  */
 import { chmodSync, existsSync, lstatSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -17,7 +17,7 @@ import { connectHttp2, connectRaw, http2Call, frame as messageFrame, type RawAns
 import { createTestMethods, methodPath } from './test-methods.ts';
 import { DEFAULT_DEADLINE_MS, openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
 
-/** Grace period of drains that should end long before it, even on a slow and busy machine. */
+/** Grace period of drains that should end long before the period does, even on a slow and busy machine. */
 const GRACE_MS = 60_000;
 const LONG_MESSAGE_BYTES = 1024 * 1024;
 
@@ -174,7 +174,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       await waitFor('the port to close', async () => !(await isListening(fixture.port)));
       const late = await fixture.client.unary(methodPath('Echo'), Buffer.from('late'), { deadlineMs: 20_000 });
       expect(late.code).toBe(Status.UNAVAILABLE);
-      // Waits far longer than the drain of an idle transport takes.
+      // The test waits far longer than the drain of an idle transport takes.
       const longMs = performance.now() + 400;
       await waitFor('400 ms to pass', () => performance.now() > longMs);
       expect(isDrained).toBe(false);
@@ -189,7 +189,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       const failure = Buffer.alloc(LONG_MESSAGE_BYTES, ' ');
       failure.write(JSON.stringify({ code: Status.ABORTED, message: 'read all of it' }));
       const options = { headers: { 'grpc-encoding': 'gzip' }, body: messageFrame(gzipSync(failure), 1) };
-      // Only two messages are decompressed at a time, so most are still queued when the first call ends.
+      // Only two messages are decompressed at a time, so most messages are still queued when the first call ends.
       const calls = Array.from({ length: 12 }, () => http2Call(session, methodPath('Fail'), options));
       await calls[0];
       await fixture.transport.drain(GRACE_MS);
@@ -214,7 +214,7 @@ export function describeTransportEnding(startTransport: StartTransport): void {
       const { context } = await held('stuck');
       const startMs = performance.now();
       await fixture.transport.drain(300);
-      // The wait for the last connections to close has a separate limit.
+      // The drain may also wait for the last connections to close, with a separate time limit.
       expect(performance.now() - startMs).toBeLessThan(2_500);
       expect((await call.ended).code).toBe(Status.UNAVAILABLE);
       await waitFor('the handler to be notified', () => context.isOver());
@@ -319,7 +319,8 @@ async function freePort(): Promise<number> {
 function openSocket(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => resolve(socket));
-    // The socket reads all bytes, because with unread bytes it would not report that the peer has closed.
+    // The socket must read all bytes. A socket with unread bytes would not report that the peer has closed the
+    // connection.
     socket.resume();
     socket.on('error', reject);
   });
@@ -334,7 +335,7 @@ async function isListening(port: number): Promise<boolean> {
   }
 }
 
-/** Returns the body of a response so far. */
+/** Returns the part of a response body that has arrived so far. */
 function dataOf(peer: Http2Peer, streamId: number): Buffer {
   const frames = peer.frames.filter((each) => each.type === FrameType.data && each.streamId === streamId);
   return Buffer.concat(frames.map(({ payload }) => payload));

@@ -1,5 +1,6 @@
 /**
- * Tests the limits in the transport contract: connections, calls per connection, and callers that send too fast.
+ * Part of the transport contract suite. Tests the limits on connections, on calls per connection, and on callers that
+ * send too fast.
  */
 import { type ClientHttp2Session, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';

@@ -1,5 +1,6 @@
 /**
- * Tests streams, and calls that end early, in the transport contract: order, backpressure, cancellation, concurrency.
+ * Part of the transport contract suite. Tests streams and calls that end early: order, backpressure, cancellation and
+ * concurrency.
  */
 import { Status } from '../../../src/grpc/status.ts';
 import { waitFor } from '../wait.ts';
@@ -37,7 +38,8 @@ export function describeTransportStreams(startTransport: StartTransport): void {
       stream.call.pause();
       const record = await waitFor('the flood to begin', () => fixture.notebook.floods.get('slow'));
       await waitFor('send to return false', () => record.refusals > 0);
-      // Buffers of two sockets and two libraries limit the bytes in flight, so that the handler cannot send everything.
+      // The buffers of both sockets and both libraries limit the bytes in flight, so the handler cannot send
+      // everything.
       await waitFor('the handler to pause', async () => {
         const before = record.sent;
         await new Promise((resolve) => setTimeout(resolve, 50));

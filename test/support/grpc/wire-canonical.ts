@@ -1,14 +1,15 @@
 /**
- * Converts a message to its canonical form: each known field once and with its declared wire type, and nothing else.
- * The code follows the protobuf specification and shares nothing with our decoder.
+ * Converts a message to its canonical form. This form contains each known field once, with its declared wire type, and
+ * nothing else. The code follows the protobuf specification and shares no code with our decoder.
  *
- * Our decoder must read any bytes as protobufjs reads their canonical form. Tests do not compare the two on the
- * original bytes, because protobufjs differs from the specification in cases that well-behaved clients never produce:
+ * Our decoder must read any bytes in the same way as protobufjs reads the canonical form of these bytes. Tests do not
+ * let protobufjs decode the original bytes, because protobufjs differs from the specification in cases that
+ * well-behaved clients never produce:
  *   - It ignores the wire type of a tag and reads the declared type.
- *   - It keeps all members of a oneof, instead of only the last.
- *   - It replaces a nested message that occurs twice, instead of merging both.
+ *   - It keeps all members of a oneof, instead of only the last member.
+ *   - If a nested message occurs twice, it keeps only the second occurrence, instead of merging both occurrences.
  *   - It accepts truncated strings, and strings that are not valid UTF-8.
- *   - It reads some varints that are longer than necessary as other numbers.
+ *   - It reads wrong numbers from some varints that are longer than necessary.
  */
 import { isUtf8 } from 'node:buffer';
 import { type Contract, type FieldDescriptor, FieldType } from '../../../src/grpc/descriptors.ts';
@@ -44,7 +45,7 @@ function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
         values.delete(sibling);
       }
     }
-    // Each nested message must be valid by itself, before messages are merged.
+    // Each nested message must be valid by itself, before it is merged with others.
     if (field.type === FieldType.MESSAGE) {
       canonical({ ...place, depth: place.depth + 1 }, field.typeName, fitting[0] as Buffer);
     }
@@ -54,7 +55,7 @@ function canonical(place: Place, messageName: string, bytes: Buffer): Buffer {
   return Buffer.concat([...values].map(([field, found]) => emit(place, field, found)));
 }
 
-/** Returns the values of a field; undefined if its wire type is not the declared one. */
+/** Returns the values of a field, or undefined if the wire type is not the declared type. */
 function valuesIn(field: FieldDescriptor, value: bigint | Buffer): (bigint | Buffer)[] | undefined {
   const isNumber = !isLengthDelimited(field);
   if (isNumber !== Buffer.isBuffer(value)) {
@@ -92,7 +93,10 @@ function emit(place: Place, field: FieldDescriptor, values: readonly (bigint | B
   );
 }
 
-/** Prepends an empty key and value, which apply if the entry has none. All keys and values are strings or bytes. */
+/**
+ * Prepends an empty key and an empty value, which apply if the entry lacks a key or a value. All keys and values are
+ * strings or bytes.
+ */
 function wholeEntry(content: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x0a, 0, 0x12, 0]), content]);
 }
@@ -117,7 +121,7 @@ interface Cursor {
   at: number;
 }
 
-/** Parses the fields of a message in order. Groups and fields of fixed length have no value. */
+/** Parses the fields of a message in order. For groups and fields of fixed length, the value is undefined. */
 function parse(bytes: Buffer, depth: number): { number: number; value: bigint | Buffer | undefined }[] {
   const cursor = { bytes, at: 0 };
   const fields: { number: number; value: bigint | Buffer | undefined }[] = [];

@@ -1,6 +1,6 @@
 /**
- * Generates random messages of any type of the contract with fast-check. They are plain objects, such as handlers
- * return, and contain unusual values as often as usual ones.
+ * Generates random messages of any type of the contract with fast-check. The messages are plain objects like those that
+ * handlers return, and contain unusual values as often as usual values.
  */
 import fc from 'fast-check';
 import { type Contract, type FieldDescriptor, FieldType } from '../../../src/grpc/descriptors.ts';

@@ -1,8 +1,8 @@
 /**
  * Reads gRPC responses on a raw connection: the status of a call and its messages.
  *
- * It decodes only literals without Huffman code and some entries of the static table, because the server sends nothing
- * else. It throws for any other encoding.
+ * The module decodes only literals without Huffman encoding and some entries of the static table, because the server
+ * sends nothing else. The module throws for any other encoding.
  */
 
 import { waitFor } from '../wait.ts';
@@ -12,7 +12,7 @@ import type { Http2Peer } from './peer.ts';
 export interface PeerAnswer {
   /** Status of the first HEADERS: `200`, `415`, and so on. */
   readonly httpStatus: string;
-  /** Value of grpc-status; -1 if there is none. */
+  /** Value of grpc-status; -1 if the response has no such field. */
   readonly grpcStatus: number;
   readonly grpcMessage: string;
   readonly body: Buffer;
@@ -20,9 +20,9 @@ export interface PeerAnswer {
   readonly reset: string | undefined;
 }
 
-/** Names of the static table that a response may use, by index. */
+/** Names in the static table that a response may use, by index. */
 const STATIC_NAMES: Readonly<Record<number, string>> = { 8: ':status', 28: 'content-length', 31: 'content-type' };
-/** Fields of the static table that a response may use, by index. */
+/** Fields in the static table that a response may use, by index. */
 const STATIC_FIELDS: Readonly<Record<number, [string, string]>> = { 8: [':status', '200'], 13: [':status', '404'] };
 
 /** Waits until a stream ends with END_STREAM or a reset, or the connection ends. */

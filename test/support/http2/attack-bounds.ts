@@ -1,27 +1,28 @@
 /**
- * Checks what must hold during every attack on the HTTP/2 server, and floods connections until the server stops them.
+ * Checks the bounds that must hold during every attack on the HTTP/2 server, and floods connections until the server
+ * stops the attackers.
  */
 import type { AttackEffort, AttackOutcome, AttackRange } from './attack-range.ts';
 import { many } from './frames.ts';
 import { Http2Peer, type PeerEnd } from './peer.ts';
 
 export const MEBIBYTE = 1024 * 1024;
-/** Number of simultaneous attackers, each with its own connection, unless a flood sets another number. */
+/** Default number of simultaneous attackers, each with its own connection. */
 export const ATTACKERS = 3;
 /** Memory of a small call while it runs, including its handler and promise. */
 export const MAX_CALL_BYTES = 2 * 1024;
 /** Slack for compiled code, type feedback and buffers of the honest client. */
 const LIVE_SLACK_BYTES = 4 * MEBIBYTE;
-/** Slack for pages that V8 and malloc keep for a while after they are unused. */
+/** Slack for pages that V8 and malloc keep for some time after the last use. */
 const RESIDENT_SLACK_BYTES = 160 * MEBIBYTE;
 
 export interface AttackBounds {
-  /** Bytes that the limits allow the attackers to make the server buffer. */
+  /** Maximum number of bytes that the server may buffer for the attackers. */
   readonly maxBufferedRequestBytes: number;
   readonly effort: AttackEffort;
   /**
-   * Maximum CPU time per frame, or per as many bytes as an honest call has, as a multiple of the CPU time of an honest
-   * call.
+   * Maximum CPU time per frame, as a multiple of the CPU time of an honest call. If frames are large, the bytes of one
+   * honest call are treated as one frame.
    */
   readonly maxCallsPerFrame: number;
 }
@@ -57,12 +58,12 @@ function within(value: number, maxValue: number, unit: string): string {
 }
 
 export interface Flood {
-  /** Bytes that are sent once before the flood. */
+  /** Bytes that each attacker sends once before the flood. */
   readonly opening?: Buffer;
   /** Returns the frames of one step; `step` counts from 0. */
   readonly make: (step: number) => Buffer;
   readonly framesPerStep: number;
-  /** Number of frames after which an attacker gives up; the server must have stopped it before. */
+  /** Number of frames after which an attacker stops. The server must stop the attacker earlier. */
   readonly maxFrames: number;
   readonly settings?: readonly (readonly [number, number])[];
   readonly attackers?: number;
@@ -71,12 +72,15 @@ export interface Flood {
 export interface FloodResult {
   readonly effort: AttackEffort;
   readonly ends: readonly PeerEnd[];
-  /** Number of frames that each attacker sent. */
+  /** Number of frames that each attacker has sent. */
   readonly framesOfEach: readonly number[];
   readonly peers: readonly Http2Peer[];
 }
 
-/** Floods over several connections until the server stops each of them, or it has sent `maxFrames`. */
+/**
+ * Floods the server over several connections. An attacker stops when the server ends its connection or when the
+ * attacker has sent `maxFrames`.
+ */
 export async function flood(port: number, plan: Flood): Promise<FloodResult> {
   const attackers = plan.attackers ?? ATTACKERS;
   const each = await Promise.all(Array.from({ length: attackers }, () => floodOnce(port, plan)));
@@ -107,7 +111,7 @@ async function floodOnce(port: number, plan: Flood): Promise<{ peer: Http2Peer; 
   return { peer, frames, end };
 }
 
-/** Returns a plan that sends one frame a hundred times per step. */
+/** Returns a plan that sends a hundred frames per step. */
 export function hundreds(make: (index: number) => Buffer): Pick<Flood, 'make' | 'framesPerStep'> {
   return { framesPerStep: 100, make: (step) => many(100, (index) => make(step * 100 + index)) };
 }

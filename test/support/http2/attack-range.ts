@@ -1,10 +1,10 @@
 /**
- * Runs an attack against the HTTP/2 server in its own process, next to an honest client, and measures what the attack
- * cost.
+ * Runs an attack against the HTTP/2 server in its own process, next to an honest client, and measures the cost of the
+ * attack.
  *
- * CPU time is compared with that of honest calls in the same run, never with absolute times. One unit is the CPU time
- * of an honest call. An attack may cost a limited number of units per frame, or per as many bytes as an honest call
- * has. Memory is measured after a garbage collection.
+ * The CPU time of an attack is compared with the CPU time of honest calls in the same run, never with an absolute time.
+ * One unit is the CPU time of an honest call. An attack may cost a limited number of units per frame. If frames are
+ * large, the bytes of one honest call are treated as one frame. Memory is measured after a garbage collection.
  */
 import { join } from 'node:path';
 import type { Http2Limits } from '../../../src/grpc/http2/limits/http2-limits.ts';
@@ -18,7 +18,7 @@ import { Http2Peer } from './peer.ts';
 /** Options of the server. */
 export interface AttackServerOptions {
   readonly limits?: Partial<Http2Limits>;
-  /** Path of a unix socket on which it listens in addition to its port. */
+  /** Path of a unix socket on which the server listens in addition to its port. */
   readonly socketPath?: string;
 }
 
@@ -54,7 +54,7 @@ export interface AttackOutcome<Result> {
   readonly after: AttackReport;
   readonly liveGrowthBytes: number;
   readonly residentGrowthBytes: number;
-  /** CPU time of the attack, without that of the honest calls. */
+  /** CPU time of the attack, without the CPU time of the honest calls. */
   readonly cpuMicroseconds: number;
 }
 
@@ -79,7 +79,7 @@ export class AttackRange {
   readonly #client: RawClient;
   /** CPU time of an honest call when calls are pipelined. */
   #pipelinedMicroseconds = Number.NaN;
-  /** CPU time of an honest call when each waits for the previous one. */
+  /** CPU time of an honest call when each call waits for the previous call. */
   #singleMicroseconds = Number.NaN;
   #bytesPerCall = Number.NaN;
 
@@ -113,7 +113,10 @@ export class AttackRange {
     return this.#server.pid;
   }
 
-  /** Requests a report. A `whole` report collects garbage first; a `glance` does not and is cheap. */
+  /**
+   * Requests a report. Before a `whole` report, the server collects garbage. A `glance` report is cheap, because it
+   * needs no collection.
+   */
   async report(kind: 'whole' | 'glance' = 'whole'): Promise<AttackReport> {
     const request = Buffer.from(kind === 'whole' ? '' : kind);
     const answer = await this.#client.unary(attackPath('Report'), request, { deadlineMs: 20_000 });
@@ -124,7 +127,7 @@ export class AttackRange {
   }
 
   /**
-   * Runs the attack while the honest client calls. It takes a report just before the attack and after it has resolved.
+   * Runs the attack while the honest client makes calls. Requests one report just before the attack and one after it.
    */
   async under<Result>(attack: (port: number) => Promise<Result>): Promise<AttackOutcome<Result>> {
     const before = await this.report();
@@ -151,7 +154,7 @@ export class AttackRange {
     };
   }
 
-  /** Returns the maximum CPU time of an attack, given the allowed units per frame or per bytes of an honest call. */
+  /** Returns the maximum CPU time of an attack for a number of units per frame. */
   maxCpuMicroseconds(effort: AttackEffort, unitsPerFrame: number): number {
     const frames = Math.max(effort.frames, effort.bytes / this.#bytesPerCall);
     return CPU_SLACK_MICROSECONDS + frames * unitsPerFrame * this.#pipelinedMicroseconds;
@@ -188,7 +191,7 @@ export class AttackRange {
     let start = await this.report();
     for (let round = 0; round < BASELINE_BATCHES; round += 1) {
       if (round === BASELINE_BATCHES / 2) {
-        // The first half only warms up the compiler.
+        // The first half only warms up the JIT compiler.
         start = await this.report();
       }
       await peer.send(batch(round * BASELINE_BATCH_CALLS));

@@ -3,8 +3,8 @@
  * and CPU time can be measured separately.
  *
  * `node --expose-gc test/support/http2/attack-server.ts OPTIONS`, with the options as JSON, prints the line
- * `{"port":N}` and serves until it is killed. `Report` returns counters and resource usage; it must respond even during
- * an attack.
+ * `{"port":N}` and serves calls until it is killed. The method `Report` returns counters and resource usage, and must
+ * respond even during an attack.
  */
 
 import { startHttp2Transport } from '../../../src/grpc/http2/http2-transport.ts';
@@ -81,7 +81,10 @@ function count(answer: Buffer): Buffer {
   return answer;
 }
 
-/** Runs to its end even if the call ends earlier, because a handler that waits for a store cannot be stopped either. */
+/**
+ * Runs to its end even if the call ends earlier. This method simulates a handler that waits for a store, because such a
+ * handler cannot be stopped either.
+ */
 async function slow(): Promise<Buffer> {
   seen.started += 1;
   seen.running += 1;
@@ -124,7 +127,7 @@ function report(request: Buffer): AttackReport {
 }
 
 function collect(): void {
-  // Collects twice, because external memory is released only by the collection after the one that finds it unused.
+  // Collects garbage twice. One collection finds unused external memory, and only the next collection releases it.
   globalThis.gc?.();
   globalThis.gc?.();
 }

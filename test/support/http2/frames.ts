@@ -1,8 +1,8 @@
 /**
  * Encodes HTTP/2 frames, valid or not, for peers that no client library would simulate.
  *
- * It is written from RFC 9113 and RFC 7541 and deliberately does not use the code under test, so that a bug there is
- * not repeated here. It validates nothing.
+ * The module is based on RFC 9113 and RFC 7541, and deliberately does not use the code under test. A bug in that code
+ * is therefore not repeated here. The module validates nothing.
  */
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -109,12 +109,12 @@ export function message(bytes: Buffer, declaredLength = bytes.length): Buffer {
   return Buffer.concat([Buffer.from([0]), uint32(declaredLength), bytes]);
 }
 
-/** Encodes a complete unary call: HEADERS, and DATA with END_STREAM. */
+/** Encodes a complete unary call, which consists of HEADERS, and DATA with END_STREAM. */
 export function unaryCall(streamId: number, path: string, bytes: Buffer = NOTHING): Buffer {
   return Buffer.concat([headers(streamId, requestBlock(path)), data(streamId, message(bytes), FrameFlag.endStream)]);
 }
 
-/** Encodes HEADERS with END_STREAM: a call without a message. */
+/** Encodes HEADERS with END_STREAM, which form a call without a message. */
 export function headersOnly(streamId: number, block: Buffer): Buffer {
   return headers(streamId, block, END_HEADERS_AND_STREAM);
 }

@@ -1,8 +1,8 @@
 /**
- * Encodes with the Huffman code of HPACK (RFC 7541, appendix B), which the transport only decodes.
+ * Encodes bytes with the Huffman code of HPACK (RFC 7541, appendix B). The transport only decodes this code.
  *
- * The code lengths are written here a second time, in another form than in the code under test. The codes follow from
- * them, because the code is canonical.
+ * This file contains its own table of code lengths, in another form than the code under test. The codes follow from
+ * their lengths, because the Huffman code is canonical.
  */
 
 // biome-ignore format: a table with 32 symbols per row; the last entry is EOS.

@@ -1,8 +1,8 @@
 /**
- * Connects the client of node:http2 (nghttp2) to our frame reader and HPACK code, so that each decodes what the other
- * encodes.
+ * Connects the client of node:http2 (nghttp2) to our frame reader and HPACK code, so that each side decodes the output
+ * of the other side.
  *
- * The server part only decodes requests, records their fields, and sends the given response blocks.
+ * The server side only decodes requests, records their fields, and sends the given response blocks.
  */
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientSessionOptions, connect } from 'node:http2';
@@ -32,7 +32,7 @@ export class Nghttp2Pair {
   readonly decoder: HpackDecoder;
   /** Fields of each request, by stream. */
   readonly requests = new Map<number, FieldList>();
-  /** First error while reading a block, if any. */
+  /** First error that occurred while a block was read, if any. */
   failure: unknown;
   readonly #server: Server;
   readonly #socket: Socket;
@@ -76,7 +76,7 @@ export class Nghttp2Pair {
       }
     });
     this.announceTable(options.tableBytes);
-    // Enlarges the connection window, because padding counts against it.
+    // Enlarges the connection window, because padding counts against that window.
     this.#socket.write(windowUpdate(0, WINDOW_BYTES));
   }
 
@@ -93,7 +93,7 @@ export class Nghttp2Pair {
     client.on('error', () => {});
     const [socket] = (await accepted) as [Socket];
     const pair = new Nghttp2Pair({ server, socket, client, ...options });
-    // A client uses the default table size until it has received our SETTINGS.
+    // The client uses the default table size until it has received our SETTINGS.
     await waitFor(
       'the client to receive SETTINGS_HEADER_TABLE_SIZE',
       () => client.remoteSettings.headerTableSize === options.tableBytes,

@@ -1,9 +1,9 @@
 /**
  * HTTP/2 client on a raw socket: it sends arbitrary bytes, records the received frames, and waits with a timeout.
  *
- * It sends nothing by itself: no acknowledgement of SETTINGS or PING, and no WINDOW_UPDATE. It counts all DATA payloads
- * and keeps them up to a limit, so that a test may receive more than it can store. The end of a connection is a return
- * value; only a wait that times out rejects.
+ * The client sends nothing by itself: no acknowledgement of SETTINGS or PING, and no WINDOW_UPDATE. It counts the bytes
+ * of all DATA payloads and keeps the payloads up to a limit, so that a test may receive more than it can store. The end
+ * of a connection is a result and not an error. Only a wait that times out rejects.
  */
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '../wait.ts';
@@ -24,7 +24,7 @@ export interface PeerGoaway {
 }
 
 export interface PeerEnd {
-  /** Last received GOAWAY with an error, if any. */
+  /** Last received GOAWAY if it has an error. */
   readonly goaway: PeerGoaway | undefined;
   readonly isClosed: boolean;
 }
@@ -35,7 +35,7 @@ const WAIT_MS = 20_000;
 
 export class Http2Peer {
   readonly socket: Socket;
-  /** First received frames, at most MAX_FRAMES_KEPT. */
+  /** Received frames, up to the first MAX_FRAMES_KEPT. */
   readonly frames: PeerFrame[] = [];
   /** Number of received frames by type. */
   readonly counts = new Map<number, number>();
@@ -63,7 +63,7 @@ export class Http2Peer {
     });
   }
 
-  /** Connects to a port or the path of a socket. It sends the preface and SETTINGS unless `withPreface` is false. */
+  /** Connects to a port or the path of a socket. Sends the preface and SETTINGS unless `withPreface` is false. */
   static async open(
     where: number | string,
     options: { withPreface?: boolean; settings?: readonly (readonly [number, number])[] } = {},
@@ -104,7 +104,10 @@ export class Http2Peer {
     return this.counts.get(type) ?? 0;
   }
 
-  /** Waits until the server sends GOAWAY with an error or closes, and returns which. */
+  /**
+   * Waits until the server sends GOAWAY with an error or closes the connection, and returns which of these has
+   * happened.
+   */
   async end(timeoutMs = WAIT_MS): Promise<PeerEnd> {
     await waitFor('the end of the connection', () => !this.isOpen, timeoutMs);
     return { goaway: this.#fatalGoaway(), isClosed: this.isClosed || this.hasEnded };
@@ -120,8 +123,8 @@ export class Http2Peer {
   }
 
   /**
-   * Waits until the server has read everything that was sent before: sends a PING and waits for its acknowledgement or
-   * the end of the connection.
+   * Waits until the server has read everything that the client has sent. To do so, sends a PING and waits for its
+   * acknowledgement or the end of the connection.
    */
   async roundTrip(timeoutMs = WAIT_MS): Promise<void> {
     const before = this.count(FrameType.ping);
@@ -137,7 +140,7 @@ export class Http2Peer {
     this.socket.destroy();
   }
 
-  /** Returns the last GOAWAY with an error; that of a drain does not end the connection. */
+  /** Returns the last GOAWAY if it has an error. The GOAWAY of a drain does not end the connection. */
   #fatalGoaway(): PeerGoaway | undefined {
     return this.goaway?.error === 'noError' ? undefined : this.goaway;
   }

@@ -1,5 +1,5 @@
 /**
- * Seeded random numbers, fast enough for millions of fuzzing runs (sfc32, 128 bits of state).
+ * Generates seeded random numbers, fast enough for millions of fuzzing runs (sfc32, 128 bits of state).
  */
 
 export class FastRandom {
@@ -12,7 +12,7 @@ export class FastRandom {
     this.reseed(seed, index);
   }
 
-  /** Resets the state: the same seed and index give the same sequence. */
+  /** Resets the state. The same seed and index produce the same sequence. */
   reseed(seed: number, index = 0): void {
     this.#a = seed | 0;
     this.#b = index | 0;

@@ -100,7 +100,7 @@ export class CallRunner {
 
   /**
    * Decodes a request. The bytes of a compressed message count against the request budget until another thread has
-   * decompressed it.
+   * decompressed the message.
    */
   #requestOf(stream: Http2Stream, method: AnyMethod, message: RequestMessage): MaybePromise<unknown> {
     const request = decodeRequest(method, message, stream);
@@ -164,7 +164,7 @@ export class CallRunner {
     );
   }
 
-  /** Notes that the handler has started and has not returned its result. */
+  /** Records that the handler has started and has not returned its result. */
   #started(stream: Http2Stream): void {
     stream.isRunning = true;
     this.#times.watch(stream);
@@ -174,7 +174,7 @@ export class CallRunner {
     this.#sender.error(stream, this.#statusOf(stream, error));
   }
 
-  /** Converts an error to a status, and logs it if it is unexpected. */
+  /** Converts an error to a status, and logs the error if it is unexpected. */
   #statusOf(stream: Http2Stream, error: unknown): FinalStatus {
     return errorStatus(error, this.#log, stream.request.method?.path);
   }

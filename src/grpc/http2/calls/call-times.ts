@@ -1,8 +1,8 @@
 /**
- * Tracks the deadlines of the calls of one connection, and how long their peer has neither sent nor read.
+ * Tracks the deadlines of the calls of one connection, and detects calls whose peer has stopped sending or reading.
  *
- * Invariant: a check takes constant time while no call of this connection is due, even if calls of other connections
- * are.
+ * Invariant: a check takes constant time while no deadline of this connection has passed, even if deadlines of other
+ * connections have passed.
  */
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Http2Stream } from '../streams/stream.ts';
@@ -13,7 +13,7 @@ const SECOND_MS = 1_000;
 const NO_STREAMS: readonly Http2Stream[] = [];
 
 export class CallTimes {
-  /** Number of sweeps so far. A sweep runs once a second, so this is also a clock. */
+  /** Number of sweeps so far. A sweep runs once a second, so this number also measures time in seconds. */
   sweeps = 0;
   readonly #table: StreamTable;
   readonly #limits: Http2Limits;
@@ -37,7 +37,7 @@ export class CallTimes {
     this.#deadlines.watch(stream.deadlineAtMs);
   }
 
-  /** Returns the calls whose deadline has passed and that have no final status yet, and stops watching them. */
+  /** Returns the calls that have passed their deadline without a final status, and stops watching them. */
   expired(nowMs: number): readonly Http2Stream[] {
     if (this.#nextDeadlineMs > nowMs) {
       return NO_STREAMS;
@@ -56,9 +56,9 @@ export class CallTimes {
   }
 
   /**
-   * Returns the calls to reset, because their peer does not read the response or does not finish the request. It runs
-   * once a second. A response whose stream window is open waits only for the connection's window. It is kept as long as
-   * the peer reads other responses of the connection (`isConnectionTaking`).
+   * Returns the calls to reset, because their peer does not read the response or does not finish the request. Must be
+   * called once a second. If the window of a stream is open, its response waits only for the connection's window. Such
+   * a call is not reset as long as the peer reads other responses of the connection (`isConnectionTaking`).
    */
   sweep(isConnectionTaking: boolean): readonly Http2Stream[] {
     this.sweeps += 1;
@@ -67,7 +67,8 @@ export class CallTimes {
     for (const stream of this.#table.values()) {
       const takenBytes = stream.sentBytes - stream.sweptBytes;
       stream.sweptBytes = stream.sentBytes;
-      // A window of a few bytes is treated as closed. Otherwise a peer could keep the response buffered indefinitely.
+      // A window of a few bytes is treated as closed. Otherwise, a peer that opens its window by a few bytes could keep
+      // the response buffered indefinitely.
       const isOpen = stream.sendWindowBytes >= Math.min(stream.queuedBytes, slowReaderBytesPerSecond);
       const isInTurn = isOpen && isConnectionTaking;
       if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond || isInTurn) {
@@ -76,7 +77,7 @@ export class CallTimes {
       const stalledMs = (this.sweeps - stream.progressSweep) * SECOND_MS;
       const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
       if (isUnfinished) {
-        // A call is not watched when its HEADERS arrive, because the rest of most calls arrives in the same chunk.
+        // Watching starts only here and not when HEADERS arrive, because most calls arrive completely in one chunk.
         this.watch(stream);
       }
       const unfinishedMs = isUnfinished ? (this.sweeps - stream.bornSweep) * SECOND_MS : 0;

@@ -3,9 +3,9 @@
  * connection.
  *
  * Invariants:
- *   1. Every header block is decoded, including those of refused streams, because our HPACK dynamic table must follow
- *      the peer's.
- *   2. A stream error ends its own stream only. Only a connection error throws a ConnectionFault.
+ *   1. Every header block is decoded, including those of refused streams, because our HPACK dynamic table must stay
+ *      equal to the peer's.
+ *   2. A stream error ends only the stream in which it occurred. Only a connection error throws a ConnectionFault.
  *   3. Each call gets one final status, and nothing is sent for a stream that has ended.
  */
 import type { Clock } from '../../../lib/clock.ts';
@@ -31,8 +31,8 @@ import type { DeadlineWatch } from './deadline-watch.ts';
 import { RequestBody } from './request-body.ts';
 
 /**
- * Bytes that an open call uses of the request budget, besides its message: about 1,000 bytes of objects and a usual
- * header list.
+ * Bytes of the request budget that an open call uses in addition to its message. These bytes cover about 1,000 bytes of
+ * objects and a header list of usual size.
  */
 export const OPEN_CALL_BYTES = 2_048;
 
@@ -92,7 +92,7 @@ export class ConnectionCalls {
     this.#turnMs = this.#clock.monotonicMs();
   }
 
-  /** Handles HEADERS with a complete header block: opens a stream, or reads the trailers of an open one. */
+  /** Handles HEADERS with a complete header block: opens a stream, or reads the trailers of an open stream. */
   headers(frame: Frame): void {
     const { streamId, bytes, start, end, isLast } = frame;
     if (streamId > this.#table.lastId) {
@@ -170,8 +170,8 @@ export class ConnectionCalls {
       this.#frameBudget.consume(1);
       return;
     }
-    // Cancelling a call that has run for a while is normal. Opening and resetting it at once is an attack
-    // (CVE-2023-44487).
+    // Clients normally cancel calls that have run for a while. A reset immediately after the call was opened is a sign
+    // of an attack (CVE-2023-44487).
     if (this.#turn - stream.bornTurn <= 1) {
       this.#frameBudget.consume(1);
     }
@@ -233,7 +233,7 @@ export class ConnectionCalls {
     return this.#times.nextDeadlineMs;
   }
 
-  /** Resets the calls whose peer neither sends nor reads. It runs once a second. */
+  /** Resets the calls whose peer has stopped sending or reading. Must be called once a second. */
   sweep(): void {
     for (const stream of this.#times.sweep(this.#sender.sweep())) {
       if (!stream.isClosed) {
@@ -276,8 +276,8 @@ export class ConnectionCalls {
   }
 
   /**
-   * Counts an open call in the request budget, with more bytes for a large header list. Returns an error if the budget
-   * is exceeded.
+   * Counts an open call against the request budget. A large header list counts with its full size. Returns an error if
+   * the budget is exceeded.
    */
   #reserveOpenCall(stream: Http2Stream): StatusError | undefined {
     stream.openCallBytes = Math.max(OPEN_CALL_BYTES, stream.request.listBytes);
@@ -296,7 +296,7 @@ export class ConnectionCalls {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (this.#sender.hasTooMuchQueued()) {
-      // The check is repeated here, because many calls may have opened before the first response was queued.
+      // HEADERS passed the same check earlier, but many calls may have opened before the first response was queued.
       this.#reset(stream, ErrorCode.refusedStream);
     } else if (this.#isStopping && stream.request.method?.kind !== 'unary') {
       this.#runner.fail(stream, stopping());
@@ -316,7 +316,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Resets the stream and returns true if its DATA frame violates the protocol. */
+  /** If a DATA frame violates the protocol, resets its stream and returns true. */
   #isDataWrong(stream: Http2Stream, countedBytes: number, dataBytes: number): boolean {
     if (stream.isRemoteClosed) {
       this.#reset(stream, ErrorCode.streamClosed);
@@ -356,7 +356,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Starts the call with its complete message, or ends it with the error of its body. */
+  /** Starts the call with its complete message, or ends it with the error found in its body. */
   #bodyRead(stream: Http2Stream, outcome: RequestMessage | StatusError): void {
     if (outcome instanceof StatusError) {
       this.#runner.fail(stream, outcome);

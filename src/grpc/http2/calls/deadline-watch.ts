@@ -1,6 +1,6 @@
 /**
- * Runs one timer for the deadlines of all calls. It is set to the nearest deadline, and checks all connections when it
- * fires.
+ * Runs one timer for the deadlines of all calls. The timer is set to the nearest deadline. When the timer fires, it
+ * checks the deadlines of all connections.
  *
  * Invariants:
  *   1. `expire` runs at most `STEP_MS` plus the lag of the event loop after a watched deadline, and at most once every

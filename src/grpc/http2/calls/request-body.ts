@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A message that arrives in one DATA frame with END_STREAM is returned as a view of that frame, without a copy.
- *   2. An invalid request is returned as a StatusError, which ends only its own call.
+ *   2. For an invalid request, a method returns a StatusError, which ends only that call.
  */
 import { StatusError } from '../../status.ts';
 import { messageCutShort, messageMissing, secondMessage } from '../../transport/refusals.ts';
@@ -26,7 +26,7 @@ export class RequestBody {
 
   /**
    * Reads DATA of a call with one request message. Returns the message if this frame contains all of it and ends the
-   * stream. In all other cases `end` returns it.
+   * stream. In all other cases `end` returns the message.
    */
   readSingle(stream: Http2Stream, frame: Frame, countedBytes: number): RequestMessage | StatusError | undefined {
     const { bytes, start, end, isLast } = frame;
@@ -83,7 +83,7 @@ export class RequestBody {
       }
       stream.streaming?.deliver(message);
     }
-    // Padding is credited at once, because it belongs to no message that a handler could read.
+    // Padding is credited to the stream's window at once, because it belongs to no message that a handler could read.
     const credit = countedBytes - payloadBytes + this.#receiveWindow.creditOfCutMessage(stream);
     this.#receiveWindow.giveStream(stream, credit);
     return undefined;

@@ -1,5 +1,5 @@
 /**
- * Gives the handler of a streaming method its request messages, and sends its responses.
+ * Passes request messages to the handler of a streaming method, and sends the responses of the handler.
  *
  * Invariants:
  *   1. Request messages keep their order.

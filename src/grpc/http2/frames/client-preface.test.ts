@@ -1,12 +1,13 @@
 /**
- * Tests that the first bytes of a connection are recognized as HTTP/2, HTTP/1.x or neither, wherever chunks are split.
+ * Tests that the first bytes of a connection are recognized as HTTP/2, HTTP/1.x or neither, however they are split into
+ * chunks.
  */
 import { PREFACE, settings } from '../../../../test/support/http2/frames.ts';
 import { ClientPreface, http1Answer, type PrefaceVerdict } from './client-preface.ts';
 
 interface Reading {
   readonly verdict: PrefaceVerdict;
-  /** Number of bytes read before the verdict. */
+  /** Number of bytes that were read until the protocol was recognized. */
   readonly bytes: number;
 }
 

@@ -3,9 +3,9 @@
  * HTTP/1.x request, or something else.
  *
  * Invariants:
- *   1. The verdict does not depend on how the bytes are split into chunks. It is returned with the first byte that
- *      decides it.
- *   2. At most as many bytes as the preface has are kept.
+ *   1. The result does not depend on how the bytes are split into chunks. The result is returned as soon as the bytes
+ *      identify the protocol.
+ *   2. The object keeps no more bytes than the length of the preface.
  */
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -19,14 +19,14 @@ export class ClientPreface {
   #text = '';
   #framesStart = 0;
 
-  /** Offset of the first frame in the last chunk; valid after the verdict `http2`. */
+  /** Offset of the first frame in the last chunk; valid after `read` has returned `http2`. */
   get framesStart(): number {
     return this.#framesStart;
   }
 
   /**
-   * True for a HEAD request, whose response must have no body (RFC 9110, section 9.3.2); valid after the verdict
-   * `http1`.
+   * True for a HEAD request, whose response must have no body (RFC 9110, section 9.3.2); valid after `read` has
+   * returned `http1`.
    */
   get isHeadRequest(): boolean {
     return this.#text.startsWith('HEAD ');
@@ -48,7 +48,8 @@ export class ClientPreface {
 }
 
 /**
- * Returns the complete HTTP/1.1 response to an HTTP/1.x request. `adminUrl` is the URL of the admin server, if it runs.
+ * Returns the complete HTTP/1.1 response to an HTTP/1.x request. `adminUrl` is the URL of the admin server, or
+ * undefined if that server does not run.
  */
 export function http1Answer(adminUrl: string | undefined, isHeadRequest: boolean): string {
   const admin =

@@ -1,15 +1,21 @@
 /**
- * Frame budget of a connection: limits the number of frames that serve no call. `maxFrameBudget` in
+ * Frame budget of a connection: limits the number of frames that serve no call. The text of `maxFrameBudget` in
  * http2-limits.ts lists those frames.
  */
 import { ConnectionFault, ErrorCode } from './protocol.ts';
 
 /** Cost of a SETTINGS frame; most other frames cost 1. */
 export const SETTINGS_COST = 20;
-/** Cost of a stream that we refuse or reset, because we must also send a frame for it. */
+/**
+ * Cost of a stream that the server refuses or resets. The cost is higher than 1, because the server must also send a
+ * frame.
+ */
 export const REFUSED_COST = 2;
 
-/** Bytes of an oversized header block that cost one point. Such a block is decoded before the call is rejected. */
+/**
+ * Bytes of an oversized header block that cost one point. The server must decode such a block before it can reject the
+ * call.
+ */
 export const TOO_LARGE_BYTES_PER_POINT = 1_024;
 
 export class FrameBudget {
@@ -24,8 +30,8 @@ export class FrameBudget {
   }
 
   /**
-   * Consumes points. Throws a ConnectionFault when the budget is exhausted, so it may only be called while frames are
-   * read.
+   * Consumes points. Throws a ConnectionFault when the budget is exhausted, so it may be called only while the
+   * connection reads frames.
    */
   consume(cost: number): void {
     this.#left -= cost;
@@ -39,23 +45,23 @@ export class FrameBudget {
 
   /**
    * Consumes one point for a small DATA frame that we sent because the peer opens its window by a few bytes at a time.
-   * It never throws, but reading the next frame may.
+   * This method never throws, but reading the next frame may throw.
    */
   smallPieceSent(): void {
     this.#left -= 1;
   }
 
   /**
-   * Replenishes the budget after a DATA frame, which the peer acknowledges with two WINDOW_UPDATE frames: for the
-   * stream and the connection.
+   * Replenishes the budget after a DATA frame. The peer acknowledges the frame with two WINDOW_UPDATE frames, one for
+   * the stream and one for the connection.
    */
   dataSent(): void {
     this.#replenish(2);
   }
 
   /**
-   * Replenishes the budget after a call, which may bring other frames with it: a PING that measures the round trip, or
-   * a cancellation that crosses the response.
+   * Replenishes the budget after a call. A client may send other frames with a call: a PING that measures the round
+   * trip, or a cancellation that crosses the response.
    */
   callFinished(): void {
     this.#replenish(2);

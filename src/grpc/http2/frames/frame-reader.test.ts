@@ -1,6 +1,6 @@
 /**
- * Tests that the frames do not depend on how bytes are split into chunks, and that oversized frames are rejected before
- * anything is buffered.
+ * Tests that the frames do not depend on how the bytes are split into chunks. Also tests that the reader rejects an
+ * oversized frame before it buffers any of it.
  */
 import { continuation, data, frame, headers, ping, settings } from '../../../../test/support/http2/frames.ts';
 import { FrameReader } from './frame-reader.ts';

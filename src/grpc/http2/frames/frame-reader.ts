@@ -2,10 +2,11 @@
  * Splits the bytes of a connection into frames, one per call of `next`.
  *
  * Invariants:
- *   1. A frame that one chunk contains is read in place. A frame that spans chunks is copied into its own buffer, each
- *      byte once, however small the chunks are.
+ *   1. A frame that is complete in one chunk is read in place. A frame that spans chunks is copied into its own buffer.
+ *      Each byte is copied once, however small the chunks are.
  *   2. A frame above the limit throws a ConnectionFault before any of it is buffered.
- *   3. Reading a frame in place allocates nothing. A chunk is released once its frames are read.
+ *   3. Reading a frame in place allocates nothing. The reader releases a chunk after it has read all frames of the
+ *      chunk.
  */
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { ConnectionFault, ErrorCode, Flag, FRAME_HEADER_BYTES } from './protocol.ts';
@@ -17,7 +18,7 @@ export class Frame {
   type = 0;
   flags = 0;
   streamId = 0;
-  /** Buffer that contains the payload at `bytes[start, end)`. These bytes are never overwritten. */
+  /** Buffer that contains the payload at `bytes[start, end)`. The payload bytes are never overwritten. */
   bytes: Buffer = NO_BYTES;
   start = 0;
   end = 0;

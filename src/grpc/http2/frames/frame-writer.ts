@@ -3,10 +3,10 @@
  */
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
-/** Maximum length that is copied by a loop, which is faster than a native call for so few bytes. */
+/** Maximum number of bytes to copy with a loop, which is faster than a native call for so few bytes. */
 const MAX_LOOP_BYTES = 64;
 
-/** Writes a frame header. Returns the offset after it. */
+/** Writes a frame header. Returns the offset after the header. */
 export function putFrameHeader(
   buffer: Buffer,
   at: number,
@@ -31,7 +31,7 @@ export function readyFrame(type: number, flags: number, payload: Buffer): Buffer
   return frame;
 }
 
-/** Copies a ready-made frame and sets its stream id. Returns the offset after it. */
+/** Copies a ready-made frame and sets its stream id. Returns the offset after the frame. */
 export function putReadyFrame(buffer: Buffer, at: number, frame: Buffer, id: number): number {
   const end = putBytes(buffer, at, frame);
   putStreamId(buffer, at, id);

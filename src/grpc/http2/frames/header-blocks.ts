@@ -1,9 +1,10 @@
 /**
- * Assembles header blocks from HEADERS, without padding and priority fields, and the CONTINUATION frames that follow.
+ * Assembles header blocks from HEADERS and CONTINUATION frames, and removes padding and priority fields.
  *
  * Invariants:
- *   1. The bytes and frames of a block are limited (CVE-2024-27316).
- *   2. While `isOpen` is true, only CONTINUATION may follow (RFC 9113, section 6.10). The connection enforces it.
+ *   1. The size of a block and its number of frames are limited (CVE-2024-27316).
+ *   2. While `isOpen` is true, only CONTINUATION may follow (RFC 9113, section 6.10). The connection enforces this
+ *      rule.
  */
 import { bufferedCopy } from '../../transport/buffered-memory.ts';
 import type { Http2Limits } from '../limits/http2-limits.ts';
@@ -14,7 +15,7 @@ const PRIORITY_BYTES = 5;
 
 interface OpenBlock {
   readonly streamId: number;
-  /** Flags of its HEADERS frame. */
+  /** Flags of the HEADERS frame that started the block. */
   readonly flags: number;
   readonly parts: Buffer[];
   bytes: number;
@@ -33,7 +34,10 @@ export class HeaderBlocks {
     return this.#open !== undefined;
   }
 
-  /** Reads HEADERS. Returns true if the block is complete; the payload of the frame is then narrowed to the block. */
+  /**
+   * Reads HEADERS. Returns true if the block is complete. In this case the payload of the frame is narrowed to the
+   * block.
+   */
   headers(frame: Frame): boolean {
     const { flags, streamId } = frame;
     if ((streamId & 1) === 0) {
@@ -59,8 +63,8 @@ export class HeaderBlocks {
   }
 
   /**
-   * Reads CONTINUATION. Returns true if the block is complete; the frame then has the flags of its HEADERS and the
-   * whole block as payload.
+   * Reads CONTINUATION. Returns true if the block is complete. In this case the frame has the flags of the HEADERS
+   * frame, and the whole block as its payload.
    */
   continuation(frame: Frame): boolean {
     const open = this.#open;

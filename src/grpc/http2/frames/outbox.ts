@@ -1,9 +1,9 @@
 /**
  * Collects the frames that a connection sends in one turn of the event loop, and sends them with one write.
  *
- * Buffers come from a small pool. A buffer returns to the pool if the kernel accepted all its bytes during the write,
- * so that `writableLength` is 0 right after it. outbox.test.ts tests this behavior of Node. An idle connection has no
- * buffer.
+ * Buffers come from a small pool. A buffer returns to the pool at once if the kernel accepted all its bytes during the
+ * write. In this case `writableLength` is 0 right after the write; outbox.test.ts tests this behavior of Node. An idle
+ * connection has no buffer.
  */
 import type { Socket } from 'node:net';
 import { bufferedCopy } from '../../transport/buffered-memory.ts';
@@ -19,7 +19,7 @@ const pool: Buffer[] = [];
 const due: Outbox[] = [];
 
 function flushDue(): void {
-  // An outbox that gets frames while we flush is flushed in the next turn.
+  // An outbox that receives frames during this loop is flushed in the next turn.
   for (const outbox of due.splice(0)) {
     outbox.flush();
   }
@@ -41,12 +41,15 @@ export class Outbox {
     this.#budget = options.budget;
   }
 
-  /** True while the socket has more than `maxUnsentBytes` buffered, because the peer reads too slowly. */
+  /** True while the socket buffers more than `maxUnsentBytes`, because the peer reads too slowly. */
   get isCongested(): boolean {
     return this.#socket.writableLength > this.#maxUnsentBytes;
   }
 
-  /** Reserves space for `bytes`, at most one buffer, that ends at `end`. The caller must fill all of it immediately. */
+  /**
+   * Reserves `bytes` of space, at most one buffer, and returns the buffer. The space ends at `end`, and the caller must
+   * fill all of it immediately.
+   */
   reserve(bytes: number): Buffer {
     let buffer = this.#buffer;
     if (buffer === undefined || this.#length + bytes > OUTBOX_BUFFER_BYTES) {
@@ -95,7 +98,8 @@ export class Outbox {
     if (!this.#socket.writable) {
       return;
     }
-    // Bytes that stay in the socket would keep the whole buffer alive, so they are copied to their own memory.
+    // A socket that already buffers bytes also buffers the bytes of this write. These bytes would keep the whole buffer
+    // alive, so they are copied.
     const isBackedUp = this.#socket.writableLength !== 0;
     this.#socket.write(isBackedUp ? bufferedCopy(bytes, 0, bytes.length) : bytes);
     const isBuffered = this.#socket.writableLength !== 0;

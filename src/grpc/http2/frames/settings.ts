@@ -1,5 +1,5 @@
 /**
- * Encodes our SETTINGS, and checks those of a peer (RFC 9113, section 6.5).
+ * Encodes our SETTINGS, and checks the SETTINGS of a peer (RFC 9113, section 6.5).
  */
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Frame } from './frame-reader.ts';
@@ -9,11 +9,11 @@ const ENTRY_BYTES = 6;
 /** Largest value of SETTINGS_MAX_FRAME_SIZE that RFC 9113 allows. */
 const MAX_FRAME_SIZE_SETTING = 0xff_ffff;
 
-/** Settings of a peer that we use. */
+/** The settings from a peer's SETTINGS frame that the server uses. */
 export interface PeerSettings {
-  /** Last SETTINGS_INITIAL_WINDOW_SIZE of the frame. */
+  /** Last SETTINGS_INITIAL_WINDOW_SIZE in the frame. */
   readonly streamWindowBytes: number | undefined;
-  /** Smallest SETTINGS_HEADER_TABLE_SIZE of the frame. */
+  /** Smallest SETTINGS_HEADER_TABLE_SIZE in the frame. */
   readonly minTableBytes: number | undefined;
 }
 
@@ -21,7 +21,8 @@ export function settingsPayload(limits: Http2Limits): Buffer {
   const entries = [
     [Setting.maxConcurrentStreams, limits.maxStreamsPerConnection],
     [Setting.initialWindowSize, limits.streamWindowBytes],
-    // This value exceeds maxMetadataBytes. A caller slightly above that receives an error text instead of GOAWAY.
+    // This value exceeds maxMetadataBytes. A caller whose metadata is slightly above that limit therefore receives an
+    // error text instead of GOAWAY.
     [Setting.maxHeaderListSize, limits.maxHeaderBlockBytes],
     [Setting.headerTableSize, limits.hpackTableBytes],
   ] as const;

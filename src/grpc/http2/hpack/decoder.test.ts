@@ -218,7 +218,8 @@ describe('fails with COMPRESSION_ERROR for an invalid block', () => {
 
 test('reads integers of every encoded length', () => {
   const decoder = new HpackDecoder({ tableBytes: 4_096, maxListBytes: 100_000, maxListFields: 1_000 });
-  // Lengths around the largest values that fit into the prefix alone, with one more byte, and with two more bytes.
+  // Lengths around the largest values that can be encoded in the prefix alone, with one more byte, and with two more
+  // bytes.
   for (const length of [0, 1, 126, 127, 128, 254, 255, 256, 16_510, 16_511, 30_000]) {
     const rest = length - 127;
     const more =
@@ -240,7 +241,7 @@ test('evicts entries on a size update at the start of a block, and accepts a lat
     ['c', 'd'],
     ['a', 'b'],
   ]);
-  // Shrinks the table to 40 bytes, enough for one entry of 34.
+  // Shrinks the table to 40 bytes, which is enough for one entry of 34 bytes.
   expect(decode(decoder, '3f09 be')).toEqual([['c', 'd']]);
   expect(decoder.table.bytes).toBe(34);
   // Shrinks the table to 0 bytes and raises it to 4,096 again in one block.

@@ -2,11 +2,11 @@
  * Decodes header blocks (RFC 7541) into fields.
  *
  * Invariants:
- *   1. A block is decoded to its end even if its list exceeds the limit, because the dynamic table must follow the
- *      peer's.
+ *   1. A block is decoded to its end even if its header list exceeds the limit, because the dynamic table must stay
+ *      equal to the peer's.
  *   2. A list uses memory only for references to its fields, and stops growing at the limit.
- *   3. An invalid block throws a ConnectionFault with COMPRESSION_ERROR, because the tables may differ from the peer's
- *      afterwards.
+ *   3. An invalid block throws a ConnectionFault with COMPRESSION_ERROR, because our dynamic table may no longer be
+ *      equal to the peer's.
  */
 
 import { ConnectionFault, ErrorCode } from '../frames/protocol.ts';
@@ -19,14 +19,14 @@ const LITERAL_INDEXED = 0x40;
 const TABLE_SIZE_UPDATE = 0x20;
 const HUFFMAN = 0x80;
 /**
- * Shift of the last byte that is accepted after the prefix. Four bytes can encode 268 million, far above any valid
- * length or index.
+ * Shift of the last byte that is accepted after the prefix. Four bytes can encode numbers up to 268 million, which is
+ * far above any valid length or index.
  */
 const MAX_INTEGER_SHIFT = 21;
 
 /**
- * Buffer for decoded Huffman strings. All connections share it, because decoding is synchronous. It grows to the
- * longest string, whose length the header block limit bounds.
+ * Buffer for decoded Huffman strings. All connections share this buffer, because decoding is synchronous. The buffer
+ * grows to the length of the longest string, which cannot exceed the limit on header blocks.
  */
 let scratch = Buffer.allocUnsafe(4_096);
 

@@ -1,6 +1,6 @@
 /**
- * Tests the encoded header blocks with our decoder: literals that are not indexed. The differential test with another
- * decoder is http2-hpack-differential.test.ts.
+ * Tests that our decoder can read the encoded header blocks, and that these blocks contain only literals without
+ * indexing. The differential test with another decoder is http2-hpack-differential.test.ts.
  */
 
 import { HpackDecoder } from './decoder.ts';

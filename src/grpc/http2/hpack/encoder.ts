@@ -1,21 +1,21 @@
 /**
  * Encodes the header fields that we send (RFC 7541) as literals without indexing. A block therefore has the same bytes
- * on every connection and can be encoded once, and the peer's dynamic table stays empty.
+ * on every connection and is encoded only once. The dynamic table of the peer stays empty.
  */
 import { staticIndexOf } from './table.ts';
 
 /** Encoded field `:status: 200`, an entry of the static table. */
 export const STATUS_200 = Buffer.from([0x88]);
 /**
- * Dynamic table size update to 0. It must follow when the peer lowers SETTINGS_HEADER_TABLE_SIZE (RFC 7541, section
- * 4.2).
+ * Dynamic table size update to 0. An encoder must send it after the peer has lowered SETTINGS_HEADER_TABLE_SIZE (RFC
+ * 7541, section 4.2).
  */
 export const EMPTY_TABLE = Buffer.from([0x20]);
 
 const LITERAL_PREFIX_BITS = 4;
 const STRING_PREFIX_BITS = 7;
 
-/** Encodes a field. Its strings have one character per byte. */
+/** Encodes a field. Each character of `name` and `value` represents one byte. */
 export function encodeField(name: string, value: string): Buffer {
   const nameIndex = staticIndexOf(name);
   const encodedName =

@@ -25,7 +25,7 @@ export const Role = {
 
 export type Role = (typeof Role)[keyof typeof Role];
 
-/** Bytes that HPACK and SETTINGS_MAX_HEADER_LIST_SIZE count per field in addition to its name and value. */
+/** Bytes that HPACK and SETTINGS_MAX_HEADER_LIST_SIZE add to the size of the name and value of each field. */
 export const FIELD_OVERHEAD_BYTES = 32;
 
 const ROLES: ReadonlyMap<string, Role> = new Map<string, Role>([
@@ -54,14 +54,14 @@ const LENGTH = /^\d{1,15}$/;
 
 export class Field {
   readonly name: string;
-  /** Value with one character per byte. */
+  /** Value; each character represents one byte. */
   readonly value: string;
   readonly role: Role;
   /** Size of the entry as HPACK counts it (RFC 7541, section 4.1). */
   readonly bytes: number;
   /**
-   * Milliseconds for the role timeout, bytes for contentLength, NaN if the value of either is malformed, 0 for other
-   * roles.
+   * Milliseconds for the role timeout, and bytes for contentLength; NaN if the value of such a field is malformed. 0
+   * for all other roles.
    */
   readonly number: number;
 

@@ -58,7 +58,7 @@ test('decodes an empty input to an empty output', () => {
 
 test('accepts padding of up to seven one bits', () => {
   for (let zeros = 1; zeros <= 8; zeros += 1) {
-    // A text of 1 to 8 five-bit codes ends at each possible bit position of a byte.
+    // Texts of 1 to 8 five-bit codes end at every possible bit position of a byte.
     const missing = (8 - ((zeros * 5) % 8)) % 8;
     expect(decode(bits('00000'.repeat(zeros) + '1'.repeat(missing)))).toEqual(Buffer.alloc(zeros, '0'));
   }

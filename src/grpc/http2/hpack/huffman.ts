@@ -2,8 +2,8 @@
  * Decodes the Huffman strings of HPACK (RFC 7541, section 5.2 and appendix B).
  *
  * The code of appendix B is canonical, so the bit lengths of the symbols define it. We flatten the code tree into a
- * table that consumes four bits per step. No code is shorter than five bits, so a step yields at most one symbol. We do
- * not encode with it, because we send only a few dozen bytes of headers.
+ * table that consumes four bits per step. No code is shorter than five bits, so a step yields at most one symbol. The
+ * server does not encode with this code, because it sends only a few dozen bytes of headers.
  */
 
 /** Bit lengths of the symbols 0 to 255 and of EOS (256), one base-36 digit each. */
@@ -112,10 +112,7 @@ function buildTree(): Tree {
   return tree;
 }
 
-/**
- * Returns the parent of a code's leaf, and creates missing nodes. It avoids bit operations, because codes have up to 30
- * bits.
- */
+/** Returns the parent of a code's leaf, and creates missing nodes. */
 function descend(tree: Tree, code: number, bits: number): number {
   let node = 0;
   for (let bit = bits - 1; bit > 0; bit -= 1) {

@@ -2,9 +2,9 @@
  * HPACK tables: the static table (RFC 7541, appendix A), and the dynamic table of a connection.
  *
  * Invariants:
- *   1. The size of the dynamic table (RFC 7541, section 4.1) never exceeds `limitBytes`, or the lower size that the
+ *   1. The size of the dynamic table (RFC 7541, section 4.1) never exceeds `limitBytes`, or a lower maximum that the
  *      peer has chosen.
- *   2. `version` changes whenever an index may refer to another field.
+ *   2. `version` changes whenever an index may refer to a different field than before.
  */
 import { FIELD_OVERHEAD_BYTES, Field } from './field.ts';
 
@@ -24,13 +24,13 @@ const STATIC: readonly Field[] = STATIC_ROWS.split('|').map((row) => {
 
 export const STATIC_LENGTH = STATIC.length;
 
-/** Returns the index, from 1, of the first entry of the static table with this name, or 0. */
+/** Returns the index (from 1) of the first entry with this name in the static table, or 0 if there is none. */
 export function staticIndexOf(name: string): number {
   return STATIC.findIndex((field) => field.name === name) + 1;
 }
 
 export class HpackTable {
-  /** Number of changes. The header cache compares it to detect that its entries are outdated. */
+  /** Number of changes. The header cache compares this number to detect outdated entries. */
   version = 0;
   readonly #limitBytes: number;
   readonly #ring: (Field | undefined)[];
@@ -56,7 +56,7 @@ export class HpackTable {
     return this.#bytes;
   }
 
-  /** Returns the field at an HPACK index (from 1), or undefined. */
+  /** Returns the field at an HPACK index (from 1), or undefined if the index is invalid. */
   at(index: number): Field | undefined {
     if (index <= STATIC_LENGTH) {
       return STATIC[index - 1];
@@ -78,7 +78,7 @@ export class HpackTable {
     this.#bytes += field.bytes;
   }
 
-  /** Changes the maximum size. Returns false if it exceeds the size that we announced. */
+  /** Changes the maximum size. Returns false if the new maximum exceeds the size that we announced. */
   resize(maxBytes: number): boolean {
     if (maxBytes > this.#limitBytes) {
       return false;

@@ -1,6 +1,6 @@
 /**
- * Tests that buffered responses are bounded, per connection and in total, for a peer that reads none. All its calls
- * start before any response is buffered.
+ * Tests that buffered responses are bounded, per connection and in total, if a peer reads no responses. All calls of
+ * the peer start before any response is buffered.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { type MemoryServer, startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -81,7 +81,7 @@ test.each(['EchoLater', 'Talk'])(
     for (let count = 0; count < connections; count += 1) {
       await attack(startMemoryServer({}, budgets), method);
     }
-    // Each connection may use an equal quota of the limit as of its arrival, plus one response.
+    // Each connection may use the equal quota of the limit that applied when it arrived, plus one response.
     const quotas = Array.from({ length: connections }, (_, before) => MAX_QUEUED / (before + 1) + 2 * ANSWER_BYTES);
     expect(budgets.answers.bytes).toBeLessThan(quotas.reduce((sum, bytes) => sum + bytes, 0));
   },

@@ -1,5 +1,6 @@
 /**
- * Tests that bytes which stay buffered for long keep little other memory alive, whatever else the connection receives.
+ * Tests that bytes which stay buffered for a long time keep little other memory alive, whatever else the connection
+ * receives.
  */
 import { AttackRange, attackPath } from '../../../../test/support/http2/attack-range.ts';
 import {

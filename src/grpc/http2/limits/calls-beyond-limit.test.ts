@@ -1,5 +1,5 @@
 /**
- * Tests a peer that opens more calls than the limit, as a client may do that has not read our SETTINGS.
+ * Tests a peer that opens more calls than the limit allows. A client may do so before it has read our SETTINGS.
  * docs/internals/transport.md describes the outcome.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
@@ -9,11 +9,11 @@ import { Http2Error, many, PREFACE, settings, unaryCall } from '../../../../test
 import { TRANSPORT_LIMITS } from '../../transport/transport.ts';
 import { HTTP2_LIMITS } from './http2-limits.ts';
 
-/** Cost of one refused call: two points for the refusal and one for its DATA. */
+/** Cost of one refused call: two points for the refusal, and one point for the DATA of the call. */
 const POINTS_PER_CALL = 3;
 const MAX_REFUSED = Math.floor(HTTP2_LIMITS.maxFrameBudget / POINTS_PER_CALL) - 10;
 
-/** Sends calls that do not end in one chunk, and returns their outcome. */
+/** Sends calls whose requests arrive in more than one chunk, and returns the outcome of the calls. */
 async function open(calls: number): Promise<{ refused: number; goaway: number | undefined }> {
   const { socket } = startMemoryServer({});
   const all = many(calls, (index) => unaryCall(2 * index + 1, fuzzPath('Nothing')));

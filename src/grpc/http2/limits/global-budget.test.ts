@@ -1,5 +1,5 @@
 /**
- * Tests which connections are refused when the global budget is exceeded, and that every byte is counted once.
+ * Tests which connections are refused when the global budget is exceeded, and that the budget counts every byte once.
  */
 import fc from 'fast-check';
 import { ConnectionBudget, GlobalBudget } from './global-budget.ts';

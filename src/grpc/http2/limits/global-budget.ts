@@ -1,11 +1,11 @@
 /**
- * Counts the bytes that each connection buffers, and those of all connections of a transport together.
+ * Counts the bytes that each connection buffers, and the bytes that all connections of a transport buffer together.
  *
  * Invariants:
- *   1. Above the global limit, only connections that buffer more than an equal quota of it are refused. A peer that
- *      buffers much therefore does not affect others.
- *   2. Peers that arrive one after the other may each reach the quota that applied on arrival. The sum is at most the
- *      limit times 1 + ln(peers), plus one step of each peer.
+ *   1. While the total exceeds the global limit, the budget refuses more bytes only for connections that buffer more
+ *      than an equal quota of the limit. A peer that uses many buffered bytes therefore does not affect other peers.
+ *   2. Peers that arrive one after the other may each reach the quota that applied when they arrived. The total is at
+ *      most the limit times 1 + ln(peers), plus the last addition of each peer.
  */
 
 /** Buffered bytes of all connections. */
@@ -32,7 +32,7 @@ export class GlobalBudget {
     }
   }
 
-  /** Returns whether a connection that buffers `ownBytes` must not buffer more. */
+  /** Returns true if a connection that buffers `ownBytes` must not buffer more. */
   isOver(ownBytes: number): boolean {
     return this.#bytes > this.#maxBytes && ownBytes > this.#maxBytes / Math.max(1, this.#users);
   }

@@ -1,6 +1,6 @@
 /**
  * Defines every limit of the built-in HTTP/2 server in one table. docs/internals/transport-limits.md is generated from
- * it.
+ * this table.
  *
  * The limits that both transports share (messages, metadata, calls per connection, connections) are in
  * transport/transport.ts.
@@ -10,7 +10,7 @@ import type { TransportLimits } from '../../transport/transport.ts';
 interface LimitRow {
   readonly value: number;
   readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
-  /** Text of the generated page: the limited quantity, and the behavior above the limit. */
+  /** Text for the generated page. The text describes the limited quantity, and the behavior above the limit. */
   readonly reason: string;
 }
 
@@ -23,7 +23,7 @@ const HTTP2_LIMIT_ROWS = {
   maxHeaderBlockBytes: row(
     64 * 1024,
     'bytes',
-    'Encoded size of a header block over all its frames. Beyond the limit, the connection ends with GOAWAY (CVE-2024-27316)',
+    'Encoded size of a header block in all its frames together. Beyond the limit, the connection ends with GOAWAY (CVE-2024-27316)',
   ),
   maxContinuationFrames: row(
     8,
@@ -41,7 +41,7 @@ const HTTP2_LIMIT_ROWS = {
   maxBufferedRequestBytes: row(
     64 * 1024 * 1024,
     'bytes',
-    "The same bytes for all connections together (one eighth of the container's memory if that is less). Beyond the limit, calls on connections that use more than an equal quota end with RESOURCE_EXHAUSTED",
+    "Buffered bytes of the unfinished requests and open calls of all connections together (one eighth of the container's memory if that is less). Beyond the limit, calls on connections that use more than an equal quota end with RESOURCE_EXHAUSTED",
   ),
   maxUnsentBytes: row(
     1024 * 1024,
@@ -56,7 +56,7 @@ const HTTP2_LIMIT_ROWS = {
   maxBufferedAnswerBytes: row(
     64 * 1024 * 1024,
     'bytes',
-    "Buffered responses of all connections together (one eighth of the container's memory if that is less). Beyond the limit, the server refuses new calls on connections that use more than an equal quota, and ends their calls in flight with RESOURCE_EXHAUSTED",
+    "Buffered responses of all connections together (one eighth of the container's memory if that is less). Beyond the limit, the server refuses new calls on connections that use more than an equal quota, and ends the calls in flight on these connections with RESOURCE_EXHAUSTED",
   ),
   maxBufferedAnswerBytesPerStream: row(
     64 * 1024,
@@ -76,7 +76,7 @@ const HTTP2_LIMIT_ROWS = {
   slowReaderBytesPerSecond: row(
     1_024,
     'bytes/s',
-    "Slowest reading that counts as progress, for a buffered response or, while the connection's window is closed, for all of them together",
+    "Minimum speed at which a peer makes progress in reading. The speed applies to each buffered response or, while the connection's window is closed, to all buffered responses together",
   ),
   maxStalledWriteMs: row(
     20_000,
@@ -86,13 +86,17 @@ const HTTP2_LIMIT_ROWS = {
   maxBacklogMs: row(
     300_000,
     'ms',
-    'Time that a peer may need to read all buffered responses at its current speed. Slower reading does not count as progress',
+    'Time that a peer may need to read all buffered responses at its current speed. Slower reading is not progress',
   ),
-  keepaliveIntervalMs: row(60_000, 'ms', 'Time without a byte from the peer after which the server sends a PING'),
+  keepaliveIntervalMs: row(
+    60_000,
+    'ms',
+    'Time without a byte from the peer after which the server sends a keepalive PING',
+  ),
   keepaliveTimeoutMs: row(
     20_000,
     'ms',
-    'Time in which the peer must send a byte after that PING. Beyond the limit, the connection is closed',
+    'Time in which the peer must send a byte after the keepalive PING. Beyond the limit, the connection is closed',
   ),
   maxDrainPingMs: row(
     2_000,
@@ -103,12 +107,12 @@ const HTTP2_LIMIT_ROWS = {
   maxFrameBudget: row(
     10_000,
     'points',
-    'Frame budget of a connection: frames that serve no call consume it. These are early resets, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames on closed streams, and windows opened by a few bytes. When the budget is exhausted, the connection ends with GOAWAY ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
+    'Frame budget of a connection. Frames that serve no call consume points: early resets, PING, SETTINGS, PRIORITY, WINDOW_UPDATE, empty DATA, frames on closed streams, and small DATA frames that the server sends because the peer opens its window by a few bytes at a time. When the budget is exhausted, the connection ends with GOAWAY ENHANCE_YOUR_CALM (CVE-2023-44487, CVE-2019-9512 to 9518, CVE-2025-8671)',
   ),
   frameBudgetPerSecond: row(
     1_000,
     'points/s',
-    'Points that replenish the frame budget each second. Each finished call and each DATA frame sent replenish two more',
+    'Points by which the frame budget is replenished each second. Each finished call and each DATA frame that the server sends replenish it by two more points',
   ),
 } as const satisfies Record<string, LimitRow>;
 
@@ -121,11 +125,12 @@ export const HTTP2_LIMITS = Object.fromEntries(
 ) as Http2OwnLimits;
 
 /**
- * Divisor of the container's memory: at most 1/8 of it for unfinished requests, and the same for buffered responses.
+ * Divisor of the container's memory. Unfinished requests may use at most 1/8 of the memory, and buffered responses
+ * another 1/8.
  */
 const MEMORY_DIVISOR = 8;
 
-/** Returns the limits that depend on the memory of the container; 0 means that its memory is not limited. */
+/** Returns the limits that depend on the memory of the container. `memoryBytes` is 0 if that memory is not limited. */
 export function limitsWithin(
   memoryBytes: number,
 ): Pick<Http2OwnLimits, 'maxBufferedRequestBytes' | 'maxBufferedAnswerBytes'> {

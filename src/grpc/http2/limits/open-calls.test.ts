@@ -25,9 +25,12 @@ import { OPEN_CALL_BYTES } from '../calls/connection-calls.ts';
 
 const CALLS = 2_000;
 const CONNECTIONS = 8;
-/** Budget for half of the calls. */
+/** Request budget, which is large enough for half of the calls. */
 const MAX_BUFFERED = (CALLS * CONNECTIONS * OPEN_CALL_BYTES) / 2;
-/** Factor on the budget, because peers that arrive one after the other may each reach the quota that applied then. */
+/**
+ * Maximum total as a multiple of the budget. The factor is above 1, because each peer may reach the quota that applied
+ * when it arrived.
+ */
 const MAX_QUOTAS = 1 + Math.log(CONNECTIONS);
 
 let range: AttackRange;

@@ -11,7 +11,7 @@ import type { Field } from '../hpack/field.ts';
 import { type HeaderRules, type RequestHeaders, readRequestHeaders } from './request-headers.ts';
 
 const MAX_CACHED = 8;
-/** Maximum length of a cached block. Comparing and keeping a longer one would cost more than it saves. */
+/** Maximum length of a cached block. Comparing and keeping a longer block would cost more than decoding it again. */
 const MAX_CACHED_BLOCK_BYTES = 512;
 
 /** Fields of the block that is being decoded. All connections share the list, because decoding is synchronous. */
@@ -34,7 +34,7 @@ export class HeaderCache {
     });
   }
 
-  /** Reads the header block of a request. Throws a ConnectionFault if it is invalid. */
+  /** Reads the header block of a request. Throws a ConnectionFault if the block is invalid. */
   read(block: Buffer, start: number, end: number): RequestHeaders {
     const table = this.#decoder.table;
     if (this.#version !== table.version) {
@@ -54,7 +54,7 @@ export class HeaderCache {
     return request;
   }
 
-  /** Decodes a block of trailers or of a closed stream. The list is valid until the next block is read. */
+  /** Decodes a block of trailers or of a closed stream. The returned list is valid until the next block is read. */
   readFields(block: Buffer, start: number, end: number): readonly Field[] {
     fields.length = 0;
     this.#decoder.decode(block, start, end, fields);
@@ -76,8 +76,8 @@ export class HeaderCache {
 }
 
 /**
- * Compares from the end, because the blocks of one caller usually differ there (`grpc-timeout`). A loop is faster than
- * `Buffer.compare` for these lengths.
+ * Compares from the end, because the blocks of one caller usually differ near the end (`grpc-timeout`). A loop is
+ * faster than `Buffer.compare` for these lengths.
  */
 function isSame(cached: Buffer, block: Buffer, start: number, end: number): boolean {
   if (cached.length !== end - start) {

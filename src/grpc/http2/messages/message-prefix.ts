@@ -13,11 +13,11 @@ const FLAG_PLAIN = 0;
 export interface MessageRules {
   /** Maximum length of a message. */
   readonly maxBytes: number;
-  /** Value of `grpc-encoding` of the call. */
+  /** Value of the call's `grpc-encoding` header. */
   readonly encoding: string;
 }
 
-/** Writes the prefix of an uncompressed message. Returns the offset after it. */
+/** Writes the prefix of an uncompressed message. Returns the offset after the prefix. */
 export function putMessagePrefix(buffer: Buffer, at: number, messageBytes: number): number {
   buffer[at] = FLAG_PLAIN;
   buffer[at + 1] = messageBytes >>> 24;

@@ -1,5 +1,6 @@
 /**
- * Tests that messages do not depend on how DATA is split, and that only received bytes use memory.
+ * Tests that the messages do not depend on how DATA is split into frames, and that memory grows only with received
+ * bytes.
  */
 import { gzipSync } from 'node:zlib';
 import { message } from '../../../../test/support/http2/frames.ts';

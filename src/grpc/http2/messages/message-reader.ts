@@ -12,7 +12,8 @@ import { type RequestMessage, requestMessage } from '../../transport/request-mes
 import { type MessageRules, PREFIX_BYTES, readPrefix } from './message-prefix.ts';
 
 /**
- * First allocation for a message. It limits the memory of a call whose caller sends one byte of a message and stops.
+ * Size of the first allocation for a message. This size limits the memory of a call whose caller sends one byte of a
+ * message and then stops.
  */
 const FIRST_BODY_BYTES = 256;
 const EMPTY = Buffer.alloc(0);
@@ -24,7 +25,7 @@ export class MessageReader {
   #bodyBytes = 0;
   #body: Buffer | undefined;
   #bufferedBodyBytes = 0;
-  /** DATA that was pushed and not read yet: `#input[#at, #end)`. */
+  /** DATA that was pushed but has not been read yet: `#input[#at, #end)`. */
   #input: Buffer = EMPTY;
   #at = 0;
   #end = 0;
@@ -45,7 +46,8 @@ export class MessageReader {
   }
 
   /**
-   * Returns the next complete message, undefined if it needs more DATA, or an error, after which nothing can be read.
+   * Returns the next complete message, or undefined if the message needs more DATA. Returns an error if the message is
+   * unacceptable; no message can be read after an error.
    */
   next(): RequestMessage | StatusError | undefined {
     while (this.#at < this.#end) {

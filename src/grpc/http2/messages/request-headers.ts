@@ -24,19 +24,19 @@ export interface RequestHeaders {
    * - `malformed`: violates RFC 9113, section 8, so its stream is reset
    */
   readonly verdict: 'call' | 'http' | 'malformed';
-  /** True if the header list exceeded a limit; some fields are missing then. */
+  /** True if the header list exceeded a limit; in this case some fields are missing. */
   readonly isTooLarge: boolean;
-  /** Error of a call that is rejected because of its headers. */
+  /** Error of a call that the server rejects because of its headers. */
   readonly refusal: StatusError | undefined;
   readonly method: AnyMethod | undefined;
-  /** Value of `grpc-timeout`; Infinity if the caller set none, NaN if it is malformed. */
+  /** Value of `grpc-timeout`; Infinity if the caller did not set it, NaN if it is malformed. */
   readonly timeoutMs: number;
   readonly encoding: string;
-  /** Value of `content-length`; -1 if there is none. */
+  /** Value of `content-length`; -1 if the header is absent. */
   readonly contentLength: number;
   /** HTTP status for the verdict `http`. */
   readonly httpStatus: HttpRefusal;
-  /** True for a HEAD request, whose response must have no body; used for the verdict `http`. */
+  /** True for a HEAD request, whose response must have no body. Used only for the verdict `http`. */
   readonly isHeadRequest: boolean;
   readonly metadata: readonly Field[];
   /** Size of the header list as HPACK counts it. */
@@ -49,7 +49,7 @@ export interface HeaderRules {
   readonly maxMetadataFields: number;
 }
 
-/** Intermediate result while the fields are read. */
+/** Intermediate result while the fields are being read. */
 interface Draft {
   method: string | undefined;
   scheme: string | undefined;
@@ -59,7 +59,7 @@ interface Draft {
   timeoutMs: number;
   contentLength: number;
   hasAuthority: boolean;
-  /** True once a regular field was read; no pseudo-header may follow it (RFC 9113, section 8.3). */
+  /** True once a regular field has been read. No pseudo-header may follow it (RFC 9113, section 8.3). */
   isPastPseudo: boolean;
   isMalformed: boolean;
   readonly metadata: Field[];
@@ -95,7 +95,7 @@ export function readRequestHeaders(fields: readonly Field[], isComplete: boolean
 
 /**
  * Returns the deadline of a call that arrives now. A unary call without `grpc-timeout` gets the default deadline; a
- * stream without one has no deadline.
+ * stream without this header has no deadline.
  */
 export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadlineMs: number): number {
   if (request.timeoutMs !== Number.POSITIVE_INFINITY) {
@@ -104,7 +104,9 @@ export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadli
   return request.method?.kind === 'unary' ? nowMs + defaultDeadlineMs : NO_DEADLINE_MS;
 }
 
-/** Returns whether the trailers of a request are valid (RFC 9113, section 8.1). Their content is not used. */
+/**
+ * Returns whether the trailers of a request are valid (RFC 9113, section 8.1). The content of the trailers is not used.
+ */
 export function areTrailersValid(fields: readonly Field[]): boolean {
   return fields.every((field) => field.role !== Role.forbidden && !field.name.startsWith(':'));
 }

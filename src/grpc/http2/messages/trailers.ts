@@ -17,14 +17,17 @@ export const OPENING_BLOCK = Buffer.concat([
 export const OK_BLOCK = encodeField('grpc-status', String(Status.OK));
 
 /**
- * Maximum length of `grpc-message`, because some clients accept at most 8 KiB of headers. A longer message is truncated
- * after a complete character.
+ * Maximum length of `grpc-message`. The limit is below 8 KiB, because some clients accept at most 8 KiB of headers. A
+ * longer message is truncated after a complete character.
  */
 const MAX_ENCODED_MESSAGE_LENGTH = 4_096;
 const MAX_CACHED = 64;
 const MAX_CACHED_MESSAGE_LENGTH = 256;
 
-/** Cached trailers of errors, because most errors repeat. The cache is cleared when it is full. */
+/**
+ * Cached trailers of errors. They are cached because the same errors occur repeatedly. The cache is cleared when it is
+ * full.
+ */
 const cached = new Map<string, Buffer>();
 
 export interface FinalStatus {
@@ -62,7 +65,8 @@ function encodeTrailers({ code, message, retryPushbackMs }: FinalStatus): Buffer
 }
 
 /**
- * Percent-encodes a status message: printable ASCII except `%` and `"` is kept, the rest becomes percent-encoded UTF-8.
+ * Percent-encodes a status message. Printable ASCII characters except `%` and `"` stay unchanged, and all other
+ * characters become percent-encoded UTF-8.
  */
 export function percentEncode(message: string): string {
   let encoded = '';

@@ -2,9 +2,9 @@
  * Manages the flow-control windows for received DATA (RFC 9113, section 5.2), and counts buffered request bytes.
  *
  * Invariants:
- *   1. Every DATA byte counts against the connection's window before anything else is decided about it.
- *   2. The window of a stream is replenished when its handler takes messages. A handler that does not read therefore
- *      stops its caller.
+ *   1. Every DATA byte counts against the connection's window before any other check of the frame.
+ *   2. The window of a stream is replenished when its handler reads messages. If the handler does not read, the caller
+ *      must therefore stop sending.
  *   3. Buffered bytes are limited per connection and in total. A call that exceeds a limit ends.
  */
 import { Status, StatusError } from '../../status.ts';
@@ -15,7 +15,7 @@ import type { Http2Limits } from '../limits/http2-limits.ts';
 import { PREFIX_BYTES } from '../messages/message-prefix.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Bytes that an unread message uses of the budget in addition to its length: the size of its objects. */
+/** Bytes of the budget that an unread message uses in addition to its length: the size of its objects. */
 export const UNREAD_MESSAGE_BYTES = 256;
 
 export class ReceiveWindow {
@@ -31,7 +31,7 @@ export class ReceiveWindow {
     this.#budget = options.budget;
   }
 
-  /** Announces the window of the connection. Must be called after our SETTINGS are sent. */
+  /** Announces the window of the connection. Must be called after our SETTINGS have been sent. */
   open(): void {
     this.#give(this.#limits.connectionWindowBytes - DEFAULT_WINDOW_BYTES);
   }
@@ -89,7 +89,7 @@ export class ReceiveWindow {
     this.#budget.add(-bytes);
   }
 
-  /** Releases the bytes of a message that a streaming handler has taken. */
+  /** Releases the bytes of a message that a streaming handler has read. */
   messageTaken(stream: Http2Stream, messageBytes: number): void {
     const bytes = messageBytes + PREFIX_BYTES;
     this.release(stream, Math.min(stream.bufferedBytes, bytes + UNREAD_MESSAGE_BYTES));
@@ -99,8 +99,8 @@ export class ReceiveWindow {
   }
 
   /**
-   * Returns the credit for a partial message while no complete message is waiting. Without it, a message larger than
-   * the window would never arrive completely.
+   * Returns the credit for a partial message while no complete message is waiting. Without this credit, a message
+   * larger than the window would never arrive completely.
    */
   creditOfCutMessage(stream: Http2Stream): number {
     if (stream.streaming?.hasUnread === true || stream.reader?.isInsideMessage !== true) {

@@ -1,9 +1,9 @@
 /**
  * Sends the responses of a connection within the peer's flow-control windows.
  *
- * A small unary response is assembled in the outbox from ready-made frames and its message. A response that does not fit is queued in its stream.
- * It waits until the window of the stream grows, or in #pending until the connection's window grows or the socket
- * drains. Pending streams take turns, one frame each.
+ * A small unary response is assembled in the outbox from ready-made frames and its message. A response that does not
+ * fit into the windows is queued in its stream until the window of the stream grows. A stream that waits only for the
+ * connection's window or for the socket is also in #pending. Pending streams send in turn, one frame each.
  */
 import { expectedErrorStatus } from '../../error-status.ts';
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
@@ -31,11 +31,11 @@ const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLO
 const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream, OK_BLOCK);
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
 /**
- * Size below which a DATA frame is small. If more is queued, a small frame indicates that the peer opens its window by
- * a few bytes at a time.
+ * Size below which a DATA frame is small. A small frame while more DATA is queued indicates that the peer opens its
+ * window by only a few bytes at a time.
  */
 const SMALL_PIECE_BYTES = 256;
-/** Size of a peer's HPACK dynamic table before its SETTINGS change it. */
+/** Maximum size of a peer's HPACK dynamic table until its SETTINGS change the size. */
 const DEFAULT_TABLE_BYTES = 4_096;
 
 export class Sender {
@@ -51,7 +51,7 @@ export class Sender {
   #windowBytes = DEFAULT_WINDOW_BYTES;
   /** Queued DATA bytes of all streams. */
   #queuedBytes = 0;
-  /** Queued DATA bytes that were sent since the last sweep. */
+  /** Queued DATA bytes that have been sent since the last sweep. */
   #takenBytes = 0;
   #isTableUpdateDue = false;
 
@@ -81,8 +81,8 @@ export class Sender {
   /** Returns whether a streaming handler must wait before it sends more. */
   isFull(stream: Http2Stream): boolean {
     const { queuedBytes } = stream;
-    // While the connection has too much queued, any queued byte makes a handler wait. A handler with an empty queue
-    // must not wait, because nothing would resume it.
+    // While the connection has too much DATA queued, a handler waits as long as its own stream has any queued byte. A
+    // handler with an empty queue must not wait, because nothing would resume it.
     const isMuch =
       queuedBytes > this.#limits.maxBufferedAnswerBytesPerStream || (queuedBytes > 0 && this.hasTooMuchQueued());
     return isMuch && !stream.isOver();
@@ -122,7 +122,7 @@ export class Sender {
     this.#table.answered(stream);
   }
 
-  /** Sends one message of a streaming call. Ends the call if its connection has far too much queued. */
+  /** Sends one message of a streaming call. Ends the call if its connection has far too much DATA queued. */
   message(stream: Http2Stream, message: Buffer): void {
     if (this.#hasFarTooMuchQueued()) {
       this.fail(stream, expectedErrorStatus(answersNotTaken()));
@@ -146,8 +146,8 @@ export class Sender {
   }
 
   /**
-   * Ends a call with an error while its handler may still run. The rest of a partly sent message is sent; all other
-   * queued messages are dropped.
+   * Ends a call with an error while its handler may still run. The rest of a partly sent message is still sent, but all
+   * other queued messages are dropped.
    */
   fail(stream: Http2Stream, status: FinalStatus): void {
     this.#queueGrew(-stream.dropQueue({ keepStarted: true }));
@@ -176,8 +176,9 @@ export class Sender {
   }
 
   /**
-   * Returns whether the peer reads queued DATA fast enough to receive all of it in time. It runs once a second. The
-   * result is true while the socket is congested, because connection-lifetime.ts then measures what the socket sends.
+   * Returns whether the peer reads queued DATA fast enough to receive all of it in time. Must be called once a second.
+   * The result is true while the socket is congested, because connection-lifetime.ts then measures the progress of the
+   * socket.
    */
   sweep(): boolean {
     const takenBytes = this.#takenBytes;
@@ -202,7 +203,7 @@ export class Sender {
     if (stream.endBlock === undefined) {
       return;
     }
-    // The stream may still be pending from before, and must not be found there after its end.
+    // The stream may still be in #pending from an earlier call, and must not remain there after its end.
     this.#pending.delete(stream);
     if (stream.endBlock !== null) {
       this.#headers(stream, stream.endBlock, true);
@@ -237,15 +238,15 @@ export class Sender {
     this.#table.remove(stream);
   }
 
-  /** Enlarges the connection's window. Returns false if it exceeds its maximum. */
+  /** Enlarges the connection's window. Returns false if the window exceeds the maximum size. */
   grow(bytes: number): boolean {
     this.#windowBytes += bytes;
     return this.#windowBytes <= MAX_WINDOW_BYTES;
   }
 
   /**
-   * Notes a new SETTINGS_HEADER_TABLE_SIZE. An encoder must acknowledge a smaller one with a dynamic table size update
-   * (RFC 7541, section 4.2).
+   * Records a new SETTINGS_HEADER_TABLE_SIZE. An encoder must acknowledge a smaller size with a dynamic table size
+   * update (RFC 7541, section 4.2).
    */
   tableLimitChanged(bytes: number): void {
     if (bytes < DEFAULT_TABLE_BYTES) {
@@ -254,8 +255,8 @@ export class Sender {
   }
 
   /**
-   * Returns whether calls in flight must end. The responses of calls that started before any response was queued may
-   * use twice the limit of the connection, but not more than the global limit.
+   * Returns whether calls in flight must end. Calls that started before any response was queued may together queue up
+   * to twice the limit of the connection, within the global limit.
    */
   #hasFarTooMuchQueued(): boolean {
     return this.#queuedBytes > 2 * this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
@@ -274,7 +275,8 @@ export class Sender {
       this.#isTableUpdateDue = false;
       block = Buffer.concat([EMPTY_TABLE, fields]);
     }
-    // The block always fits into one frame, because status messages and metadata are limited where they are created.
+    // The block always fits into one frame, because the code that creates status messages and metadata limits their
+    // size.
     const flags = isLast ? Flag.endHeaders | Flag.endStream : Flag.endHeaders;
     this.#outbox.frame(FrameType.headers, flags, stream.id, block);
   }

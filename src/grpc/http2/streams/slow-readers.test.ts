@@ -1,6 +1,6 @@
 /**
- * Tests that a peer which reads slowly loses only the responses that it does not read, and not those that wait for
- * others.
+ * Tests that a peer which reads slowly loses only the responses that it does not read, and not the responses that wait
+ * behind other responses.
  *
  * The sweeps of a connection are the clock of these tests: each sweep represents one second.
  */
@@ -32,7 +32,7 @@ afterEach(() => {
   server.socket.destroy();
 });
 
-/** Lets handlers run and writes complete. */
+/** Waits until handlers have run and writes have completed. */
 async function turns(): Promise<void> {
   for (let left = 4; left > 0; left -= 1) {
     await new Promise((resolve) => setImmediate(resolve));
@@ -45,8 +45,8 @@ async function send(...parts: readonly Buffer[]): Promise<void> {
 }
 
 /**
- * Opens a connection with `calls` echo calls, of which the connection's window lets six start. The windows of the
- * streams have `streamBytes`.
+ * Opens a connection and starts `calls` echo calls. The connection's window has space for six responses to start. The
+ * window of each stream has `streamBytes`.
  */
 async function begin(options: { calls: number; streamBytes?: number; limits?: object }): Promise<void> {
   const { calls, streamBytes = OPEN_BYTES, limits } = options;
@@ -66,7 +66,7 @@ function call(streamId: number, method: string, request: Buffer): Buffer {
   return Buffer.concat([block, data(streamId, message(request), FrameFlag.endStream)]);
 }
 
-/** Lets seconds pass. In each of them the peer sends the bytes that `everySecond` returns. */
+/** Simulates that seconds pass. In each second, the peer sends the bytes that `everySecond` returns. */
 async function pass(seconds: number, everySecond: () => Buffer = () => Buffer.alloc(0)): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await send(everySecond());
@@ -75,7 +75,7 @@ async function pass(seconds: number, everySecond: () => Buffer = () => Buffer.al
   }
 }
 
-/** Returns how many calls were completed and how many were reset. */
+/** Returns the number of completed calls and the number of reset calls. */
 function outcome(): { answered: number; givenUp: number } {
   const streams = [...readOutput(Buffer.concat(server.socket.written)).streams.values()];
   return {

@@ -1,9 +1,10 @@
 /**
- * Tracks the streams of a connection: which are open, which were reset, how many are busy, and how each ends.
+ * Tracks the streams of a connection: which streams are open, which were reset, how many have a running handler, and
+ * how each stream ends.
  *
  * Invariants:
- *   1. A handler counts against the limit of its connection until it settles, even if its stream was reset
- *      (CVE-2023-44487, CVE-2025-8671), because a reset does not stop its work.
+ *   1. A handler counts against the limit of its connection until it settles, because a reset of its stream does not
+ *      stop the handler (CVE-2023-44487, CVE-2025-8671).
  *   2. A stream that has left the table is closed and has no buffered request bytes.
  */
 import { type FrameBudget, REFUSED_COST } from '../frames/frame-budget.ts';
@@ -12,13 +13,16 @@ import { ConnectionFault, ErrorCode, FrameType, MAX_STREAM_ID } from '../frames/
 import type { ReceiveWindow } from './receive-window.ts';
 import type { Http2Stream } from './stream.ts';
 
-/** Number of reset streams that we remember. Frames that were in flight to them are ignored and are not an error. */
+/**
+ * Number of reset streams that the table remembers. Frames that the peer sent on such a stream before it received the
+ * reset are ignored.
+ */
 const MAX_REMEMBERED_RESETS = 256;
 
 export class StreamTable {
   /** Highest stream id that the peer has opened. */
   lastId = 0;
-  /** Highest stream id that is accepted. It is lowered by a GOAWAY from either side. */
+  /** Highest stream id that the table accepts. A GOAWAY from either side lowers this id. */
   maxAcceptedId = MAX_STREAM_ID;
   /** Callback for the end of the last open stream. It is set while the connection drains. */
   onEmpty: (() => void) | undefined;
@@ -72,7 +76,7 @@ export class StreamTable {
     return this.#resetIds.has(id);
   }
 
-  /** Notes that the handler of a stream has settled. */
+  /** Records that the handler of a stream has settled. */
   settled(stream: Http2Stream): void {
     stream.isRunning = false;
     if (stream.isClosed) {
@@ -80,10 +84,11 @@ export class StreamTable {
     }
   }
 
-  /** Closes a stream after our last frame for it. */
+  /** Closes a stream after our last frame on the stream. */
   answered(stream: Http2Stream): void {
     if (!stream.isRemoteClosed) {
-      // Asks the caller to stop sending the rest of its request, because it will not be read (RFC 9113, section 8.1).
+      // Asks the caller not to send the rest of its request, because the server will not read it (RFC 9113, section
+      // 8.1).
       this.#reset(stream.id, ErrorCode.none);
     }
     this.#frameBudget.callFinished();
@@ -91,7 +96,7 @@ export class StreamTable {
   }
 
   /**
-   * Resets a stream, open or not, because of a stream error. Throws a ConnectionFault if this exhausts the frame
+   * Resets a stream, open or not, because of a stream error. Throws a ConnectionFault if the reset exhausts the frame
    * budget.
    */
   refuse(id: number, code: ErrorCode): void {

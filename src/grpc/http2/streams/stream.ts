@@ -2,8 +2,9 @@
  * State of one call: its flow-control windows, its buffered bytes, and the context that its handler receives.
  *
  * Invariants:
- *   1. `isClosed` is set once, when the stream leaves the table of its connection. Nothing is sent for it afterwards.
- *   2. `isRunning` is true from the start of the handler until it settles, even if the stream has ended before.
+ *   1. `isClosed` is set once, when the stream leaves the table of its connection. The server sends nothing on the
+ *      stream after that.
+ *   2. `isRunning` is true from the start of the handler until the handler settles, even if the stream ends earlier.
  *   3. Each listener is called once when the call ends for any reason.
  */
 import type { AnswerMetadata, CallContext } from '../../method.ts';
@@ -30,15 +31,15 @@ export class Http2Stream implements CallContext {
 
   receiveWindowBytes: number;
   sendWindowBytes: number;
-  /** Received bytes that were not yet credited to the caller's window. */
+  /** Received bytes that have not been credited to the caller's window yet. */
   unacknowledgedBytes = 0;
-  /** Bytes that this call uses of its connection's request budget: buffered request bytes and `openCallBytes`. */
+  /** Bytes of the connection's request budget that this call uses: buffered request bytes and `openCallBytes`. */
   bufferedBytes = 0;
-  /** Part of `bufferedBytes` that the open call itself uses until it ends. */
+  /** Part of `bufferedBytes` that accounts for the open call itself, until the call ends. */
   openCallBytes = 0;
-  /** Buffered DATA bytes of a streaming call that were not yet credited to the caller's window. */
+  /** Buffered DATA bytes of a streaming call that have not been credited to the caller's window yet. */
   uncreditedBytes = 0;
-  /** Bytes that `content-length` still announces; -1 if there is no such field. */
+  /** Bytes of the body that must still arrive according to `content-length`; -1 if there is no such field. */
   contentLengthLeft: number;
   reader: MessageReader | undefined;
   /** Complete message of a call with one request message. */
@@ -53,11 +54,11 @@ export class Http2Stream implements CallContext {
   trailersBlock: Buffer | undefined;
   /** DATA that waits until a window grows. */
   sendQueue: Buffer[] = NOTHING;
-  /** Unsent bytes of `sendQueue`. */
+  /** Unsent bytes in `sendQueue`. */
   queuedBytes = 0;
-  /** Sent bytes of the first buffer in `sendQueue`. */
+  /** Bytes of the first buffer in `sendQueue` that have been sent. */
   sentOfFirstBytes = 0;
-  /** Queued DATA bytes that were sent. */
+  /** Bytes from `sendQueue` that have been sent since the call began. */
   sentBytes = 0;
   /** Value of `sentBytes` at the last sweep. */
   sweptBytes = 0;
@@ -69,9 +70,11 @@ export class Http2Stream implements CallContext {
 
   /** Number of the sweep in which the stream was opened. */
   readonly bornSweep: number;
-  /** Number of the last sweep that saw progress in sending. */
+  /** Number of the last sweep at which the peer had made progress in reading. */
   progressSweep: number;
-  /** Number of the chunk that opened the stream, to detect a reset that arrives together with it. */
+  /**
+   * Number of the chunk that opened the stream. This number is used to detect a reset that arrives in the same chunk.
+   */
   readonly bornTurn: number;
 
   #listeners: (() => void)[] | undefined;
@@ -157,7 +160,7 @@ export class Http2Stream implements CallContext {
     return droppedBytes;
   }
 
-  /** Cancels the call: nothing that its handler sends from now on reaches the caller. */
+  /** Cancels the call. From this time, nothing that its handler sends reaches the caller. */
   cancel(): void {
     this.isCancelled = true;
     this.message = undefined;
@@ -165,7 +168,7 @@ export class Http2Stream implements CallContext {
     this.#end();
   }
 
-  /** Notes that the stream has left the table of its connection. */
+  /** Records that the stream has left the table of its connection. */
   close(): void {
     this.isClosed = true;
     this.#end();

@@ -2,7 +2,8 @@ package main
 
 import (
 	pannierv1 "example.com/app/gen/pannier/v1"
-	// Registers the protos of gRPC health: a second copy of them in the generated code would panic before main.
+	// Registers the protos of gRPC health. If the generated code contained a second copy of them, the program would panic
+	// before main.
 	_ "google.golang.org/grpc/health"
 )
 

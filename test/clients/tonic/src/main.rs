@@ -1,8 +1,10 @@
-//! A client on tonic, which tests the sidecar: it runs the cases of ../cases.ts and prints `PASS name` or `FAIL name reason` for each case.
+//! A test client based on tonic. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
+//! `FAIL name reason` for each case.
 //!
 //!     client ADDRESS DESCRIPTOR_SET (all|load)
 //!
-//! The messages are generated in the build. The program ignores DESCRIPTOR_SET, which it accepts because every client does.
+//! The build generates the messages. The program therefore ignores DESCRIPTOR_SET, but accepts it because all clients
+//! have the same arguments.
 use std::error::Error;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -192,7 +194,8 @@ async fn cache_large(channel: &Channel) -> Outcome {
     expect(get(channel, "large").await? == value, true)
 }
 
-/// The service rejects a value of this size, and the transport rejects a message. The connection remains usable.
+/// Sends a request that is too large, and checks that the connection remains usable. If only the value is too large,
+/// the service rejects it. If the message is too large, the transport rejects it.
 async fn message_size(channel: &Channel, bytes: usize, expected: Code) -> Outcome {
     expect(code_of(set(channel, "larger", vec![0; bytes]).await), expected)?;
     check_once(channel).await
@@ -211,7 +214,7 @@ async fn metadata_refused(channel: &Channel) -> Outcome {
     check_once(channel).await
 }
 
-/// The limit counts every call, so the remaining units show how many calls were executed.
+/// Each executed call consumes a unit of the limit, so the remaining units show how many calls were executed.
 async fn many_calls(channel: &Channel) -> Outcome {
     let next = Arc::new(AtomicU64::new(0));
     let workers: Vec<_> = (0..LOAD_IN_FLIGHT)
@@ -269,8 +272,8 @@ async fn watch(channel: &Channel) -> Outcome {
     Ok(())
 }
 
-/// If the deadline passes before the response begins, the library ends the call with its own timer. Once the response
-/// has begun, the sidecar ends the stream at the deadline.
+/// Checks that the sidecar ends a stream at its deadline. The library would end the call with its own timer only if the
+/// response had not begun by the deadline.
 async fn deadline(channel: &Channel) -> Outcome {
     let (mut stream, _) = open_watch(channel, Duration::from_secs(1)).await?;
     let code = code_of(tokio::time::timeout(CALL_TIMEOUT, next_event(&mut stream)).await?);
@@ -278,7 +281,7 @@ async fn deadline(channel: &Channel) -> Outcome {
     check_once(channel).await
 }
 
-/// The sidecar learns of the cancellation: it no longer confirms a cancelled watch.
+/// Checks that a cancellation reaches the sidecar, which must then stop confirming the watch.
 async fn cancel(channel: &Channel) -> Outcome {
     let (stream, watch_id) = open_watch(channel, CALL_TIMEOUT).await?;
     expect(is_confirmed(channel, watch_id).await?, true)?;
@@ -302,8 +305,9 @@ async fn is_confirmed(channel: &Channel, watch_id: i64) -> Result<bool, Status> 
     Ok(answer.into_inner().valid_for_ms > 0)
 }
 
-/// An idle connection stays open while the client sends pings. A rejected or unanswered ping would close it. The library
-/// does not expose its connections. Therefore the test opens a stream without events, which ends when its connection ends.
+/// Checks that an idle connection stays open while the client sends pings. A rejected or unanswered ping would close
+/// the connection. The library does not expose its connections. The test therefore opens a stream without events, which
+/// would end together with its connection.
 async fn keep_alive(endpoint: Endpoint) -> Outcome {
     let pinged = endpoint
         .http2_keep_alive_interval(KEEP_ALIVE)
@@ -329,8 +333,9 @@ async fn open_namespace(channel: &Channel, namespace: &str) -> Result<(Watch, Ev
     Ok((stream, event))
 }
 
-/// Runs the load while connections end, until a thousand calls found the marker and a thousand later calls did not. The
-/// library has neither wait-for-ready nor retries. The test repeats calls that were certainly not executed; any other error is a failure.
+/// Reads the marker while connections end, until a thousand calls have found it and a thousand later calls have not.
+/// The library has neither wait-for-ready nor retries, so the test itself repeats calls that were certainly not
+/// executed. Any other error is a failure.
 async fn under_load(channel: Channel) -> Outcome {
     set(&channel, "marker", b"first".to_vec()).await?;
     let with_marker = Arc::new(AtomicU64::new(0));
@@ -381,7 +386,7 @@ fn was_not_executed(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            // The second kind means that the socket file does not exist.
+            // The kind `NotFound` means that the socket file does not exist.
             if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
                 return true;
             }
