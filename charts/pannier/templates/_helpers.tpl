@@ -80,7 +80,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- include "pannier.imageText" (dict "repository" .Values.image.repository "tag" $tag "digest" .Values.image.digest) -}}
 {{- end -}}
 
-{{/* Image of the sidecar: the image of the injector, overridden by sidecar.image. Another repository or tag drops the injector's digest. */}}
+{{/* Image of the sidecar: the image of the injector, overridden by sidecar.image. The digest of the injector's image applies only if sidecar.image sets no repository and no tag. */}}
 {{- define "pannier.sidecarImage" -}}
 {{- $own := .Values.sidecar.image -}}
 {{- $tag := .Values.image.tag -}}
@@ -140,7 +140,7 @@ sidecar:
   values: {{- include "pannier.excludedNamespaces" . | fromJsonArray | toYaml | nindent 4 }}
 {{- end -}}
 
-{{/* Converts a memory quantity (1Mi, 1.5Gi, 200M, 1048576) to bytes; an empty one becomes 0. */}}
+{{/* Converts a memory quantity (1Mi, 1.5Gi, 200M, 1048576) to bytes. An empty quantity becomes 0. */}}
 {{- define "pannier.memoryBytes" -}}
 {{- $text := include "pannier.tagText" (default "0" .) -}}
 {{- $number := regexFind "^[0-9.]+" $text | float64 -}}
@@ -152,7 +152,7 @@ sidecar:
 {{- mulf $number (get $factors $unit) | int64 -}}
 {{- end -}}
 
-{{/* Converts a CPU quantity (250m, 0.5, 2) to millicores; an empty one becomes 0. */}}
+{{/* Converts a CPU quantity (250m, 0.5, 2) to millicores. An empty quantity becomes 0. */}}
 {{- define "pannier.cpuMillis" -}}
 {{- $text := include "pannier.tagText" (default "0" .) -}}
 {{- if hasSuffix "m" $text -}}
@@ -223,7 +223,7 @@ securityContext: {{- include "pannier.restrictedContainer" . | nindent 2 }}
 resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- end -}}
 
-{{/* Variables of the admission policies: the values of pod and namespace, and whether the pod requests injection. */}}
+{{/* Variables of the admission policies: the annotation of the pod, the label and the annotation of the namespace, and whether the pod requests injection. */}}
 {{- define "pannier.requestVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
@@ -244,7 +244,7 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
   expression: "variables.namespaceAnnotation != '' ? variables.namespaceAnnotation : variables.namespaceLabel"
 - name: requestsInjection
   expression: "variables.podRequest != '' ? variables.podRequest == 'true' : variables.namespaceRequest == 'true'"
-# All Pannier annotations of the pod. On a pod that does not request injection, one may be a misspelt pannier.dev/inject.
+# All Pannier annotations of the pod. On a pod that does not request injection, one of them may be a misspelt pannier.dev/inject.
 - name: pannierAnnotations
   expression: "variables.annotations.filter(key, key.startsWith('pannier.dev/'))"
 {{- end -}}

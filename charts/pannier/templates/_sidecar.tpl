@@ -1,6 +1,6 @@
-{{/* Sidecar of injection mode mutating-policy. It equals the sidecar that the injector builds from the same values (src/injection); a test compares the two. */}}
+{{/* Sidecar of injection mode mutating-policy. It equals the sidecar that the injector builds from the same values (src/injection). A test compares the two sidecars. */}}
 
-{{/* Escapes a value of an environment variable, because the kubelet expands $(NAME) and replaces $$ by $. */}}
+{{/* Escapes a value of an environment variable, because the kubelet expands $(NAME) and replaces $$ with $. */}}
 {{- define "pannier.unexpanded" -}}
 {{- if regexMatch "\\$[($]" . -}}{{- replace "$" "$$" . -}}{{- else -}}{{- . -}}{{- end -}}
 {{- end -}}
