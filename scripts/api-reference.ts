@@ -27,13 +27,13 @@ const PATH_OF = { message: 4, enum: 5, service: 6, field: 2, value: 2, method: 2
 const HEADER = `# API reference
 
 On this page you can look up every method, message, field and enum of the API. It is generated from the comments in
-[proto/pannier/v1](../../proto/pannier/v1) by \`make docs\`, so edit those. The guides show how to use the API:
+[proto/pannier/v1](../../proto/pannier/v1) by \`make docs\`, so edit the comments. The guides show how to use the API:
 [rate limiting](../guides/rate-limiting.md), [sessions](../guides/sessions.md), [caching](../guides/caching.md).
 
 - The package is \`pannier.v1\`. The full name of a method is, for example, \`pannier.v1.CacheService/CacheGet\`.
 - \`bin/pannier call\`, JSON and JavaScript use lowerCamelCase names: \`window_ms\` is \`windowMs\`.
 - A field without \`optional\` has its default value if it is unset: 0, false, or empty.
-- [errors.md](errors.md) lists the status codes and says what a caller should do about each. [grpc.md](grpc.md) describes deadlines,
+- [errors.md](errors.md) lists the status codes, and what a caller should do about each code. [grpc.md](grpc.md) describes deadlines,
   metadata and size limits.
 `;
 

@@ -127,7 +127,7 @@ export const ANNOTATIONS = [
     kind: memoryLimit,
     initial: '`sidecar.resources.limits.memory`',
     initialOf: (config) => configured(config.resources.limits.memory),
-    meaning: 'Memory limit of the sidecar. Its heap may use half of it.',
+    meaning: 'Memory limit of the sidecar. The heap of the sidecar may use half of it.',
     example: '256Mi',
     wrong: ['64Mi', '256', '256mi'],
   },
@@ -146,7 +146,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.policiesConfigMap`',
     initialOf: (config) => configured(config.policiesConfigMap),
     meaning:
-      'ConfigMap whose key `policies.yaml` holds the policy file. It may be created later; the sidecar loads changes without a restart.',
+      'ConfigMap whose key `policies.yaml` contains the policy file. You can create the ConfigMap later: the sidecar loads changes without a restart.',
     example: 'team-policies',
     wrong: ['Team_Policies', 'policies/api', ''],
   },
@@ -163,7 +163,7 @@ export const ANNOTATIONS = [
   {
     name: 'redis-secret',
     kind: objectName('Secret'),
-    initial: '`sidecar.redis.secretName`; none if `redis-url` is set, because a login belongs to one server',
+    initial: '`sidecar.redis.secretName`; no Secret if `redis-url` is set, because a login belongs to one server',
     initialOf: (config) => configured(config.redis.secretName),
     meaning:
       'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt`, `tls.crt`, `tls.key` and `subject-key`. It must have the key `url` if neither an annotation nor the configuration sets a URL.',
@@ -195,7 +195,7 @@ export const ANNOTATIONS = [
     kind: setting('DEFAULT_DEADLINE_MS'),
     initial: '`sidecar.env`, otherwise the default of the setting',
     initialOf: (config) => programSetting(config, 'DEFAULT_DEADLINE_MS'),
-    meaning: 'Deadline of calls that arrive without one.',
+    meaning: 'Deadline of calls that have no deadline.',
     example: '500',
     wrong: ['0', '1s', '-5'],
   },
@@ -242,7 +242,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.native`',
     initialOf: (config) => configured(config.native),
     meaning:
-      'Whether the sidecar is a native sidecar (an init container that keeps running). `auto` means yes, unless a kubelet is older than 1.29.',
+      'Whether the sidecar is a native sidecar (an init container that keeps running). With `auto`, it is native unless a kubelet is older than 1.29.',
     example: 'true',
     wrong: ['yes', ''],
   },
