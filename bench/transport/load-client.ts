@@ -44,7 +44,7 @@ interface Target {
 
 export interface LoadClient {
   readonly name: string;
-  /** Names of the figures that this client cannot measure, as text. Empty if it can measure all of them. */
+  /** Names of the figures that this client cannot measure, as text. Empty if the client can measure all figures. */
   readonly lacks: string;
   canMeasure(load: Load): boolean;
   measure(target: Target): Promise<Figures>;

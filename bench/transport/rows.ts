@@ -6,8 +6,8 @@ const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
 /**
- * Kinds of work: `empty` is a handler that does nothing. The others are a complete CheckRateLimit on Redis, with a policy or with a limit in the
- * request.
+ * Kinds of work. `empty` is a handler that does nothing. `redis` and `inline` are complete CheckRateLimit calls on Redis: `redis` with a policy, and
+ * `inline` with a limit in the request.
  */
 const WORKS = ['empty', 'redis', 'inline'] as const;
 export type Work = (typeof WORKS)[number];

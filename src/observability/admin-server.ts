@@ -48,7 +48,7 @@ const MAX_ANSWER_MS = 10_000;
 const PLAIN = 'text/plain; charset=utf-8';
 const PATHS = ['/livez', '/readyz', '/metrics'];
 
-/** Starts the server. Rejects with an error that names the address if it cannot listen. */
+/** Starts the server. If the server cannot listen, rejects with an error that names the address. */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const server = createServer({
     maxHeaderSize: 8_192,
@@ -74,8 +74,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
-  // Otherwise a client that does not read its response would hold its connection forever, and many of them would lock
-  // out others.
+  // Otherwise a client that does not read its response would keep its connection open forever, and many such clients
+  // would lock out others.
   const late = setTimeout(() => request.socket.destroy(), options.maxAnswerMs ?? MAX_ANSWER_MS);
   late.unref();
   response.once('close', () => clearTimeout(late));
