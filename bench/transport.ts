@@ -3,7 +3,7 @@
  *
  * Every server is a process on one core, and the load generator and Redis run on another core. Each round measures all
  * rows. The output shows medians, followed by the ratios for which there are targets. The exit code is 1 if a call
- * failed. A missed target does not change it. `ARGS=--help` lists the arguments.
+ * failed. A missed target does not change the exit code. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';

@@ -26,7 +26,7 @@ export interface Figures {
   readonly residentMb: number;
   /** Share of a core that the server used. */
   readonly serverShare: number;
-  /** Share of the time for which the server's threads were ready to run but had no core. NaN if the client does not report it. */
+  /** Share of the time for which the server's threads were ready to run but had no core. NaN if the client does not report this share. */
   readonly serverWaitShare: number;
   /** Number of calls with an error or an unexpected response. */
   readonly failed: number;

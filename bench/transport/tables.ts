@@ -1,5 +1,5 @@
 /**
- * Formats the results as text: a table for each load, and the verdicts.
+ * Formats the results as text: a table for each load, and the targets that the run meets or misses.
  */
 import type { IdleMemory, Memory } from './idle.ts';
 import type { Results } from './results.ts';

@@ -2,9 +2,9 @@
  * HTTP server of the admin address: /livez, /readyz and /metrics, for the kubelet and Prometheus.
  *
  * Invariants:
- *   1. It is read-only: no request changes any state.
- *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The size of
- *      headers is limited.
+ *   1. The server is read-only: no request changes any state.
+ *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The server also
+ *      limits the size of headers.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
  *   4. No body contains a secret. Bodies name roles and nodes.
  */
