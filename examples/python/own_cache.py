@@ -89,6 +89,7 @@ class OwnCache:
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
             # Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern
+            # these copies, which have no tags.
             self._flush()
             return
         for call in self._sets_in_flight:

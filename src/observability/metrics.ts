@@ -257,8 +257,8 @@ function boundedLabel(max: number): (value: string) => string {
 }
 
 /**
- * Registers the metrics of the process. It does not use prom-client's default metrics, because these also observe the
- * garbage collector, which costs CPU time.
+ * Registers the metrics of the process. This function does not use prom-client's default metrics, because these also
+ * observe the garbage collector, which costs CPU time.
  */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,

@@ -2,7 +2,7 @@
  * Decides whether the sidecar is ready.
  *
  * Invariants:
- *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s it no
+ *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s, it no
  *      longer waits for Redis, because a pod whose failure modes decide is better than an unready pod.
  *   2. A ready sidecar stays ready until it drains, even if Redis fails. An outage of Redis must never remove a pod
  *      from its Service.
