@@ -19,11 +19,11 @@ import type { CallBytes } from './transport/calls.ts';
 import { chooseLoadClient } from './transport/load-client.ts';
 
 const IDLE_MS = 3_000;
-/** Duration of the warm-up before the first pass of a call. During this time the process compiles the code that it will run. */
+/** Duration of the warm-up before the first pass of a call. During this time, the process compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 0.7;
 /** Duration of the warm-up before each pass, which opens connections and fills caches. */
 const WARM_SECONDS = 0.1;
-/** Number of alternating passes. They are short, so that other load on the machine affects all builds alike. */
+/** Number of alternating passes. The passes are short, so that other load on the machine affects all builds alike. */
 const PASSES = 5;
 const STORE_ENTRY_SECONDS = 0.05;
 

@@ -17,7 +17,7 @@ import { tableText, verdictsText } from './redis/tables.ts';
 import { judge } from './redis/verdicts.ts';
 import { startRedisServer } from './servers.ts';
 
-/** Number of operations before the first round. They create the keys of all subjects, and make Node compile the code. */
+/** Number of operations before the first round. These operations create the keys of all subjects, and make Node compile the code. */
 const WARM_OPERATIONS = 3 * SUBJECTS;
 /** Number of turns of an operation in each round and load. */
 const PASSES = 6;

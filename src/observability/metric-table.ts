@@ -12,8 +12,8 @@ export interface MetricRow {
 }
 
 /**
- * Upper bounds of the histogram buckets in seconds. They range from the duration of a near-cache hit to that of a call
- * that exceeds the default deadline.
+ * Upper bounds of the histogram buckets in seconds. The bounds range from the duration of a near-cache hit to the
+ * duration of a call that exceeds the default deadline.
  */
 export const CALL_BUCKETS_S = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
@@ -72,7 +72,7 @@ export const METRICS = {
     name: 'pannier_rate_limit_unknown_policy_calls_total',
     type: 'counter',
     labels: [],
-    help: 'Calls with a policy name that the policy file does not contain. They ended with NOT_FOUND and without a decision.',
+    help: 'Calls with a policy name that the policy file does not contain. Such calls ended with NOT_FOUND and without a decision.',
   },
   sessionsEvicted: {
     name: 'pannier_sessions_evicted_total',
