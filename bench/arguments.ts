@@ -1,5 +1,6 @@
 /**
- * Reads the arguments of a benchmark. Prints the help and exits with code 0 for --help. Prints an error and exits with code 2 if one is invalid.
+ * Reads the arguments of a benchmark. Prints the help and exits with code 0 for --help. Prints an error and exits with code 2 if an argument is
+ * invalid.
  */
 
 export function readArguments<Options>(parse: (args: readonly string[]) => Options | undefined, help: string): Options {

@@ -1,6 +1,6 @@
 /**
- * Model of rejected near-cache fills whose key did not change. They are rejected because the bucket changed more often during the load than its
- * ring can store.
+ * Models near-cache fills that the sidecar rejects although their key did not change. The sidecar rejects such a fill if the bucket changed more
+ * often during the load than the ring of the bucket can record.
  */
 
 export interface LayoutPlan {
@@ -25,7 +25,7 @@ export function share(load: Load): { formula: number; simulated: number } {
   return { formula: poissonAtLeast(load.ringSize, mean), simulated: simulate(load, mean) };
 }
 
-/** Returns the probability of at least `count` changes if `mean` changes are expected. The ring then no longer contains the mark. */
+/** Returns the probability of at least `count` changes if `mean` changes are expected. */
 function poissonAtLeast(count: number, mean: number): number {
   let below = 0;
   let logProbability = -mean;
@@ -40,7 +40,7 @@ function simulate(load: Load, mean: number): number {
   let refused = 0;
   for (let fill = 0; fill < SIMULATED_FILLS; fill += 1) {
     let changes = 0;
-    // Pauses between changes of the bucket are in units of the load's duration.
+    // Pauses between changes to the bucket are in units of the load's duration.
     for (let time = pause(mean); time < 1 && changes < load.ringSize; time += pause(mean)) {
       changes += 1;
     }

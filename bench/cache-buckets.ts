@@ -1,10 +1,10 @@
 /**
- * Measures alternatives for the layout of the cache's buckets (docs/internals/cache-formats.md). They differ in the hash that selects a key's
- * bucket, in the number of buckets per namespace, and in whether tags share the buckets of keys. Also compares the cost per key of CacheGetMany
+ * Measures alternatives for the layout of the cache's buckets (docs/internals/cache-formats.md). The alternatives differ in the hash that selects a
+ * key's bucket, in the number of buckets per namespace, and in whether tags share the buckets of keys. Also compares the cost per key of CacheGetMany
  * with that of CacheGet.
  *
- * It measures the CPU time of the Redis process, and of the sidecar or of this process in its place. Values are medians of interleaved rounds.
- * Absolute figures depend on the machine, so compare only figures from the same run.
+ * The program measures the CPU time of the Redis process, and the CPU time of the sidecar, or of this process if no sidecar runs. Values are medians
+ * of interleaved rounds. Absolute figures depend on the machine, so compare only figures from the same run.
  */
 import { createHash } from 'node:crypto';
 import calculateSlot from 'cluster-key-slot';
@@ -67,7 +67,7 @@ function rounded(value: number, digits = 1): string {
   return value.toFixed(digits);
 }
 
-/** Returns the CPU time per call of `compute` in nanoseconds: the minimum of all rounds, because other load on the machine can only add to it. */
+/** Returns the minimum CPU time per call of `compute` in all rounds, in ns. Other load on the machine can only increase the CPU time. */
 function nanoseconds(rounds: number, compute: (key: Buffer) => unknown): number {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < rounds; round += 1) {
@@ -93,7 +93,7 @@ function benchHash(rounds: number): void {
   print(`Hash of a key of ${KEYS[0]?.length} bytes`, ['computation', 'ns of CPU'], rows);
 }
 
-/** Runs each step alternately, `rounds` times. Returns the median CPU of Redis and of this process in microseconds. */
+/** Runs the steps alternately, each `rounds` times. Returns the median CPU time of Redis and of this process in microseconds. */
 async function compare(
   server: BenchServer,
   rounds: number,

@@ -3,11 +3,11 @@
  * them takes to decode the request of a call and to encode its response, alternately in the same run. Also measures the memory that each codec adds
  * to a process.
  *
- * 1. Responses are built before the measurement, in the form that each library encodes. The time that a handler would need for `create()` and the
- *    bigints of protobuf-es is therefore not included.
+ * 1. Responses are built before the measurement, in the form that each library encodes. The measurement therefore excludes the time that a handler
+ *    would need for `create()` and for the bigints of protobuf-es.
  * 2. All codecs return the same bytes for a response. A run fails if the bytes differ.
  *
- * Usage: `node bench/codec.ts`. `--quick` is a short run. Compare the ratios, because nanoseconds depend on the machine.
+ * Usage: `node bench/codec.ts`. `--quick` makes the run shorter. Compare the ratios, because nanoseconds depend on the machine.
  */
 import { execFileSync } from 'node:child_process';
 import { loadContract, methodsOf } from '../src/grpc/contract.ts';

@@ -1,7 +1,7 @@
 /**
  * `make bench-compare BASE=<commit>` compares this working tree with another commit: CPU per call and idle memory.
  *
- * 1. Every round starts new processes: the base, this working tree, and the base again. Each figure is measured alternately on the three of them,
+ * 1. Every round starts new processes: the base, this working tree, and the base again. Each figure is measured alternately on these three processes,
  *    PASSES times. The value of a round is the lowest of its passes, because other load on the machine can only add CPU to a call.
  * 2. Servers run on one core, and the load generator and Redis run on another (bench/cores.ts). The load has 64 calls in flight on 4 connections.
  * 3. The exit code is 1 if a ratio exceeds its limit or a call failed, and 2 if an argument is invalid. `--help` lists the arguments.
@@ -19,11 +19,11 @@ import type { CallBytes } from './transport/calls.ts';
 import { chooseLoadClient } from './transport/load-client.ts';
 
 const IDLE_MS = 3_000;
-/** Duration of the warm-up before the first pass of a call. During this time the process compiles the code that it will run. */
+/** Duration of the warm-up before the first pass of a call. During this time, the process compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 0.7;
 /** Duration of the warm-up before each pass, which opens connections and fills caches. */
 const WARM_SECONDS = 0.1;
-/** Number of alternating passes. They are short, so that other load on the machine affects all builds alike. */
+/** Number of alternating passes. The passes are short, so that other load on the machine affects all builds alike. */
 const PASSES = 5;
 const STORE_ENTRY_SECONDS = 0.05;
 

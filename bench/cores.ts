@@ -1,6 +1,6 @@
 /**
- * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another one. Cache misses and waits of
- * one side are then not charged to the other. No process is pinned if there is only one core or no `taskset`.
+ * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another one. The CPU time of one side
+ * then does not include cache misses and waits that the other side causes. If there is only one core or no `taskset`, the kernel chooses the cores.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -16,7 +16,7 @@ export function chooseCores(): Cores {
   return canPin && load !== undefined ? { server, load } : { server: undefined, load: undefined };
 }
 
-/** Returns the command that runs `command` on `core`. The process keeps its id, because taskset executes the program in its place. */
+/** Returns the command that runs `command` on `core`. The process keeps its id, because taskset replaces itself with the program. */
 export function pinned(core: number | undefined, command: string, args: readonly string[]): [string, string[]] {
   return core === undefined ? [command, [...args]] : ['taskset', ['-c', String(core), command, ...args]];
 }

@@ -1,8 +1,8 @@
 /**
  * Builds the programs of the benchmarks that are written in Go.
  *
- * 1. The executables are cached below node_modules, which git ignores. Go itself decides which packages it must rebuild.
- * 2. If a program cannot be built, the caller receives the reason as text. The benchmark prints it, and names the missing figures.
+ * 1. The executables are cached below node_modules, which git ignores. The go command determines which packages it must rebuild.
+ * 2. If a program cannot be built, the caller receives the reason as text. The benchmark prints this reason and names the missing figures.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

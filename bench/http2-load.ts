@@ -1,9 +1,9 @@
 /**
  * Closed-loop load generator: `node bench/http2-load.ts` reads a JSON job from standard input and writes a JSON result to standard output.
  *
- * It uses HTTP/2 from node:http2 and no protobuf library. A request is a sequence of bytes. A counter replaces the digits `00000000` in it, so that
- * calls use several subjects. Every caller sends its next call once it has received the previous response. The generator only supports loopback
- * addresses and unix sockets.
+ * The generator uses HTTP/2 from node:http2 and no protobuf library. A request is a sequence of bytes. A counter replaces the digits `00000000` in
+ * these bytes, so that calls use several subjects. Every caller sends its next call once it has received the previous response. The generator only
+ * supports loopback addresses and unix sockets.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { connect as connectSocket } from 'node:net';

@@ -1,5 +1,5 @@
 /**
- * Measures how long a reload of 1,000 policies blocks the event loop, and how long it takes to parse the same file on that thread. Measures the CPU
+ * Measures how long a reload of 1,000 policies blocks the event loop, and how long parsing the same file on that thread takes. Measures the CPU
  * time of the thread, which does not include time in which another process uses the core.
  *
  * Usage: `node bench/policy-reload.ts`. `--quick` is a short run. The target is 20 ms.

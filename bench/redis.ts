@@ -1,9 +1,9 @@
 /**
  * `make bench-redis` measures the CPU of the Redis process for rate limit checks, cache accesses and session reads.
  *
- * It starts a redis-server and runs the real stores over the real connection code in this process. Each round runs all operations. The output shows
- * medians, ratios to single commands within a round, and the spread of these ratios. The exit code is 1 if an operation failed, or if a target is
- * not met and --strict is set. `ARGS=--help` lists the arguments.
+ * The benchmark starts a redis-server, and runs the stores and the connection code of the sidecar in this process. Each round runs all operations.
+ * The output shows medians, ratios to single commands within a round, and the spread of these ratios. The exit code is 1 if an operation failed, or
+ * if a target is not met and --strict is set. `ARGS=--help` lists the arguments.
  */
 import { spawnSync } from 'node:child_process';
 import { openRedis } from '../test/support/redis/client.ts';
@@ -17,7 +17,7 @@ import { tableText, verdictsText } from './redis/tables.ts';
 import { judge } from './redis/verdicts.ts';
 import { startRedisServer } from './servers.ts';
 
-/** Number of operations before the first round. They create the keys of all subjects, and make Node compile the code. */
+/** Number of operations before the first round. These operations create the keys of all subjects, and make Node compile the code. */
 const WARM_OPERATIONS = 3 * SUBJECTS;
 /** Number of turns of an operation in each round and load. */
 const PASSES = 6;

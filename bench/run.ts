@@ -72,7 +72,7 @@ const CALLS: readonly Call[] = [
   },
 ];
 
-/** Returns a call for an existing session. Its id is known only after the session was created. */
+/** Returns a call for an existing session. The id of the session is known only after the creation. */
 function getSession(sessionId: string): Call {
   return { name: 'GetSession, of a guest', service: 'SessionService', method: 'GetSession', request: { sessionId } };
 }

@@ -15,7 +15,7 @@ export interface BenchServer {
   pid: number;
   /** host:port */
   address: string;
-  /** Time from the start of the process until it is ready, in ms. Only a sidecar and the baseline report it. */
+  /** Time from the start of the process until it is ready, in ms. Only a sidecar and the baseline report this time. */
   readyMs: number;
   stop(): Promise<void>;
 }

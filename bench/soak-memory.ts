@@ -1,9 +1,9 @@
 /**
  * `make soak-memory` fills the memory stores of the built sidecar beyond their bounds, with the heap flags that the chart sets for 192Mi.
  *
- * It checks limits of distinct subjects, fills the stores of cache entries and sessions, and then checks more limits. Some of the limits expire
- * during the run. The soak passes if the sidecar answered every call, and if its store decided every check. Its resident memory must also stay
- * below 192 MiB and stop growing once the stores are full. Otherwise the exit code is 1. `ARGS=--help` lists the arguments.
+ * The soak test checks limits of distinct subjects, fills the stores of cache entries and sessions, and then checks more limits. Some of the limits
+ * expire during the run. The test passes if the sidecar answered every call, and if its store decided every check. The resident memory of the sidecar
+ * must also stay below 192 MiB and stop growing once the stores are full. Otherwise the exit code is 1. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -24,15 +24,15 @@ import { type PhaseMemory, ResidentWatch } from './soak/resident-watch.ts';
 /** Heap flags of the chart and the injector for a container of 192Mi. Tests in test/chart and inject-pod.test.ts check them. */
 const HEAP_FLAGS = '--max-semi-space-size=4 --max-old-space-size=96';
 const MAX_RESIDENT_MB = (192 * 1_048_576) / 1_000_000;
-/** Maximum growth of resident memory from the first to the second half of a phase, in MB. It allows for garbage that V8 has not collected yet. */
+/** Maximum growth of resident memory from the first to the second half of a phase, in MB. Garbage that V8 has not collected yet is included. */
 const MAX_GROWTH_MB = 12;
-/** Number of subjects that would fill the store of limits several times. */
+/** Number of subjects, several times as many as the store of limits can contain. */
 const FILL_SUBJECTS = 300_000;
 /** Share of the subjects that are checked after all stores are full. */
 const LAST_SHARE = 0.1;
 /** Share of the total time that the checks may take before the other stores are filled. */
 const CHECKS_TIME_SHARE = 0.8;
-/** Number of entries that would fill the store several times. */
+/** Number of entries, several times as many as the cache store can contain. */
 const CACHE_ENTRIES = 30_000;
 const MAX_SESSIONS = 200_000;
 /** Number of rejected sessions after which the soak assumes that the store of sessions is full. */

@@ -1,10 +1,10 @@
 /**
  * `make soak` sends 50,000,000 calls to the built sidecar, in waves of clients that open and close their connections.
  *
- * It passes if no call failed and live memory did not grow by more than a bound. Otherwise the exit code is 1. Live memory is measured after a
- * garbage collection, with no open connection. The growth is the live memory at the end, minus the smallest measurement between 10 % and 50 % of
- * the calls. V8 still frees memory of the start during that time. Resident memory is only printed, because it also contains free memory.
- * `ARGS=--help` lists the arguments.
+ * The soak test passes if no call failed and live memory did not grow by more than a bound. Otherwise the exit code is 1. The test measures live
+ * memory after a garbage collection, with no open connection. The growth is the live memory at the end, minus the smallest measurement between 10 %
+ * and 50 % of the calls. During that time, V8 still frees memory that it allocated at start. The test only prints resident memory, because resident
+ * memory also contains free memory. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';

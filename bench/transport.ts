@@ -3,7 +3,7 @@
  *
  * Every server is a process on one core, and the load generator and Redis run on another core. Each round measures all
  * rows. The output shows medians, followed by the ratios for which there are targets. The exit code is 1 if a call
- * failed. A missed target does not change it. `ARGS=--help` lists the arguments.
+ * failed. A missed target does not change the exit code. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -16,7 +16,7 @@ import { CALLS, Subjects } from './transport/subjects.ts';
 import { idleText, progressText, tablesText, verdictsText } from './transport/tables.ts';
 import { judge } from './transport/verdicts.ts';
 
-/** Duration of the warm-up before the first round. During this time every server compiles the code that it will run. */
+/** Duration of the warm-up before the first round. During this time, every server compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 1.5;
 /** Duration of the warm-up before each row, which opens connections and fills caches. */
 const ROW_WARM_SECONDS = 0.2;

@@ -1,5 +1,6 @@
 /**
- * Bundles of our codec and of the codecs of protobuf-es, ts-proto and protobufjs. They are bundled like the sidecar (scripts/build.ts).
+ * Bundles of our codec and of the codecs of protobuf-es, ts-proto and protobufjs. The benchmark builds them in the same way as the sidecar
+ * (scripts/build.ts).
  *
  * 1. Each run generates the code for protobuf-es and ts-proto from proto/ into a temporary directory.
  * 2. Every bundle exports a map `codecs` with the same interface, so that the same code measures all of them.

@@ -22,11 +22,11 @@ The exit code is 1 if a ratio exceeds its limit, or if a call failed. The defaul
 `;
 
 const MAX_ROUNDS = 100;
-/** Minimum for `--seconds`. Each of the five passes takes a fifth of it, and the kernel counts the CPU of a busy thread in steps of up to 4 ms. */
+/** Minimum for `--seconds`. Each of five passes takes a fifth of this time, and the kernel counts CPU time in steps of up to 4 ms. */
 const MIN_SECONDS = 0.5;
 const MAX_SECONDS = 10;
 
-/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
+/** Parses the arguments. Returns undefined for --help. Throws an error with a message for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): CompareOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

@@ -83,8 +83,7 @@ func (h *h2Conn) launch(f *flight) {
 	h.send(f)
 }
 
-// cancel sends an additional call after every n launches, and cancels it at the next launch. It sends the message of only every second additional
-// call.
+// cancel sends an additional call after every n launches, and cancels it at the next launch. Only every second additional call sends its message.
 func (h *h2Conn) cancel(req []byte, n int) {
 	if h.doomed != 0 {
 		h.out = appendHead(h.out, 4, 3, 0, h.doomed)

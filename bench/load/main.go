@@ -1,6 +1,5 @@
 // Command load calls one unary method of a gRPC server on this machine, in a
-// closed loop or at a fixed rate. It reports the latency of the calls and their
-// CPU time in the server process. See README.md.
+// closed loop or at a fixed rate. The command reports the latency of the calls and their CPU time in the server process. See README.md.
 package main
 
 import (

@@ -11,7 +11,7 @@ import (
 // procSample contains the figures of one process, read from /proc.
 type procSample struct {
 	cpu       time.Duration
-	wait      time.Duration // time for which it was ready to run, but another process used the core
+	wait      time.Duration // time for which the process was ready to run, but another process used the core
 	rss, anon int64         // bytes
 	threads   int64
 }

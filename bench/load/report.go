@@ -18,8 +18,8 @@ type procReport struct {
 	Threads                               int64
 }
 
-// report is the object that -json prints. LatencyUs begins when the call should have started. ServiceUs begins when the call really started, so it
-// does not include the delays of a stalled caller. One MB is 1,000,000 bytes.
+// report is the object that -json prints. LatencyUs is measured from the time at which the call should have started. ServiceUs
+// is measured from the actual start, so it excludes the delays of a stalled caller. One MB is 1,000,000 bytes.
 type report struct {
 	Label, Engine, Mode string
 	Calls, OK           uint64

@@ -1,8 +1,8 @@
 /**
- * Runs one operation for a given time, and measures the CPU that Redis and this process used for it.
+ * Runs one operation for a given time, and measures the CPU time that Redis and this process use for the operation.
  *
- *   saturated    closed loop with 64 operations in flight, so that commands arrive in pipelines
- *   open         one operation every 0.5 ms (2,000/s), regardless of earlier answers
+ *   saturated    closed loop with 64 operations in flight, so that commands arrive in pipelines.
+ *   open         one operation every 0.5 ms (2,000/s), regardless of earlier answers.
  */
 import { cpuMicroseconds } from '../process-stats.ts';
 import type { Operation } from './operations.ts';

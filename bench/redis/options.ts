@@ -29,7 +29,7 @@ const QUICK = { rounds: '2', seconds: '0.15' };
 const MAX_SECONDS = 60;
 const MAX_ROUNDS = 100;
 
-/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
+/** Parses the arguments. Returns undefined for --help. Throws an error with a message for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

@@ -1,5 +1,5 @@
 /**
- * Formats the results as text: a table for each load, and the verdicts.
+ * Formats the results as text: a table for each load, and the targets that the run meets or misses.
  */
 import { IN_FLIGHT, type LoadName, OPEN_RATE_PER_SECOND } from './load.ts';
 import { EVALSHA_SET, GET, INCRBY_EXPIRE } from './operations.ts';

@@ -1,5 +1,5 @@
 /**
- * Targets for the cost of a decision in Redis, as ratios of operations in one run, and the verdicts on them.
+ * Targets for the cost of a decision in Redis, as ratios of operations in one run. A verdict states whether a run meets a target.
  */
 import type { LoadName } from './load.ts';
 import { EVALSHA_SET, INCRBY_EXPIRE, limitsName } from './operations.ts';

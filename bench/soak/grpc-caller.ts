@@ -1,7 +1,7 @@
 /**
  * Unary gRPC calls over node:http2, with several calls in flight on each of several connections.
  *
- * 1. Every call ends. It has a deadline, and the client gives up some time after the deadline if the server does not end the call.
+ * 1. Every call ends. Each call has a deadline, and the client gives up some time after the deadline if the server does not end the call.
  */
 import { type ClientHttp2Session, connect } from 'node:http2';
 import type { Call } from './memory-calls.ts';

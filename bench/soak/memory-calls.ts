@@ -1,8 +1,8 @@
 /**
  * Calls of the memory soak as bytes: batches of checks for subjects that never repeat, cache entries and sessions.
  *
- * Each kind of limit has one encoded batch. Each call overwrites the eight digits of the subjects in a copy of it, so that the load needs less CPU
- * than the sidecar.
+ * Each kind of limit has one encoded batch. Each call copies this batch and overwrites the eight digits of the subjects in the copy, so that the load
+ * needs less CPU than the sidecar.
  */
 import { decodeCall, encodeCall, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
@@ -19,7 +19,7 @@ interface CheckResult {
   readonly response?: { readonly decidedBy?: string };
 }
 
-/** Kinds of limits. Some windows end within the interval of the sweeper and some after it, and some subjects have long names and several limits. */
+/** Kinds of limits. Some windows end within the interval of the sweeper, and others end later. Some subjects have long names and several limits. */
 const KINDS: readonly { readonly prefix: string; readonly limits: readonly object[] }[] = [
   { prefix: '10.0.', limits: [limit('login', 'FIXED_WINDOW', 900_000)] },
   { prefix: '10.1.', limits: [limit('login', 'FIXED_WINDOW', 1)] },

@@ -23,7 +23,7 @@ const MIN_COUNT = 100_000;
 const MAX_COUNT = 90_000_000;
 const MAX_MINUTES = 1_440;
 
-/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
+/** Parses the arguments. Returns undefined for --help. Throws an error with a message for the user if an argument is invalid. */
 export function parseMemoryOptions(args: readonly string[]): MemorySoakOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

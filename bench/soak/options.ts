@@ -21,7 +21,7 @@ const MIN_CALLS = 100_000;
 const MAX_CALLS = 10_000_000_000;
 const MAX_GROWTH_MB = 1_000;
 
-/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
+/** Parses the arguments. Returns undefined for --help. Throws an error with a message for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): SoakOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

@@ -13,10 +13,10 @@ import { text } from 'node:stream/consumers';
 import { pinned } from '../cores.ts';
 import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLDER } from '../transport/calls.ts';
 
-/** Number of keys. The first tenth of the calls creates all of them, so memory that grows later is leaked. */
+/** Number of keys. The first tenth of the calls creates all keys, so later growth of memory is a leak. */
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
-/** Lifetime of the client that is killed, in ms. It is also killed if its wave ends earlier. */
+/** Lifetime of the client that is killed, in ms. The client is killed earlier if its wave ends earlier. */
 const RUDE_MS = 300;
 const DEADLINE_EXCEEDED = '4';
 

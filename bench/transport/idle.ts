@@ -1,5 +1,5 @@
 /**
- * Measures the memory of an idle sidecar with each transport. It uses the memory store and receives no calls.
+ * Measures the memory of an idle sidecar with each transport. The sidecar uses the memory store and receives no calls.
  */
 import { anonymousMegabytes, median, residentMegabytes } from '../process-stats.ts';
 import { type BenchServer, startSidecar } from '../servers.ts';

@@ -26,7 +26,7 @@ export interface Figures {
   readonly residentMb: number;
   /** Share of a core that the server used. */
   readonly serverShare: number;
-  /** Share of the time for which the server's threads were ready to run but had no core. NaN if the client does not report it. */
+  /** Share of the time for which the server's threads were ready to run but had no core. NaN if the client does not report this share. */
   readonly serverWaitShare: number;
   /** Number of calls with an error or an unexpected response. */
   readonly failed: number;
@@ -44,7 +44,7 @@ interface Target {
 
 export interface LoadClient {
   readonly name: string;
-  /** Names of the figures that this client cannot measure, as text. Empty if it can measure all of them. */
+  /** Names of the figures that this client cannot measure, as text. Empty if the client can measure all figures. */
   readonly lacks: string;
   canMeasure(load: Load): boolean;
   measure(target: Target): Promise<Figures>;

@@ -33,7 +33,7 @@ export const HELP = `make bench-transport ARGS="...": measures the cost of a cal
 const MAX_SECONDS = 600;
 const MAX_ROUNDS = 100;
 
-/** Parses the arguments. Returns undefined for --help. Throws an error for the user if an argument is invalid. */
+/** Parses the arguments. Returns undefined for --help. Throws an error with a message for the user if an argument is invalid. */
 export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],

@@ -6,8 +6,8 @@ const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
 export type ServerName = (typeof SERVERS)[number];
 
 /**
- * Kinds of work: `empty` is a handler that does nothing. The others are a complete CheckRateLimit on Redis, with a policy or with a limit in the
- * request.
+ * Kinds of work. `empty` is a handler that does nothing. `redis` and `inline` are complete CheckRateLimit calls on Redis: `redis` with a policy, and
+ * `inline` with a limit in the request.
  */
 const WORKS = ['empty', 'redis', 'inline'] as const;
 export type Work = (typeof WORKS)[number];
@@ -26,7 +26,7 @@ export const LOADS: readonly Load[] = [
   { name: 'open-5000', kind: 'open', rate: 5_000, connections: 1 },
 ];
 
-/** Loads that are measured on the unix socket even without --full. For the other loads, it differs from TCP by about as much. */
+/** Loads that are measured on the unix socket even without --full. The other loads would show a similar difference from TCP. */
 const UNIX_LOADS: readonly string[] = ['closed-1', 'open-5000'];
 /** Loads that are measured with limits in the request even without --full, and only on TCP. */
 const INLINE_LOADS: readonly string[] = ['closed-1'];
@@ -42,7 +42,7 @@ export interface Row {
   readonly repeats: number;
 }
 
-/** Number of measurements of a row in each round if its p99 decides a verdict. At 5,000 calls/s, the p99 of one second depends on only 50 calls. */
+/** Number of measurements of a row in each round if a target applies to its p99. At 5,000 calls/s, the p99 of one second depends on only 50 calls. */
 const REPEATS_OF_P99_ROWS = 3;
 
 export function rowId(network: Network, loadName: string, work: Work, server: ServerName): string {
@@ -82,7 +82,7 @@ export function isOurs(server: ServerName): server is 'grpc-js' | 'http2' {
   return server === 'grpc-js' || server === 'http2';
 }
 
-/** Returns whether the id contains all words of one of the `only` texts, whose words are separated by commas. */
+/** Returns whether the id contains all words of one of the `only` texts. Commas separate the words of a text. */
 function isSelected(id: string, only: readonly string[]): boolean {
   const words = new Set(id.split(' '));
   return only.length === 0 || only.some((text) => text.split(',').every((word) => words.has(word)));

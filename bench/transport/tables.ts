@@ -1,12 +1,12 @@
 /**
- * Formats the results as text: a table for each load, and the verdicts.
+ * Formats the results as text: a table for each load, and the targets that the run meets or misses.
  */
 import type { IdleMemory, Memory } from './idle.ts';
 import type { Results } from './results.ts';
 import { LOADS, loadText, type Row, rowId, type Work } from './rows.ts';
 import type { Verdict } from './verdicts.ts';
 
-/** Share of a core. A server that used less of its core did not limit the rate of a closed loop. */
+/** Share of a core. If a server used less than this share of its core, it did not limit the rate of a closed loop. */
 const BUSY_SHARE = 0.9;
 
 /** Share of waiting time above which other load on the machine distorts the figures. */

@@ -1,5 +1,5 @@
 /**
- * Targets of the built-in HTTP/2 server, as ratios of rows in one run, and the verdicts on them.
+ * Targets of the built-in HTTP/2 server, as ratios of rows in one run. A verdict states whether a run meets a target.
  */
 import type { FigureName, Ratio, Results } from './results.ts';
 import { rowId } from './rows.ts';

@@ -2,12 +2,12 @@
  * A small web shop. Any number of replicas share their limits, sessions and cached products through Pannier.
  * Start a replica with `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`.
  *
- *   GET  /hello?user=ada      allows 5 requests per minute and user, then answers 429 with Retry-After; `&cost=2` counts as two requests
- *   POST /login?user=ada      sets a session cookie; gives a guest who logs in a new session id, which prevents session fixation
- *   GET  /me                  returns the user of the session
- *   POST /logout              ends the session on every replica
- *   GET  /products/1          reads from the cache, or from the database on a miss
- *   PUT  /products/1?name=x   writes to the database, then invalidates the cached value
+ *   GET  /hello?user=ada      allows 5 requests per minute and user, then answers 429 with Retry-After; `&cost=2` consumes two units.
+ *   POST /login?user=ada      sets a session cookie; a guest who logs in gets a new session id, which prevents session fixation.
+ *   GET  /me                  returns the user of the session.
+ *   POST /logout              ends the session on every replica.
+ *   GET  /products/1          reads from the cache, or from the database on a miss.
+ *   PUT  /products/1?name=x   writes to the database, then invalidates the cached value.
  */
 import { createServer } from 'node:http';
 import { connect } from './pannier.js';

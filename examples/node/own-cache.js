@@ -74,7 +74,7 @@ export class OwnCache {
 
   #apply(event) {
     if (event.key === undefined) {
-      // Events before the start of the watch are lost, so older copies may be stale. A tag event could be ignored, because these copies have no tags.
+      // Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern these copies, which have no tags.
       this.#flush();
       return;
     }

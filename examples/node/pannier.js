@@ -1,5 +1,5 @@
 /**
- * A small Pannier client. It reads the three services from the protos, returns promises, and checks requests.
+ * A small Pannier client. The client reads the three services from the protos, returns promises, and checks requests.
  */
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
@@ -21,7 +21,7 @@ const DEADLINE_MS = 500;
 /** Maximum time to wait for the sidecar at start, in ms. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Waits until the client is connected, so that the deadline of the first call does not include connecting. */
+/** Waits until the client is connected, so that the first call does not spend its deadline on connecting. */
 export async function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
   const credentials = grpc.credentials.createInsecure();
   // The three stubs share one connection, because they have the same address.

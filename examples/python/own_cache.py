@@ -88,8 +88,8 @@ class OwnCache:
 
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
-            # Events before the start of the watch are lost, so older copies may be stale. A tag event could be ignored, because these copies
-            # have no tags.
+            # Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern
+            # these copies, which have no tags.
             self._flush()
             return
         for call in self._sets_in_flight:

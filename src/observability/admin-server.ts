@@ -2,9 +2,9 @@
  * HTTP server of the admin address: /livez, /readyz and /metrics, for the kubelet and Prometheus.
  *
  * Invariants:
- *   1. It is read-only: no request changes any state.
- *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The size of
- *      headers is limited.
+ *   1. The server is read-only: no request changes any state.
+ *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The server also
+ *      limits the size of headers.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
  *   4. No body contains a secret. Bodies name roles and nodes.
  */
@@ -48,7 +48,7 @@ const MAX_ANSWER_MS = 10_000;
 const PLAIN = 'text/plain; charset=utf-8';
 const PATHS = ['/livez', '/readyz', '/metrics'];
 
-/** Starts the server. Rejects with an error that names the address if it cannot listen. */
+/** Starts the server. If the server cannot listen, rejects with an error that names the address. */
 export async function startAdminServer(options: AdminServerOptions): Promise<AdminServer> {
   const server = createServer({
     maxHeaderSize: 8_192,
@@ -74,8 +74,8 @@ export async function startAdminServer(options: AdminServerOptions): Promise<Adm
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: AdminServerOptions): Promise<void> {
-  // Otherwise a client that does not read its response would hold its connection forever, and many of them would lock
-  // out others.
+  // Otherwise a client that does not read its response would keep its connection open forever, and many such clients
+  // would lock out others.
   const late = setTimeout(() => request.socket.destroy(), options.maxAnswerMs ?? MAX_ANSWER_MS);
   late.unref();
   response.once('close', () => clearTimeout(late));

@@ -2,9 +2,8 @@
  * Implements counters and histograms for events that occur with every call. An observation adds to a number in place,
  * and a scrape reads that number.
  *
- * prom-client looks up a series by its labels at every observation, which costs more than decoding the call
- * (bench/codec.ts and docs/internals/performance.md have the figures). Rare events and the text format are still left
- * to prom-client.
+ * prom-client looks up a series by its labels at every observation. This costs more than decoding the call (see
+ * bench/codec.ts and docs/internals/performance.md). prom-client still handles rare events and the text format.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';
@@ -33,7 +32,7 @@ class NumberSeries {
 
 export class HistogramSeries {
   readonly labels: Labels;
-  /** Number of observations per bucket. The last bucket counts those above all bounds. */
+  /** Number of observations per bucket. The last bucket counts the observations above all bounds. */
   readonly counts: Float64Array;
   sum = 0;
   readonly #bounds: readonly number[];
@@ -74,7 +73,7 @@ export class NumberFamily {
   }
 
   samples(): readonly Sample[] {
-    // Omits counters that are 0. A gauge of 0 is reported, because its value is meaningful.
+    // Omits counters that are 0, but not gauges, because a gauge of 0 is meaningful.
     const reported = this.#series.filter((series) => this.#row.type === 'gauge' || series.value !== 0);
     return reported.map(({ labels, value }) => ({ metricName: this.#row.name, labels, value }));
   }

@@ -1,5 +1,6 @@
 /**
- * Tests that log lines are dropped and counted while the output is blocked, and that no line is awaited or cut.
+ * Tests that log lines are dropped and counted while the output is blocked. No caller waits for the output, and no line
+ * is cut.
  */
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';

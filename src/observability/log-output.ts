@@ -2,7 +2,7 @@
  * Writes log lines to standard output without ever blocking.
  *
  * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. A full
- * disk would do the same with a library that retries the write. This module therefore reopens the output in
+ * disk would also stop the process if a library retried the write. This module therefore reopens the output in
  * non-blocking mode and drops lines that the output does not accept. Reopening does not change the mode of the pipe for
  * other processes.
  *
@@ -41,8 +41,8 @@ export class LogOutput {
   }
 
   /**
-   * Returns whether at least a part of the line was written. Its remaining bytes are then written before any other
-   * line.
+   * Returns whether at least a part of the line was written. The output then writes the remaining bytes of the line
+   * before any other line.
    */
   #begin(line: string): boolean {
     if (this.#rest !== undefined) {
@@ -78,8 +78,9 @@ export function standardOutput(): LogOutput {
 }
 
 /**
- * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. A file does not block, and must
- * share its offset with standard error. A socket cannot be reopened, and neither can any output without /proc.
+ * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. Writes to a file do not block,
+ * and the file must share its offset with standard error. A socket cannot be reopened. Without /proc, no output can be
+ * reopened.
  */
 function openWithoutBlocking(): number {
   try {

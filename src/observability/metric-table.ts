@@ -2,7 +2,7 @@
  * Defines the metrics of the sidecar in one table, from which the registry and docs/operations/metrics.md are derived.
  *
  * Invariant: label values are elements of closed sets (methods, codes, outcomes) or of the configuration (policies,
- * namespaces, Redis nodes). Callers cannot add any, so the number of series does not grow with traffic.
+ * namespaces, Redis nodes). Callers cannot add label values, so the number of series does not grow with traffic.
  */
 export interface MetricRow {
   readonly name: string;
@@ -12,8 +12,8 @@ export interface MetricRow {
 }
 
 /**
- * Upper bounds of the histogram buckets in seconds. They range from the duration of a near-cache hit to that of a call
- * that exceeds the default deadline.
+ * Upper bounds of the histogram buckets in seconds. The bounds range from the duration of a near-cache hit to the
+ * duration of a call that exceeds the default deadline.
  */
 export const CALL_BUCKETS_S = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
@@ -48,19 +48,19 @@ export const METRICS = {
     name: 'pannier_grpc_connections_dropped_total',
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections that the sidecar closed because the client violated HTTP/2 or exceeded a limit (enhance_your_calm), by HTTP/2 error code. Counted only by the transport http2.',
+    help: 'Connections that the sidecar closed because the client violated HTTP/2 or exceeded a limit (enhance_your_calm), by HTTP/2 error code. Only the transport http2 counts them.',
   },
   decisions: {
     name: 'pannier_rate_limit_decisions_total',
     type: 'counter',
     labels: ['policy', 'outcome'],
-    help: 'Rate-limit decisions, by policy and outcome: allowed, denied, failure_allowed (failed open) or failure_denied (failed closed). The policy is (inline) for limits that a call carries. Peeks are not counted.',
+    help: 'Rate-limit decisions, by policy and outcome: allowed, denied, failure_allowed (failed open) or failure_denied (failed closed). The policy is (inline) if the call contains its limits. Peeks are not counted.',
   },
   denials: {
     name: 'pannier_rate_limit_denials_total',
     type: 'counter',
     labels: ['policy', 'limit'],
-    help: 'Denied checks, by policy and by the limit that denied (limit_name in the response). Limits that a call carries are not counted.',
+    help: 'Denied checks, by policy and by the limit that denied the call (limit_name in the response). Calls that contain their limits are not counted.',
   },
   peeks: {
     name: 'pannier_rate_limit_peeks_total',
@@ -72,7 +72,7 @@ export const METRICS = {
     name: 'pannier_rate_limit_unknown_policy_calls_total',
     type: 'counter',
     labels: [],
-    help: 'Calls that named a policy that the policy file does not contain. They ended with NOT_FOUND and without a decision.',
+    help: 'Calls with a policy name that the policy file does not contain. Such calls ended with NOT_FOUND and without a decision.',
   },
   sessionsEvicted: {
     name: 'pannier_sessions_evicted_total',
@@ -96,7 +96,7 @@ export const METRICS = {
     name: 'pannier_near_cache_hits_total',
     type: 'counter',
     labels: ['namespace'],
-    help: 'Reads answered from the near cache, by configured namespace; all others are (other). Prometheus renames the label to exported_namespace if the target has a namespace label.',
+    help: 'Reads answered from the near cache, by configured namespace. All other namespaces have the label value (other). Prometheus renames the label to exported_namespace if the target has a namespace label.',
   },
   nearCacheBucketFlushes: {
     name: 'pannier_near_cache_bucket_flushes_total',
@@ -114,13 +114,13 @@ export const METRICS = {
     name: 'pannier_redis_conflicting_masters',
     type: 'gauge',
     labels: ['role'],
-    help: 'Standalone masters among the seeds that the sidecar does not use, because it does not know which one holds the data. If it is above 0, make all but one a replica.',
+    help: 'Standalone masters among the seeds that the sidecar does not use, because it does not know which one holds the data. If the value is above 0, make all but one of these masters a replica.',
   },
   redisMasterChanges: {
     name: 'pannier_redis_master_changes_total',
     type: 'counter',
     labels: ['role'],
-    help: 'Switches to another standalone master or deployment, and changes of the address behind the host name.',
+    help: 'Switches to another standalone master or deployment, and changes to the address behind the host name.',
   },
   redisSilentSentinels: {
     name: 'pannier_redis_silent_sentinels',
@@ -144,7 +144,7 @@ export const METRICS = {
     name: 'pannier_redis_damaged_values_total',
     type: 'counter',
     labels: ['role', 'code'],
-    help: 'Damaged values that the sidecar found and removed, by code: WRONGTYPE is a key of another type, DAMAGED is an unreadable value. Either another program writes under the key prefix, or memory was corrupted.',
+    help: 'Damaged values that the sidecar found and removed, by code: WRONGTYPE is a key of another type, and DAMAGED is an unreadable value. Either another program writes under the key prefix, or memory was corrupted.',
   },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
@@ -234,14 +234,14 @@ export const METRICS = {
     name: 'pannier_instance_info',
     type: 'gauge',
     labels: ['instance'],
-    help: 'Always 1. The label is the random instance id of this process, which the log and /readyz show too.',
+    help: 'Always 1. The label is the random instance id of this process, which the log and /readyz also show.',
   },
 } as const satisfies Record<string, MetricRow>;
 
 /** Opening of docs/operations/metrics.md. */
 const PAGE_OPENING = `# Metrics
 
-After reading this page you know which metrics of a sidecar to watch first, and what each metric means.
+After reading this page, you know which metrics of a sidecar to watch first and what each metric means.
 
 The admin address (\`PANNIER_ADMIN_ADDRESS\`, by default port 9471) serves all metrics at \`/metrics\` in the Prometheus text format:
 
@@ -251,10 +251,10 @@ pannier_redis_up{role="state"} 1
 pannier_redis_up{role="cache"} 1
 \`\`\`
 
-The label \`role\` says which data a connection to Redis serves: \`state\` for limits and sessions, or \`cache\` for cached values. Both roles use the
+The label \`role\` shows which data a connection to Redis is for: \`state\` means limits and sessions, and \`cache\` means cached values. Both roles use the
 same Redis, unless [\`PANNIER_CACHE_REDIS_URL\`](redis.md#the-url) is set. A sidecar without Redis exports no metric with this label.
 
-In Kubernetes, \`kubectl port-forward POD 9471\` makes the admin port of a pod reachable. If the Prometheus operator is installed, set the values
+In Kubernetes, run \`kubectl port-forward POD 9471\` to reach the admin port of a pod. If the Prometheus operator is installed, set the values
 \`podMonitor.enabled\`, \`serviceMonitor.enabled\` and \`prometheusRule.enabled\` of the chart. Prometheus then scrapes all sidecars and the injector, and
 evaluates the alerts below. [injector.md](../internals/injector.md#metrics) lists the metrics of the injector.
 
@@ -272,7 +272,7 @@ evaluates the alerts below. [injector.md](../internals/injector.md#metrics) list
 | How fast are calls and Redis? | \`pannier_grpc_call_duration_seconds\`, \`pannier_redis_round_trip_seconds\` | |
 | Is a sidecar short of CPU? | \`pannier_event_loop_delay_seconds{quantile="0.99"}\` | |
 
-[troubleshooting.md](troubleshooting.md) says what to do for each alert.
+[troubleshooting.md](troubleshooting.md) describes what to do for each alert.
 
 ## All metrics
 

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A series whose labels are known at start is created once and then only updated.
- *   2. A label value from outside the process belongs to a bounded set, or is replaced by `(other)`.
+ *   2. A label value from outside the process belongs to a bounded set, or is replaced with `(other)`.
  *   3. When a policy is removed, its series are removed too.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -13,8 +13,8 @@ import { CALL_BUCKETS_S, METRICS, type MetricRow } from './metric-table.ts';
 import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } from './rate-limit-metrics.ts';
 
 /**
- * Maximum number of distinct node names, and of reasons. Further values, such as those of endlessly renamed nodes, are
- * replaced by `(other)`.
+ * Maximum numbers of distinct node names and of distinct reasons. Further values, such as names of nodes that are
+ * renamed again and again, become `(other)`.
  */
 const MAX_NODES = 64;
 const MAX_REASONS = 32;
@@ -64,7 +64,7 @@ export interface Metrics extends RateLimitSeries {
   /** Registers a store whose sizes every scrape reads. */
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
   policyReload(outcome: 'reloaded' | 'refused'): void;
-  /** Sets the current policies and removes the series of others. */
+  /** Sets the current policies and removes the series of all other policies. */
   setPolicies(policies: LimitsByPolicy): void;
   /** Renders the body of /metrics. */
   text(): Promise<string>;
@@ -112,7 +112,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const evictions = counter(METRICS.memoryStoreEvictions);
   const reloads = counter(METRICS.policyReloads);
   for (const outcome of ['reloaded', 'refused']) {
-    // Starts at 0, because increase() ignores the first sample of a series, so an alert would miss the first refusal.
+    // Starts at 0, because increase() ignores the first sample of a series. An alert would otherwise miss the first
+    // refusal.
     reloads.inc({ outcome }, 0);
   }
   const policies = gauge(METRICS.policies);
@@ -256,8 +257,8 @@ function boundedLabel(max: number): (value: string) => string {
 }
 
 /**
- * Registers the metrics of the process. prom-client's default metrics are not used, because they observe the garbage
- * collector at a cost.
+ * Registers the metrics of the process. This function does not use prom-client's default metrics, because these also
+ * observe the garbage collector, which costs CPU time.
  */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,
@@ -267,8 +268,7 @@ function collectProcess(
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // Node measures the time between samples, so an idle loop reports the resolution, and an empty histogram reports
-    // NaN.
+    // Node measures the time between samples, so an idle loop yields the resolution, and an empty histogram yields NaN.
     const seconds = (nanoseconds: number): number =>
       Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));

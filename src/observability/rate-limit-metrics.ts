@@ -2,8 +2,8 @@
  * Metrics of rate limits: decisions, denials by limit, peeks, and calls that name an unknown policy.
  *
  * Invariants:
- *   1. Label values are the policies and limits of the current policy file, and INLINE_POLICY. They are never texts
- *      that a caller chose.
+ *   1. Label values are the policies and limits of the current policy file, and INLINE_POLICY. A caller cannot choose a
+ *      label value.
  *   2. When a policy or limit is removed, its series are removed too.
  */
 import type { Counter } from 'prom-client';

@@ -2,12 +2,12 @@
  * Decides whether the sidecar is ready.
  *
  * Invariants:
- *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s it no
- *      longer waits for Redis, because decisions by the failure modes are better than an unready pod.
- *   2. It stays ready until it drains, whatever happens to Redis. An outage of Redis must never remove a pod from its
- *      Service.
- *   3. It does not become ready while the stored data has a format that this release cannot read. That stops the
- *      rollout of a release that skipped a version.
+ *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s, it no
+ *      longer waits for Redis, because a pod whose failure modes decide is better than an unready pod.
+ *   2. A ready sidecar stays ready until it drains, even if Redis fails. An outage of Redis must never remove a pod
+ *      from its Service.
+ *   3. The sidecar does not become ready while the stored data has a format that this release cannot read. This stops
+ *      the rollout of a release that skipped a version.
  */
 import type { Clock } from '../lib/clock.ts';
 
