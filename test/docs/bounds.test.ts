@@ -41,13 +41,13 @@ const CACHING: readonly Row[] = [
   ['| tags of a value |', '1 to # bytes', 'cache/model.ts', 'MAX_CACHE_TAG_BYTES', 1],
   ['| keys of CacheGetMany |', '| # |', 'cache/request.ts', 'MAX_GET_MANY_KEYS', 1],
   ['| values in a response of CacheGetMany |', '| # MiB |', 'cache/service.ts', 'MAX_ANSWER_BYTES', MIB],
-  ['| keys of CacheInvalidate; its tags |', '| #;', 'cache/request.ts', 'MAX_INVALIDATE_KEYS', 1],
-  ['| keys of CacheInvalidate; its tags |', '; # |', 'cache/request.ts', 'MAX_INVALIDATE_TAGS', 1],
+  ['| keys and tags of CacheInvalidate |', '| # of each |', 'cache/request.ts', 'MAX_INVALIDATE_KEYS', 1],
+  ['| keys and tags of CacheInvalidate |', '| # of each |', 'cache/request.ts', 'MAX_INVALIDATE_TAGS', 1],
   ['| watches of a sidecar |', '| # |', 'near/invalidation-watches.ts', 'MAX_WATCHES', 1],
   ['| events queued for a watch |', '| # |', 'near/invalidation-watches.ts', 'MAX_QUEUE', 1],
   ['| namespaces of the memory store |', '| # |', 'cache/memory-store.ts', 'MAX_NAMESPACES', 1],
-  ['A watch that is silent', '`valid_for_ms` = #', 'cache/watch.ts', 'CONFIRMED_MS', 1],
-  ['**Staleness bound.**', 'at most # s after its read was sent', 'near/near-cache.ts', 'LIFE_MS', 1_000],
+  ['A watch without events', '`valid_for_ms` = #', 'cache/watch.ts', 'CONFIRMED_MS', 1],
+  ['**Staleness bound.**', 'at most # s after it sent the read', 'near/near-cache.ts', 'LIFE_MS', 1_000],
 ];
 
 const RATE_LIMITING: readonly Row[] = [
@@ -113,7 +113,7 @@ test.each(Object.entries(PAGES).flatMap(([page, rows]) => rows.map((row) => [pag
 test('the guides state the defaults of the settings that they name', () => {
   const defaultOf = (name: string) => SETTINGS.find((setting) => setting.name === name)?.initial;
   expect(lineOf('guides/sessions.md', '| memory store')).toContain(
-    `\`PANNIER_MEMORY_STORE_MAX_ENTRIES\` (${Number(defaultOf('MEMORY_STORE_MAX_ENTRIES')).toLocaleString('en-US')} by default)`,
+    `\`PANNIER_MEMORY_STORE_MAX_ENTRIES\` sessions (${Number(defaultOf('MEMORY_STORE_MAX_ENTRIES')).toLocaleString('en-US')} by default)`,
   );
   expect(lineOf('guides/caching.md', '| value |')).toContain(
     `${Number(defaultOf('CACHE_MAX_VALUE_BYTES')) / MIB} MiB by default`,
