@@ -1,6 +1,6 @@
 /**
  * Defines the kinds of values that annotations and the injector's configuration share. Each kind defines its valid
- * values in three forms: a text for people, a function and a JSON schema.
+ * values in three forms: a description for people, a function and a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
@@ -14,7 +14,7 @@ export interface ValueKind<Value> {
   readonly schema: Readonly<Record<string, unknown>>;
   /** Whether the value may contain a password. Such a value is never shown, not even in errors. */
   readonly isSecret?: boolean;
-  /** Formats a valid text for people. Without this function, the text is shown as is. */
+  /** Formats a valid value for display. Without this function, the value is shown as is. */
   show?(text: string): string;
   read(text: string): Reading<Value>;
 }

@@ -102,8 +102,8 @@ function alignMiddle(before: readonly unknown[], after: readonly unknown[]): Lis
 }
 
 /**
- * Returns a table of lengths. The cell [row][column] is the length of the longest common subsequence of `before` from
- * `row` on and `after` from `column` on.
+ * Returns a table of lengths. The cell [row][column] contains the length of the longest common subsequence of
+ * `before.slice(row)` and `after.slice(column)`.
  */
 function commonLengths(before: readonly unknown[], after: readonly unknown[]): number[][] {
   const lengths = Array.from({ length: before.length + 1 }, () => new Array<number>(after.length + 1).fill(0));

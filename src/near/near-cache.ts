@@ -237,7 +237,10 @@ export class NearCache implements HubListener {
     this.#byTag.clear();
   }
 
-  /** Returns whether the channel was live since the read was sent and the mark agrees with the state of the bus. */
+  /**
+   * Returns whether the channel has been live since the read was sent, and whether the mark agrees with the state of
+   * the bus.
+   */
   #agrees({ channel, generation, sentAt }: Placeholder, { mark }: NearValue): boolean {
     if (channel === undefined || !channel.state.live || channel.state.generation !== generation) {
       return false;

@@ -44,8 +44,8 @@ export interface CommandOptions {
    */
   readonly expectedReplyBytes?: number;
   /**
-   * Type that the key of `send` should have. If the key has another type, it is removed and the command is sent once
-   * more.
+   * Expected type of the key that `send` receives. If the key has another type, it is removed and the command is sent
+   * once more.
    */
   readonly keyType?: KeyType;
   /**

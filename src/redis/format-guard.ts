@@ -2,8 +2,8 @@
  * Wraps the Redis commands of a role and rejects all of them if the stored data has a format that this release does not
  * support.
  *
- *   1. The version key is read after each new or lost connection, at most every 100 ms. In addition, it is read every 5
- *      s while the format is rejected or the key cannot be read, and otherwise once per hour.
+ *   1. The guard reads the version key after a connection was made or lost, at most every 100 ms. In addition, it reads
+ *      the key every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
  *   2. Calls are served before the first read of the key, and while the key cannot be read.
  *   3. While the format is rejected, the guard sends no command of a store. Calls fail with StoredFormatError until the
  *      key changes.

@@ -1,6 +1,6 @@
 /**
- * Tests the queue of commands that wait for a connection: when the wait ends, and the limits in time, commands and
- * bytes.
+ * Tests the queue of commands that wait for a connection: when the wait ends, and the limits on the waiting time, the
+ * number of commands and their total size.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../lib/timer-wheel.ts';

@@ -9,7 +9,7 @@
  *      In addition, a detail that a background check found (a missing permission) is logged once.
  *   2. A code ends when two conditions hold. Each subject has succeeded or its node is no longer used, and the code has
  *      not occurred for a certain time (the quiet time). The quiet time is 1 s and doubles up to 60 s each time the
- *      code returns within 5 minutes. Successes of other commands do not end the code.
+ *      code returns within 5 minutes. The success of another command does not end the code.
  *   3. For a code that describes the state of the whole server (ENDED_BY), a success that would be impossible in this
  *      state removes all subjects on that node.
  *   4. A subject that is unused for an hour is dropped, unless a background check found it.

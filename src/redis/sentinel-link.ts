@@ -219,7 +219,8 @@ export class SentinelLink {
       return;
     }
     this.#failures.failed(this.name, error);
-    // Other errors of a server (LOADING, too many clients) may end without a change to our settings.
+    // A rejected login or a missing permission lasts until an operator corrects it. Other server errors (LOADING, too
+    // many clients) may be temporary, so they count as silence.
     const isRefused = error instanceof ErrorReply && storeErrorOf(error).kind === 'forbidden';
     this.#options.onVote(isRefused ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' });
   }

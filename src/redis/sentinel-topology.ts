@@ -4,8 +4,8 @@
  *
  * Invariants:
  *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). The server is
- *      used only after ROLE has confirmed that it is a master. The history of its data is ignored, because the
- *      Sentinels choose the master.
+ *      used only after ROLE has confirmed that it is a master. Its replication ids are ignored, because the Sentinels
+ *      choose the master.
  *   2. The server in use is abandoned as soon as a majority names another server and that server confirms that it is a
  *      master. If the other server does not confirm this in the first query, the old server is abandoned without a
  *      successor. So a promoted replica and a partitioned old master are never used at the same time.

@@ -26,7 +26,7 @@ export interface EndedUser {
   readonly handles: readonly string[];
 }
 
-/** Scripts that assign a session to a user after the session was listed. */
+/** Scripts that run on the key of a session after the session has been added to its user's list. */
 export type SessionScripts = Readonly<Record<'create' | 'rotate', Script>>;
 
 /** Session to be listed under its user. */

@@ -125,7 +125,7 @@ export interface SessionStore {
   /** Returns the live sessions in the user's list, newest first. */
   list(userId: string, deadlineAtMs: number): MaybePromise<readonly ListedSession[]>;
 
-  /** Ends all sessions of the user, listed or not, except `except`, which stays valid throughout. */
+  /** Ends all sessions of the user, whether listed or not. The session `except` stays valid throughout. */
   endUserSessions(
     userId: string,
     except: SessionCredential | undefined,

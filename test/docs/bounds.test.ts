@@ -1,8 +1,8 @@
 /**
  * Compares the bounds in the guides and internals pages with the constants in the source code.
  *
- *   1. Each row of a table below contains the beginning of a line on a page, a text from that line, and the constant
- *      with its unit. In the text, # stands for the number.
+ *   1. Each row of a table below contains the beginning of a line on a page, a phrase from that line, and the constant
+ *      with its unit. In the phrase, # stands for the number.
  *   2. The test parses each constant from the text of its source file, because most files do not export their
  *      constants.
  */

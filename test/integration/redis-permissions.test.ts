@@ -141,8 +141,8 @@ describe.each(COMMANDS.filter((command) => command !== 'cluster|slots'))('withou
   test('rejects calls that need it without writing, and logs one line, after the probe', async () => {
     await resetServer(`-${command}`);
     const isFound = () => errors.some(({ detail }) => detail.includes(` +${command} `));
-    // The sidecar sends ASKING only in a Cluster. If the user lacks one of the other commands, there is no visible
-    // effect for which the test could wait.
+    // The sidecar sends ASKING only in a Cluster. It logs nothing if the permission for a command in NEEDLESS is
+    // missing. In both cases, the test has no log line to wait for.
     const isNoticed = !NEEDLESS.has(command) && command !== 'asking';
     const areas = ['state', 'cache'] as const;
     const expectedCount = areas.filter((area) => isProbedIn(area, command)).length;

@@ -10,7 +10,7 @@
 /** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as a pool. */
 const MAX_ENGINE_BYTES = 64;
 const SLAB_BYTES = 4_096;
-/** Maximum size of an allocation from a slab. A larger array gets separate memory. */
+/** Maximum size of an allocation from a slab. A larger allocation gets its own memory. */
 const MAX_SLAB_PIECE_BYTES = 1_024;
 
 let slab = Buffer.allocUnsafeSlow(SLAB_BYTES);

@@ -10,7 +10,8 @@
 local absoluteEnd = nowMs + tonumber(ARGV[2])
 local userEnd = absoluteEnd + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then
-  -- Writes everything in one command, so that Redis cannot reject a later one before the expiry is set.
+  -- A single HSET writes all fields. If Redis could reject a second write, the script would stop there, and the key
+  -- would remain without an expiry.
   redis.call('HSET', KEYS[1], 'y', LAYOUT, 'i', ARGV[4], 'n', '1', 'e', whole(userEnd), 'k', '',
     'h:' .. ARGV[1], entryText(nowMs, absoluteEnd))
   return expireNewKey(KEYS[1], userEnd) or { LAYOUT, ARGV[4], '1', '' }

@@ -53,7 +53,7 @@ const POLICIES: PolicyFile = {
 };
 
 export interface CacheSidecarOptions {
-  /** URLs of the same Redis for the subscriber connections. */
+  /** URLs through which the subscriber connections reach the Redis; by default the URLs of the other connections. */
   readonly subscriberUrls?: string;
   /** Staleness bound of the near cache; unset for the default of 1 s. */
   readonly nearLifeMs?: number;

@@ -80,7 +80,7 @@ export class TestStream implements ResponseStream<WatchInvalidationsResponse> {
     return Number(this.sent[0]?.started?.watchId ?? 0);
   }
 
-  /** Events after `started` as short texts, such as `key a`. */
+  /** Events after `started` as short strings, such as `key a`. */
   get events(): string[] {
     return this.sent.slice(1).map((response) => {
       if (response.key !== undefined) {

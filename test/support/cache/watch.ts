@@ -15,7 +15,7 @@ interface Confirmation {
 
 export interface Watcher {
   readonly confirmations: readonly Confirmation[];
-  /** Returns the events as short texts such as `key a`, `tag t` and `flush`. */
+  /** Returns the events as short strings such as `key a`, `tag t` and `flush`. */
   events(): string[];
   /** Resolves to the first confirmation above 0 that is requested after this call. */
   confirmed(timeoutMs?: number): Promise<Confirmation>;
