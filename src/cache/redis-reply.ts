@@ -4,7 +4,7 @@
  * Invariants:
  *   1. An entry that cannot be decoded, or that has expired by the server's clock, is decoded as undefined, which is a
  *      miss.
- *   2. A malformed reply throws a plain Error (redis/script-reply.ts).
+ *   2. The functions throw a plain Error for a malformed reply (redis/script-reply.ts).
  */
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';

@@ -39,8 +39,8 @@ export interface CallContext {
    */
   answerWith(metadata: AnswerMetadata): void;
   /**
-   * Returns true once the call has its final status or is cancelled, its deadline has passed, or its connection is
-   * lost.
+   * Returns true once the call has its final status, is cancelled, has passed its deadline, or has lost its
+   * connection.
    */
   isOver(): boolean;
   /** Calls `listener` once when the call ends, or immediately if it has already ended. */

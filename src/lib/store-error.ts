@@ -6,7 +6,8 @@
  *
  * - `unavailable`: the command was not executed (no connection, full queue, frozen node, refusal by the server), and a
  *   retry is safe
- * - `unknown`: the command may have been executed, because no reply arrived or the server refused a script halfway
+ * - `unknown`: the command may have been executed, because no reply arrived or the server refused a command inside a
+ *   script
  * - `forbidden`: the server refuses the command until an operator changes the ACL, the type of the key or the version
  * - `deadline`: the command was not sent, because the deadline of the call had passed
  * - `full`: the command was not executed, because a limit of the store (entries, bytes, fields) is reached
@@ -29,8 +30,8 @@ export class StoreError extends Error {
 }
 
 /**
- * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so
- * it must not be reported as `unavailable`.
+ * Returns whether the server refused a command inside a script because of a missing permission. This error is not
+ * transient, so it must not be reported as `unavailable`.
  */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';

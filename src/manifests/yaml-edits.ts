@@ -329,8 +329,8 @@ interface FlowLayout {
 }
 
 /**
- * Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON files. Otherwise
- * returns a layout on a single line.
+ * Returns a layout with one item per line if the item at `offset` begins its line, as in most JSON files. Otherwise,
+ * returns a layout with all items on one line.
  */
 function flowLayout(state: EditState, node: Node, offset: number): FlowLayout {
   const margin = state.lines.marginOf(offset);

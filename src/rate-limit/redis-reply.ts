@@ -6,8 +6,8 @@
  * the memory store. The general scripts return complete outcomes.
  *
  * Invariants:
- *   1. A malformed reply throws a plain Error (redis/script-reply.ts), so that the failure mode never hides a broken
- *      script.
+ *   1. The functions throw a plain Error for a malformed reply (redis/script-reply.ts), so that the failure mode never
+ *      hides a broken script.
  */
 import type { RedisReply } from '../redis/commands.ts';
 import { asBytes, asCode, malformedReply } from '../redis/script-reply.ts';

@@ -23,8 +23,8 @@ import type { Refusal } from './refusal-log.ts';
 import { settledBy } from './settled-by.ts';
 
 /**
- * Minimum time between a probe that found nothing missing and a probe because of a new connection. A server may keep
- * closing idle connections, so new connections may be frequent.
+ * Minimum time from a probe that found no missing permission to the next probe that a new connection causes. A server
+ * may keep closing idle connections, so new connections may be frequent.
  */
 const CLEAN_MS = 60_000;
 /** Minimum time between probes after refusals. Thousands of refusals may arrive that no probe explains. */
@@ -61,7 +61,7 @@ export class NodePermissions {
   /** Number of consecutive probes that failed or found missing permissions. */
   #attempts = 0;
   #unexplained: Refusal | undefined;
-  /** Number of probes after a refusal that found nothing missing. */
+  /** Number of probes after a refusal that found no missing permission. */
   #futile = 0;
   #isProbing = false;
   #isClosed = false;

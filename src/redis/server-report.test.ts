@@ -1,6 +1,6 @@
 /**
- * Tests the report of a server from replies to CLUSTER SLOTS, INFO replication and ROLE. Some tests use an ACL that
- * permits only some of these commands.
+ * Tests how the report of a server is created from its replies to CLUSTER SLOTS, INFO replication and ROLE. In some
+ * tests, an ACL permits only some of these commands.
  */
 import type { RedisReply } from './commands.ts';
 import { ClusterHiddenError, SentinelError } from './refused-server.ts';

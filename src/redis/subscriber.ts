@@ -12,8 +12,8 @@
  *   4. A barrier succeeds only if each channel is live on a master that passed the checks and that the topology names
  *      as its current owner.
  *   5. The periodic barriers send each channel's probe at least every 5 s.
- *   6. While a master is known to refuse subscriptions for lack of permission, nothing is subscribed there and no
- *      connection is opened.
+ *   6. While a master is known to refuse subscriptions for lack of permission, the subscriber opens no connection to it
+ *      and subscribes to no channel there.
  */
 import calculateSlot from 'cluster-key-slot';
 import { backoffMs } from '../lib/backoff.ts';

@@ -5,7 +5,7 @@
  * Invariants:
  *   1. If a session or user has an unknown layout, the decoder throws a StoredFormatError and never misreads the data.
  *   2. A session with unreadable fields is reported as `damaged`, and the caller removes it.
- *   3. A malformed reply throws a plain Error (redis/script-reply.ts).
+ *   3. The decoder throws a plain Error for a malformed reply (redis/script-reply.ts).
  */
 import { StoredFormatError } from '../lib/store-error.ts';
 import type { RedisReply } from '../redis/commands.ts';

@@ -103,7 +103,7 @@ export async function prepareTools(language: GeneratedLanguage): Promise<readonl
   return await language.installTools();
 }
 
-/** Creates a directory with an empty gen/ and those files of the repository from which users generate code. */
+/** Creates a directory with an empty gen/ and the files of the repository from which users generate code. */
 export function copyProtos(): string {
   const copy = mkdtempSync(join(tmpdir(), 'pannier-generated-'));
   for (const name of ['buf.gen.yaml', 'buf.yaml', 'proto', 'third_party']) {
@@ -214,7 +214,7 @@ export async function runRuby(copy: string, address: string): Promise<string> {
   return await run('ruby', ['app.rb'], copy);
 }
 
-/** Makes the npm packages that the page names available to `npx` and to the program. */
+/** Links the npm packages that the page names, so that `npx` and the program find them. */
 async function linkNodePackages(copy: string): Promise<void> {
   symlinkSync(await installNode(), join(copy, 'node_modules'));
   cpSync(join(generatedDirectory('node'), 'package.json'), join(copy, 'package.json'));

@@ -132,8 +132,8 @@ test('exports the same series after 10,000 subjects', async () => {
   await waitUntilReady(sidecar);
   const client = connectPannier(sidecar.address);
   /**
-   * Returns the names of the series. Omits the series that a short pause of the machine can add, which count lost
-   * connections and the calls that fail with them.
+   * Returns the names of the series. Omits the series that count lost connections and failed calls, because a short
+   * pause of the machine can add them.
    */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();

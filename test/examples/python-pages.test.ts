@@ -1,6 +1,6 @@
 /**
- * Executes the pages that contain Python programs, with the packages of the Python example. `make test` cannot execute
- * these pages on a machine without the packages.
+ * Runs the commands and programs of the pages that contain Python, with the packages of the Python example. `make test`
+ * cannot run them on a machine without the packages.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

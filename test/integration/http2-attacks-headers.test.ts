@@ -1,6 +1,6 @@
 /**
- * Tests attacks on the HTTP/2 transport by header blocks: blocks that do not end, that grow when they are decoded, or
- * that violate HPACK. The attacker must receive the correct error. Calls of another client, memory and CPU must stay
+ * Tests attacks on the HTTP/2 transport with header blocks that do not end, that grow when they are decoded, or that
+ * violate HPACK. The attacker must receive the correct error. Calls of another client, memory and CPU must stay
  * within their bounds (attack-bounds.ts).
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';

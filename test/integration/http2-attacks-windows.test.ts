@@ -186,7 +186,7 @@ describe('answers that are not read', () => {
   test('small consecutive answers to a full socket cost their bytes, and not one buffer each', async () => {
     const pings = 1_500;
     const outcome = await range.under(async () => {
-      // The kernel buffers little for a unix socket, so the server buffers the rest.
+      // For a unix socket, the kernel buffers only a small amount of data, so the server buffers the rest.
       const peer = await Http2Peer.open(socketPath, { settings: OPEN_WINDOW });
       peers.push(peer);
       peer.socket.pause();

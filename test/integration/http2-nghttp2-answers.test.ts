@@ -142,8 +142,8 @@ function onWire(entries: readonly MetadataEntry[]): [string, string][] {
 }
 
 /**
- * Returns whether `received` is the expected text, with invalid characters replaced as gRPC does, and possibly
- * truncated.
+ * Returns whether `received` is the encoded form of the expected text. The server replaces invalid characters, as gRPC
+ * does, and may truncate the text.
  */
 function isText(received: string | undefined, expected: string): boolean {
   const text = decodeURIComponent(received ?? '');

@@ -103,7 +103,10 @@ function declare(messageName: string): void {
   }
 }
 
-/** Yields messages that each set one field of the message to one of the values that the field accepts. */
+/**
+ * Yields a request for each field of the message and of its nested messages, and for each value of an enum field. The
+ * request sets the field to a valid value.
+ */
 function* samplesOf(messageName: string, base: Record<string, unknown>): Generator<{ name: string; request: object }> {
   for (const field of fieldsOf(messageName)) {
     const { name, jsonName } = field;

@@ -155,8 +155,8 @@ describe.each(['frozen', 'killed'] as const)('a master that is %s', (fault) => {
     expect([...kinds(failed)].filter((kind) => kind !== 'unavailable' && kind !== 'unknown')).toEqual([]);
     expect(slowestMs(struck.calls)).toBeLessThan(MAX_CALL_MS + meter.maxMs);
     expect(kinds(others.flatMap((load) => load.calls))).toEqual(new Set(['ok']));
-    // Once Redis has reported the master as failed, calls fail without waiting. Only calls before that report have
-    // waited.
+    // Once Redis has reported the master as failed, calls fail without waiting. Only calls that began before that
+    // report have waited.
     const waited = failed.filter((one) => one.durationMs > 100 + meter.maxMs);
     expect(waited.length).toBeLessThan(failed.length / 4);
     await waitFor('nothing in flight', () => redis.describe().every((node) => node.inFlight === 0));

@@ -1,7 +1,7 @@
 /**
- * Tests every pair of calls on the same sessions. The second call runs completely after each step of the first. Both
- * results, and the state that callers can observe afterwards, must equal those of one of the two sequential orders. The
- * memory store, whose methods are single steps, defines these results.
+ * Tests every pair of calls on the same sessions. For each step of the first call, one run executes the complete second
+ * call after that step. Both results, and the state that callers can observe afterwards, must equal those of one of the
+ * two sequential orders. The memory store, whose methods are single steps, defines these results.
  *
  * Counts are an exception. The number of ended sessions may be lower than in either order, because only the call that
  * removes a session includes it in its count.

@@ -44,7 +44,10 @@ afterAll(async () => {
   await cluster.close();
 });
 
-/** Values with which the chart renders kinds of other projects, if the cluster serves them. */
+/**
+ * Values that make the chart render objects of other projects, such as a Certificate. The record contains only values
+ * whose kinds the cluster serves.
+ */
 const THIRD_PARTY_VALUES: Record<string, Values> = {};
 const probe = new TestCluster();
 if (await probe.serves('cert-manager.io', 'v1')) {

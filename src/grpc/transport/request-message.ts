@@ -150,7 +150,7 @@ export function flagRefusal(flag: number, encoding: string): StatusError | undef
   return DECOMPRESSORS.has(encoding) ? undefined : compressionUnsupported(encoding, ACCEPTED_ENCODINGS);
 }
 
-/** Creates a message whose flag `flagRefusal` has accepted. */
+/** Creates a message. The caller must have checked the flag with `flagRefusal`. */
 export function requestMessage(
   flag: number,
   bytes: Buffer,

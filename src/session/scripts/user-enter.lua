@@ -5,8 +5,8 @@
 --       8 time that a login has to create its session.
 --       9 and later: ended sessions, as pairs of handle and time of listing.
 -- Returns the generation that the session must have. If the user limit is reached, the script does not list the
--- session, and a fifth element contains the other entries. Each entry consists of handle, time of listing, and 1 if the
--- time of its login is over, otherwise 0.
+-- session, and adds a fifth element to the reply: the entries of the user's other sessions. Each entry consists of the
+-- handle, the time of listing, and a flag. The flag is 1 if the time of the login is over, otherwise 0.
 local absoluteEnd = nowMs + tonumber(ARGV[2])
 local userEnd = absoluteEnd + tonumber(ARGV[3])
 if redis.call('EXISTS', KEYS[1]) == 0 then

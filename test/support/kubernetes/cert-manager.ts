@@ -9,7 +9,7 @@ interface CertificateObject {
   readonly status?: { readonly conditions?: readonly { readonly type: string }[] };
 }
 
-/** Renews a certificate as cmctl does: sets a condition in the status of the Certificate. */
+/** Triggers the renewal of a certificate as cmctl does, by setting a condition in the status of the Certificate. */
 export async function renewCertificate(cluster: TestCluster, namespace: string, name: string): Promise<void> {
   const place = { ...API, namespace, plural: 'certificates', name };
   const found = (await cluster.custom.getNamespacedCustomObject(place)) as CertificateObject;

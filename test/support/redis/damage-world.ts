@@ -1,5 +1,5 @@
 /**
- * Runs a sidecar on a Redis whose values a test damages, and checks how each damage is reported.
+ * Runs a sidecar on a Redis in which a test damages values, and checks that the sidecar reports the damage.
  */
 import { createClient } from '@redis/client';
 import { readMetric, waitUntilReady } from '../sidecar/fleet.ts';

@@ -14,7 +14,7 @@ export const UPDATE = { change: NO_CHANGE, ifVersion: undefined, idleTtlMs: unde
 
 export interface RecordedStore {
   readonly store: RedisSessionStore;
-  /** Returns the names of the scripts and commands that ran since its last call. */
+  /** Returns the names of the scripts and commands that have run since the last call of this function. */
   takeSteps(): string[];
 }
 

@@ -21,7 +21,7 @@ const TIMEOUT = literal('grpc-timeout', '300m');
 async function answerAtDeadline(...frames: readonly Buffer[]): Promise<readonly [string, string]> {
   const { socket, connection } = startMemoryServer({});
   socket.receive(Buffer.concat([PREFACE, settings(), ...frames]));
-  // The deadline of a call whose message is incomplete is watched only from the next sweep.
+  // The server watches the deadline of a call with an incomplete message only from the next sweep on.
   connection.sweep();
   connection.expire(Number.MAX_VALUE);
   await new Promise((resolve) => setImmediate(resolve));

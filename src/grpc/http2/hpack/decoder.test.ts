@@ -12,7 +12,7 @@ const DEFAULTS = { tableBytes: 4_096, maxListBytes: 16_384, maxListFields: 1_000
 function decode(decoder: HpackDecoder, hex: string): [string, string][] {
   const fields: Field[] = [];
   const block = Buffer.from(hex.replaceAll(' ', ''), 'hex');
-  // A block usually has other bytes of the chunk before and after it.
+  // In a chunk, other bytes usually precede and follow a header block.
   const chunk = Buffer.concat([Buffer.from([0xff, 0xff]), block, Buffer.from([0xff])]);
   expect(decoder.decode(chunk, 2, 2 + block.length, fields)).toBe(true);
   return fields.map(({ name, value }) => [name, value]);
