@@ -103,7 +103,7 @@ function declare(messageName: string): void {
   }
 }
 
-/** Yields messages that each set one field of the message to one of the values that the field accepts. */
+/** Yields at least one message for each field. Each message sets its field to a value that the field accepts. */
 function* samplesOf(messageName: string, base: Record<string, unknown>): Generator<{ name: string; request: object }> {
   for (const field of fieldsOf(messageName)) {
     const { name, jsonName } = field;
