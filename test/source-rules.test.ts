@@ -8,7 +8,7 @@ import { repositoryFiles, repositoryRoot } from './support/repository.ts';
 
 const MAX_LINES = 400;
 
-/** Other modules that each module may import. docs/internals/architecture.md describes the tree. */
+/** Other modules that each module may import. docs/internals/architecture.md describes the modules. */
 const MODULES: Record<string, readonly string[]> = {
   main: ['commands', 'lib'],
   commands: ['app', 'injector', 'manifests', 'injection', 'config', 'observability', 'grpc', 'redis', 'lib'],

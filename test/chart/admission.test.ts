@@ -17,7 +17,8 @@ interface Webhook {
 }
 
 /**
- * Pattern of a rejection message, or of a CEL expression that yields one: `cannot inject Pannier: <cause>; <remedy>`.
+ * Pattern of a rejection message, or of a CEL expression that yields such a message: `cannot inject Pannier: <cause>;
+ * <remedy>`.
  */
 const REFUSAL = /^"?cannot inject Pannier: [^\n;]+; (?:check|remove|rename|run|set|use) [^\n]*[^\n.]$/;
 

@@ -1,6 +1,6 @@
 /**
- * Tests the alerts, the scrape configuration and the NetworkPolicies of the chart: the program has every metric, label
- * and port to which they refer.
+ * Tests that the alerts, the scrape configuration and the NetworkPolicies of the chart refer only to existing metrics,
+ * labels and ports of the program.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -107,7 +107,8 @@ test.each(RULE_VALUES)('%j: alerts are valid PromQL on existing metrics and labe
   expect(rules.length).toBe(values.injectionMode === 'mutating-policy' ? 9 : 12);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
-    // The summary of an alert may refer only to labels that the aggregation in its expression keeps.
+    // The aggregation in the expression of an alert keeps only some labels. The summary of the alert may refer only to
+    // these labels.
     const shown = [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map((match) => match[1]);
     for (const { groupings } of readPromql(expr).selectors) {
       expect({ alert, groupings }).toEqual({ alert, groupings: expect.arrayContaining(shown) });
@@ -151,8 +152,8 @@ test('the certificate alert leaves time for the renewal of short-lived certifica
   };
   expect(secondsOf({})).toBe(3_600);
   expect(secondsOf({ certificates: { mode: 'cert-manager' } })).toBe(3_600);
-  // The injector renews a certificate after two thirds of its lifetime. With a lifetime of ten minutes, that is 200 s
-  // before the expiry.
+  // The injector renews a certificate after two thirds of its lifetime. If the lifetime is ten minutes, the renewal is
+  // due 200 s before the expiry.
   expect(secondsOf({ certificates: { self: { servingCertificateLifetimeMs: 600_000 } } })).toBe(100);
 });
 
@@ -192,7 +193,7 @@ test('every alert has a severity and a summary that is a sentence', () => {
     expect(labels.severity).toMatch(/^(critical|warning)$/);
     expect(annotations.summary).toMatch(/\.$/);
   }
-  // Injection mode mutating-policy runs no injector, so the chart renders no alerts for an injector.
+  // In injection mode mutating-policy, no injector runs, so the chart renders no alerts for an injector.
   expect(rulesOf({ injectionMode: 'mutating-policy' }).filter(({ alert }) => alert.includes('Injector'))).toEqual([]);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Tests that the injector accepts every configuration that Helm accepts. Otherwise, an error would appear only after
- * the installation.
+ * Tests that the injector accepts every configuration that Helm accepts. If the injector rejected a configuration, the
+ * error would appear only after the installation.
  */
 import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { at, find, render, template, type Values } from '../support/kubernetes/helm.ts';

@@ -77,8 +77,8 @@ test.each(CASES)('%j: renders the same container, volumes and hash', (values) =>
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
-  // The policy appends to an existing annotation, even to an empty one, so that `pannier uninject` can restore the
-  // original annotation.
+  // If the annotation exists, the policy appends to its value, even to an empty value, so that `pannier uninject` can
+  // restore the original annotation.
   const extended =
     'safe-to-evict-local-volumes" in variables.annotations ? variables.evictable + "," : "") + "pannier-socket"';
   expect(mutations[0]?.includes(extended)).toBe(sidecar.hasSocket);

@@ -1,8 +1,8 @@
 /**
  * Tests that the protos and the guides state which options and values this version does not support.
  *
- *   1. If this version does not support a field or an enum value, both its comment in the proto and the guide of its
- *      service state this.
+ *   1. For every unsupported field or enum value, both its comment in the proto and the guide of its service state that
+ *      this version does not support it.
  *   2. The list of fields and values that the services never send matches the code of the services.
  */
 import { readFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
     'SettleRateLimitResponse.settled',
   ],
 };
-/** Options and enum values by guide. The services reject requests that contain them. */
+/** Options and enum values by guide. The services reject requests that contain these options or values. */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheGetRequest.lease_ms',

@@ -1,5 +1,6 @@
 /**
- * Tests the statements in docs/clients.md that a run of its programs does not test. `make clients` runs the programs.
+ * Tests the statements in docs/clients.md that a run of the programs on this page does not test. `make clients` runs
+ * the programs.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

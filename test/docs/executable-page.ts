@@ -3,12 +3,13 @@
  *
  *   1. A `sh` fence is a command. If the next fence is `json` or `text`, this fence contains the expected output of the
  *      command.
- *   2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) becomes a serve step. Any other command
- *      becomes a run step.
+ *   2. A command that only starts a sidecar (`make run`, `bin/pannier serve`) results in a `ServeStep`. Any other
+ *      command results in a `RunStep`.
  *   3. A program fence (`js`, `python`, `go`) must begin with a comment that contains its file name, and another fence
- *      must use that file. A `yaml` fence that begins with such a comment also becomes a file. The parser ignores every
- *      other fence.
- *   4. If a program cannot run by itself, its fence has `fragment` after the language. The parser ignores such a fence.
+ *      must use that file. The fence results in a `FileStep`. A `yaml` fence that begins with such a comment also
+ *      results in a `FileStep`. The parser ignores every other fence.
+ *   4. If a program cannot run by itself, its fence is marked with `fragment` after the language. The parser ignores
+ *      such a fence.
  */
 
 export interface ExpectedOutput {
@@ -52,7 +53,7 @@ interface Fence extends StepBase {
 const PROGRAM_LANGUAGES = new Set(['js', 'python', 'go']);
 const FILE_NAME_COMMENT = /^(?:\/\/|#) ([\w./-]+\.\w+)$/;
 const SERVE_COMMAND = /^(?<settings>(?:[A-Z_]+=\S+ +)*)(?:make run|bin\/pannier (?<args>serve(?: --hints)?))$/;
-/** Arguments of `pannier` in the recipe of `make run`. A test compares them with the Makefile. */
+/** Arguments of `pannier` in the recipe of `make run`. A test compares these arguments with the Makefile. */
 export const MAKE_RUN_ARGS: readonly string[] = ['serve', '--hints'];
 /** Fields whose values differ from run to run. */
 const COMPARED_BY_TYPE = /(?:Ms|Id|At|[vV]ersion|[hH]andle|[lL]ease)$/;
@@ -128,7 +129,7 @@ function programStep(fence: Fence, name: string | undefined, fences: readonly Fe
 }
 
 /**
- * Returns the differences between the JSON documents in both texts, one difference per element. A text may contain
+ * Returns the differences between the JSON documents in both strings, one difference per element. A string may contain
  * several documents.
  */
 export function compareJson(expected: string, actual: string): string[] {
@@ -194,7 +195,7 @@ function differencesOfField(name: string, expected: JsonRecord, actual: JsonReco
   return differences(value, printed, path);
 }
 
-/** Returns whether both texts are equal. `…` in `expected` matches any text. */
+/** Returns whether both strings are equal. `…` in `expected` matches any string. */
 export function matchesText(expected: string, actual: string): boolean {
   const parts = expected.trim().split('…');
   const pattern = parts.map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^]*?');

@@ -1,8 +1,8 @@
 /**
- * Executes a documentation page as a reader would. Creates its files, starts its sidecars and runs its commands, in
- * order and in a fresh directory.
+ * Executes a documentation page as a reader would: creates the files of the page, starts its sidecars and runs its
+ * commands, in order and in a fresh directory.
  *
- *   1. Commands run in this directory, which contains bin/pannier, proto/, examples/ and the packages of the
+ *   1. Commands run in the fresh directory, which contains bin/pannier, proto/, examples/ and the packages of the
  *      repository.
  *   2. Sidecars listen on free ports. In commands and programs, this module replaces the addresses of the page with the
  *      real addresses. In the output of commands, it restores the addresses of the page.
@@ -12,7 +12,7 @@
  *      sidecar uses this address.
  *   5. A variable that a command sets is available to later commands, as in one shell.
  *   6. Programs listen on the port in the variable PORT. Commands connect to these programs at 127.0.0.1:8080. This
- *      module replaces that address like the others.
+ *      module also replaces the address 127.0.0.1:8080.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -40,13 +40,13 @@ const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
 const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Patterns of commands that need a program which may not be installed. */
+/** Patterns of commands whose programs may not be installed. */
 const PYTHON_COMMAND = /^python3 /m;
 const GO_COMMAND = /^go /m;
 
 /**
- * Returns a directory whose python3 can import grpcio, or undefined if there is none. Searches the virtual environment
- * `environment` first.
+ * Returns a directory whose python3 can import grpcio, or undefined if no such directory exists. Searches the virtual
+ * environment `environment` first.
  */
 export function findPython(environment = join(repositoryRoot, '.cache', 'python-example')): string | undefined {
   const directories = [join(environment, 'bin'), ...(process.env.PATH ?? '').split(delimiter)];

@@ -1,9 +1,9 @@
 /**
- * Tests that the troubleshooting page quotes real texts: each code span in the first column of its tables occurs in the
- * source.
+ * Tests that every message that the troubleshooting page quotes exists: each code span in the first column of a table
+ * occurs in the source code.
  *
- * `…` on the page represents variable text. It matches an interpolation such as `${path}`, or any other text on the
- * same line of the source.
+ * `…` on the page is a wildcard. It matches an interpolation such as `${path}`, or any other text on the same line of
+ * the source.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ const sources = repositoryFiles(['src/**/*.ts', 'charts/pannier/templates/**'])
   .filter((path) => !path.endsWith('.test.ts'))
   .map(read);
 
-/** Returns the quoted texts: the code spans in the first cell of each row. */
+/** Returns the quoted messages: the code spans in the first cell of each row. */
 function quotedTexts(): string[] {
   const rows = page.split('\n').filter((line) => line.startsWith('| `'));
   return rows.flatMap((row) => {
@@ -27,7 +27,7 @@ function quotedTexts(): string[] {
   });
 }
 
-/** Returns a pattern that matches the text within one line of the source. */
+/** Returns a pattern that matches the message within one line of the source. */
 function patternOf(text: string): RegExp {
   const parts = text.split('…').map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(parts.join('[^\\n]+?'));

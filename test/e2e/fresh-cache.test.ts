@@ -48,8 +48,8 @@ async function waitUntilNear(key: string): Promise<void> {
 }
 
 /**
- * Reads the key under load through all three sidecars, and runs `change` in the meantime. Returns the reads after the
- * change that received the old value.
+ * Reads the key continuously through all three sidecars while `change` runs. Returns the reads after the change that
+ * received the old value.
  */
 async function staleReads(key: string, change: () => Promise<void>): Promise<{ afterMs: number; lagMs: number }[]> {
   const load = startLoad({

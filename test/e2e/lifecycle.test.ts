@@ -1,5 +1,5 @@
 /**
- * Tests a sidecar from its start to its end. The sidecar starts without Redis and recovers, and it drains under load
+ * Tests a sidecar from startup to shutdown. The sidecar starts without Redis and recovers, and it drains under load
  * without failing a call. It keeps its policies when a reload fails, and exports no additional series for additional
  * subjects.
  */
@@ -133,7 +133,7 @@ test('exports the same series after 10,000 subjects', async () => {
   const client = connectPannier(sidecar.address);
   /**
    * Returns the names of the series. Omits the series that count lost connections and failed calls, because a short
-   * pause of the machine can add them.
+   * pause of the machine can add these series.
    */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();

@@ -19,7 +19,9 @@ import { waitFor } from '../support/wait.ts';
 
 const UNAVAILABLE = 14;
 const NOT_FOUND = 5;
-/** Maximum time in ms until the failure mode decides a call to a node that has just been frozen. */
+/**
+ * Maximum duration in ms of a call to which the sidecar applies the failure mode because a node has just been frozen.
+ */
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;
 const FROZEN_MS = 10_000;

@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 interface Answers {
-  /** Value of `decidedBy` for a new subject, or the error text. */
+  /** Value of `decidedBy` in a check of a new subject, or the error message if the check failed. */
   limit: number | string;
   allowed: boolean;
   createSession: number;
@@ -109,11 +109,12 @@ test('LOADING: Redis loads its data', async () => {
     await redis.command('SET', `filler-${index}`, 'x', 'PX', '600000');
   }
   await redis.command('CONFIG', 'SET', 'loading-process-events-interval-bytes', '1024');
-  // With 10 ms per key, loading takes several seconds. During this time the server replies with -LOADING.
+  // Loading takes 10 ms per key, and therefore several seconds in total. During this time the server replies with
+  // -LOADING.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '10000');
   const reloaded = redis.command('DEBUG', 'RELOAD').catch(() => undefined);
-  // A call that is in flight when the server starts to load may end with UNKNOWN, but later calls have a deterministic
-  // result.
+  // A call that is in flight when the server starts to load may end with UNKNOWN, but the result of every later call is
+  // deterministic.
   const answers = await waitFor('Redis to answer LOADING', async () => {
     const seen = await ask();
     return seen.createSession === UNAVAILABLE ? seen : undefined;

@@ -1,5 +1,5 @@
 /**
- * Tests that no log line, metric or error text contains secrets: session ids, user ids, cache keys and values,
+ * Tests that no log line, metric or error message contains secrets: session ids, user ids, cache keys and values,
  * subjects, tags, and the Redis password. The sidecar logs at level trace, receives valid and invalid calls, and loses
  * its connection to Redis.
  */
@@ -48,7 +48,7 @@ async function adminTexts(sidecar: Sidecar): Promise<string> {
 }
 
 /**
- * Sends valid and invalid calls that contain secrets. Appends the error texts to `texts`, and returns the ids of the
+ * Sends valid and invalid calls that contain secrets. Appends the error messages to `texts`, and returns the ids of the
  * created sessions.
  */
 async function playAll(client: PannierClient, texts: string[]): Promise<string[]> {

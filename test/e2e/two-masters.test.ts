@@ -48,7 +48,7 @@ test('every sidecar rejects two masters among the seeds, and reports them in /re
     const metrics = await page(sidecar, '/metrics');
     expect(metrics).toContain('pannier_redis_conflicting_masters{role="state"} 2\n');
     expect(metrics).toContain('pannier_redis_conflicting_masters{role="cache"} 2\n');
-    // Both roles share one topology refresh, so a single log line names both of them.
+    // Both roles share one topology refresh, so a single log line names both roles.
     const reports = sidecar.logLines().filter(({ msg }) => String(msg).includes(conflict));
     expect(reports.map(({ role, level }) => [role, level])).toEqual([['state and cache', 'error']]);
   }

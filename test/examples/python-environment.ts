@@ -10,7 +10,8 @@ const directory = join(repositoryRoot, 'examples', 'python');
 const environment = join(repositoryRoot, '.cache', 'python-example');
 
 /**
- * Creates the environment, or repairs an incomplete one. Returns the path of the Python interpreter in the environment.
+ * Creates the environment, or repairs an incomplete environment. Returns the path of the Python interpreter in the
+ * environment.
  */
 export function preparePython(): string {
   const python = join(environment, 'bin', 'python');

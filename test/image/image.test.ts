@@ -1,5 +1,5 @@
 /**
- * Tests that a container of the image becomes ready without any settings, and ends with exit code 0. The container is
+ * Tests that a container of the image becomes ready without any settings, and exits with code 0. The container is
  * read-only, has no capabilities and runs as a non-root user. `make e2e-image` builds the image first. The variable
  * IMAGE selects another image.
  */

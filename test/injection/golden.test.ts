@@ -1,6 +1,6 @@
 /**
  * Compares the results of injection with golden files: cases/NAME.yaml is the input, and NAME.injected.yaml is the
- * output. If the pod is refused, NAME.refused.txt contains all errors instead.
+ * output. If injection refuses the pod, NAME.refused.txt contains all errors instead.
  *
  * PANNIER_TEST_UPDATE_GOLDEN=1 regenerates the golden files; review their diff. A comment `# case: {...}` in the input
  * sets options. `kubelets` is the minor version of the oldest kubelet, `namespaceInject` requests injection for the

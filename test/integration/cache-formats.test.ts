@@ -126,7 +126,7 @@ describe('committed entries are read', () => {
     const options = { deadlineAtMs: deadline(), budgetBytes: 1e6 };
     expect(await store.readMany(namespace, [KEY], options)).toEqual([{ outcome: 'miss' }]);
     // A release that cannot read an entry treats the entry as absent. The number of removed entries therefore does not
-    // include it.
+    // include this entry.
     expect(await store.remove(namespace, [KEY], deadline())).toBe(0);
   });
 
@@ -242,7 +242,10 @@ test('the scripts write the committed bytes, except random parts and times', asy
   subscriber.close();
 });
 
-/** Returns the entry as hexadecimal text. Replaces its incarnation, time and tag versions with those of the fixture. */
+/**
+ * Returns the entry as a hexadecimal string. Replaces the incarnation, the time and the tag versions with the values in
+ * the fixture.
+ */
 async function writtenEntry(incarnation: Buffer): Promise<string> {
   const bytes = (await send('GET', names.entry)) as Buffer;
   expect(bytes.subarray(...INCARNATION)).toEqual(incarnation);
@@ -255,7 +258,7 @@ async function writtenEntry(incarnation: Buffer): Promise<string> {
   return masked(bytes, known);
 }
 
-/** Returns the bytes as hexadecimal text. Replaces known random parts with those of the fixture. */
+/** Returns the bytes as a hexadecimal string. Replaces known random parts with the values in the fixture. */
 function masked(bytes: Buffer, known: ReadonlyMap<Buffer, string>): string {
   let text = bytes.toString('hex');
   for (const [random, name] of known) {

@@ -258,8 +258,8 @@ describe('a sidecar', () => {
 });
 
 /**
- * Returns the anonymous memory of a process, which the kernel cannot reclaim. The memory limit of a container applies
- * to it.
+ * Returns the size of the anonymous memory of a process. The kernel cannot reclaim this memory, and the memory limit of
+ * a container applies to it.
  */
 function anonymousBytes(pid: number): number {
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1_024;

@@ -1,6 +1,6 @@
 /**
  * Tests `bin/pannier call` in a shell against a real sidecar: the commands of the README, and every kind of failure
- * with its exit code and error text.
+ * with its exit code and error message.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Tests reloads of a policy file on disk. The tests update the file through a symbolic link, as Kubernetes does. They
- * also cover a file that is half written, invalid or missing, and a file that becomes valid again.
+ * Tests reloads of a policy file on disk. The tests update the file through a symbolic link as Kubernetes does. Some
+ * tests reload a file that is half written, invalid or missing, and then valid again.
  */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

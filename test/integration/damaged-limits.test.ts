@@ -1,6 +1,6 @@
 /**
  * Tests a sidecar whose Redis contains damaged limits: another program has written under the key prefix, or bytes are
- * corrupt. The sidecar reports, counts and removes each damaged value, and decides the call as if the limit were new.
+ * corrupt. The sidecar reports, counts and removes each damaged value, and evaluates the call as if the limit were new.
  * The sidecar does not change a value of a newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';

@@ -71,7 +71,7 @@ function pathText({ path }: IntegerField): string {
 
 /**
  * Returns the valid request with this field set to the value. If the field belongs to a repeated message, sets it in
- * the first one.
+ * the first element.
  */
 function requestWith(
   base: Record<string, unknown>,

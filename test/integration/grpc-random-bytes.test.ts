@@ -175,7 +175,7 @@ function http2Frame(type: number, flags: number, streamId: number, payload: Buff
   return Buffer.concat([header, payload]);
 }
 
-/** Connects, sends bytes, and closes the connection with a reset or with a normal end. */
+/** Connects, sends bytes, and closes the connection, either with a reset or normally. */
 function throwAt(port: number, bytes: Buffer, withReset: boolean): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

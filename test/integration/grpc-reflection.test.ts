@@ -1,5 +1,6 @@
 /**
- * Tests the reflection service and the health service of the built program with clients that know only its address.
+ * Tests the reflection service and the health service of the built program with clients that are configured only with
+ * its address.
  *
  * If PANNIER_TEST_GRPCURL contains the path of grpcurl, the test runs grpcurl too.
  */

@@ -1,7 +1,7 @@
 /**
- * Compares the outcome of the same requests on both transports. An outcome consists of the status, its text, the
- * headers, the handler calls, the state of the connection, and the state of the other calls on it. The table
- * "Differences between the transports" in docs/reference/grpc.md lists all differences.
+ * Compares the outcome of the same requests on both transports. An outcome consists of the status code, the status
+ * message, the headers, the handler calls, the state of the connection, and the state of the other calls on that
+ * connection. The table "Differences between the transports" in docs/reference/grpc.md lists all differences.
  *
  *   1. A request without a row in the table has the same outcome on both transports.
  *   2. A request with a row has the two outcomes that the row states. If the outcomes do not differ, the test fails.
@@ -86,8 +86,7 @@ test.each(different)('each transport has the outcome that the page states: $name
   outcomes.forEach(({ verdict, others }, index) => {
     const cell = cells[index] ?? '';
     expect(cell).toContain(`\`${verdict}\``);
-    // A GOAWAY with an error ends the connection and all calls on it. Any other outcome does not affect the other
-    // calls.
+    // A GOAWAY with an error ends the connection and all calls on it. No other outcome affects the other calls.
     expect(others).toBe(cell.includes('`GOAWAY ') ? 'lost lost' : '0 0');
   });
 });

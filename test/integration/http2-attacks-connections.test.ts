@@ -130,8 +130,8 @@ describe('peers that stop halfway', () => {
 
 describe('peers that are frozen', () => {
   /**
-   * Program that connects and sends bytes, which its second argument contains in hexadecimal. The test freezes the
-   * program before it reads a response.
+   * Program that connects and sends the bytes that its second argument contains in hexadecimal form. The test freezes
+   * the program before it reads a response.
    */
   const CLIENT = `
     const socket = require('node:net').connect(Number(process.argv[1]), '127.0.0.1');

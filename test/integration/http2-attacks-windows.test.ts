@@ -70,7 +70,7 @@ function effortOf(frames: number): AttackEffort {
   return { frames, bytes: peers.reduce((sum, peer) => sum + peer.socket.bytesWritten, 0) };
 }
 
-/** Waits until the server no longer starts calls of `Big`, although the client has sent more of them. */
+/** Waits until the server no longer starts calls of `Big`, although the client has sent more calls. */
 async function noFurtherCall(): Promise<void> {
   let before = 0;
   let unchangedReports = 0;

@@ -208,8 +208,8 @@ test('nghttp2 decodes our metadata of all lengths and our status texts to the sa
 }, 60_000);
 
 /**
- * Returns a random status text with valid and invalid characters: umlauts, characters beyond the BMP, lone surrogates
- * and line breaks.
+ * Returns a random status message with valid and invalid characters: umlauts, characters beyond the BMP, lone
+ * surrogates and line breaks.
  */
 function randomText(random: FastRandom): string {
   const pieces = [

@@ -1,7 +1,7 @@
 /**
  * Tests that nghttp2 (node:http2) reads the responses of the built-in HTTP/2 server. The client receives random
- * metadata and status texts exactly as the handlers set them. Meanwhile, the client changes the maximum size of the
- * server's header table.
+ * metadata and status messages exactly as the handlers set them. Between rounds of calls, the client changes the
+ * maximum size of the server's header table.
  */
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
 import { startHttp2Transport } from '../../src/grpc/http2/http2-transport.ts';
@@ -17,7 +17,7 @@ import { waitFor } from '../support/wait.ts';
 const SEED = 9_113;
 const ROUNDS = 60;
 const CALLS = 30;
-/** Minimum length of a text that the server truncated. */
+/** Minimum length of a status message that the server has truncated. */
 const MIN_TEXT_LENGTH = 900;
 const TABLE_SIZES = [0, 1, 33, 100, 4_096, 65_536];
 const KEYS = ['x-request-id', 'x-bytes-bin', 'retry-after', 'server', 'x', 'x_y-z.0', 'vary', 'via', 'etag'];
@@ -142,8 +142,8 @@ function onWire(entries: readonly MetadataEntry[]): [string, string][] {
 }
 
 /**
- * Returns whether `received` is the encoded form of the expected text. The server replaces invalid characters, as gRPC
- * does, and may truncate the text.
+ * Returns whether `received` is the expected status message. Invalid characters must be replaced as gRPC requires, and
+ * the message may be truncated.
  */
 function isText(received: string | undefined, expected: string): boolean {
   const text = decodeURIComponent(received ?? '');

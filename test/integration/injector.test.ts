@@ -1,6 +1,6 @@
 /**
- * Tests the complete injector with a fake API server. Two replicas become ready without help, inject sidecars, recover
- * from a deleted Secret and an emptied caBundle, and drain. The tests in test/kubernetes use a real cluster.
+ * Tests the complete injector with a fake API server. Two replicas become ready without manual steps, inject sidecars,
+ * recover from a deleted Secret and an emptied caBundle, and drain. The tests in test/kubernetes use a real cluster.
  */
 import { request } from 'node:https';
 import { parseSidecarConfig, type SidecarConfig } from '../../src/injection/sidecar-config.ts';

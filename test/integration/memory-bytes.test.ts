@@ -1,8 +1,9 @@
 /**
- * Tests that the size that a memory store computes for its entries matches the memory that they use.
+ * Tests that each memory store computes the size of its entries correctly: the computed size matches the measured
+ * memory.
  *
- * A store that counts too little exhausts the heap before it reaches its bound. A store that counts too much wastes its
- * quota.
+ * A store that underestimates the size exhausts the heap before it reaches its bound. A store that overestimates the
+ * size wastes its quota.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';

@@ -56,7 +56,8 @@ test('removes expired logs with their chunks when new limits are added, and keep
   await takeAll(subject, { from: 1_000, count: live, atMs: laterMs });
   const left = await fieldsOf(subject);
   expect(left.filter((field) => /:w1\d\d\d$/.test(field))).toHaveLength(live);
-  // The hash contained 704 expired fields. Calls do not scan a hash with fewer than 512 fields for expired ones.
+  // The hash contained 704 expired fields. If a hash contains fewer than 512 fields, calls do not scan it for expired
+  // fields.
   expect(left.length).toBeLessThanOrEqual(512 + 100);
   await takeAll(subject, { from: 2_000, count: 300, atMs: laterMs + 100_000_000 });
   await takeAll(subject, { from: 3_000, count: 500, atMs: laterMs + 100_000_001 });

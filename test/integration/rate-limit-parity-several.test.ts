@@ -82,8 +82,8 @@ function drawSpec(index: number, below: (bound: number) => number): LimitSpec {
 }
 
 /**
- * Changes the numbers of a limit, but not the rate of a bucket. At a lower rate, the memory store might use an old
- * value again that Redis has already deleted.
+ * Changes the capacity of a limit, but does not lower the rate of a bucket. At a lower rate, the memory store might
+ * reuse an old value that Redis has already deleted.
  */
 function changeNumbers(spec: LimitSpec, below: (bound: number) => number): LimitSpec {
   const isBucket = spec.algorithm === 'token_bucket' || spec.algorithm === 'leaky_bucket';

@@ -1,6 +1,6 @@
 /**
  * Tests that TypeScript and Lua compute identical integers for 20,000 random steps per algorithm, which take units,
- * return units or peek. Both the pure functions and the production scripts on a real Redis decide each step. The test
+ * return units or peek. Both the pure functions and the production scripts on a real Redis compute each step. The test
  * replaces the script lines that read the server's time.
  *
  * The steps change limits. They also move the clock forward, and back by less or by more than a window.
@@ -48,7 +48,7 @@ test.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))(
     }
     const lean = `rate-limit-take-${algorithm.name.replaceAll('_', '-')}`;
     const scripts = ['rate-limit-take', 'rate-limit-peek', 'rate-limit-give'];
-    // Every script that can decide such a limit must have run.
+    // Every script that can evaluate such a limit must have run.
     for (const script of algorithm.fromNumbers === undefined ? scripts : [lean, ...scripts]) {
       expect({ script, isCompared: (runs.get(script) ?? 0) > STEPS / 50 }).toEqual({ script, isCompared: true });
     }

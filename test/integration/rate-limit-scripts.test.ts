@@ -48,8 +48,8 @@ async function openService(): Promise<Service> {
 }
 
 /**
- * Returns a policy. The index selects its shape: one limit of an algorithm, several limits, or several limits with a
- * log. The numbers of all policies differ.
+ * Returns a policy. The index selects the limits of the policy: one limit of an algorithm, several limits, or several
+ * limits with a log. No two policies have equal numbers.
  */
 function createPolicy(index: number): Policy {
   const shape = index % (ALGORITHMS.length + 2);

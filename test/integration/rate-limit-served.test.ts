@@ -103,10 +103,7 @@ function declare(messageName: string): void {
   }
 }
 
-/**
- * Yields a request for each field of the message and of its nested messages, and for each value of an enum field. The
- * request sets the field to a valid value.
- */
+/** Yields at least one message for each field. Each message sets its field to a value that the field accepts. */
 function* samplesOf(messageName: string, base: Record<string, unknown>): Generator<{ name: string; request: object }> {
   for (const field of fieldsOf(messageName)) {
     const { name, jsonName } = field;

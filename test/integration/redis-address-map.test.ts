@@ -1,6 +1,6 @@
 /**
  * Tests a Cluster behind a NAT. The nodes announce unreachable addresses, and the address map contains the reachable
- * ones. The tests migrate slots to show that the sidecar also maps the addresses in MOVED and ASK.
+ * addresses. The tests migrate slots to show that the sidecar also maps the addresses in MOVED and ASK.
  */
 import type { Redis } from '../../src/redis/redis.ts';
 import { addressMapOf } from '../support/redis/address-map.ts';

@@ -253,7 +253,7 @@ test('is not delayed by a server that accepts and never answers, and leaves no s
   const one = await call(alone, 'a');
   expect(one.outcome).toBe('unavailable');
   expect(one.durationMs).toBeLessThan(100 + meter.maxMs);
-  // The client uses the other seed once this one has been silent for 10 s (redis-masters.test.ts).
+  // The client uses the other seed once the first seed has been silent for 10 s (redis-masters.test.ts).
   const both = createRedis(redisOptions(`redis://127.0.0.1:${port},${node.url}`));
   both.start();
   await waitFor('the seed that answers', () => both.isReady(), 30_000);

@@ -1,6 +1,6 @@
 /**
- * Tests the version key on a real Redis: which release writes the key, which releases the key stops, and that calls
- * continue if the sidecar cannot read the key.
+ * Tests the version key on a real Redis: which release writes the key, and for which releases the key makes all calls
+ * fail. Also tests that calls continue if the sidecar cannot read the key.
  */
 import { MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { expectedErrorStatus } from '../../src/grpc/error-status.ts';
@@ -112,7 +112,7 @@ test.each([
       code: Status.FAILED_PRECONDITION,
       message: expect.stringContaining(`this release reads formats ${writes} to ${writes + 1}`),
     });
-    // Further checks do not log any more lines.
+    // Further checks of the key do not log any more lines.
     for (let index = 0; index < 5; index += 1) {
       guard.onConnectionChange();
     }

@@ -1,6 +1,6 @@
 /**
  * Tests the effects of a missing permission on replies, the log, the near cache and recovery, before and after a probe
- * has detected that it is missing.
+ * has detected the missing permission.
  */
 
 import { callContext, getRequest, TestStream } from '../support/cache/requests.ts';
@@ -12,7 +12,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const LOGIN = { username: ACL_USER, password: ACL_PASSWORD };
-/** Source of a CacheGet response: the near cache. */
+/** Value of `source` in a CacheGet response from the near cache. */
 const NEAR = 1;
 
 let node: RedisNode;

@@ -1,7 +1,7 @@
 /**
- * Tests users that each lack one of the permissions in docs/operations/redis.md. The tests check the outcomes of calls
- * before and after a probe has found the missing permission. There must be no partial writes, and one log line must
- * name the permission.
+ * Tests Redis users that have all permissions in docs/operations/redis.md except one. The tests check the outcomes of
+ * calls before and after a probe has detected the missing permission. There must be no partial writes, and one log line
+ * must name the permission.
  */
 import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
 import { countKeysWithoutEnd } from '../support/cache/redis.ts';
@@ -85,8 +85,8 @@ async function makeCalls(calls: PermissionCalls): Promise<Map<string, Ending>> {
 }
 
 /**
- * Checks that no outcome suggests a retry. Also checks that an outcome states that nothing was done only if that is
- * certain.
+ * Checks that every call ends with an expected status and that no error suggests a retry. Also checks that each refusal
+ * refers to the missing permission or to the documentation.
  */
 function expectTruth(endings: ReadonlyMap<string, Ending>, isProbed: boolean, command: string): void {
   const certain = ['OK', 'NOT_FOUND', 'FAILURE_MODE', 'CACHE_UNAVAILABLE', 'FAILED_PRECONDITION'];

@@ -1,6 +1,6 @@
 /**
- * Tests how often servers receive topology queries: frequently at first, rarely in a long outage, and once for both
- * roles.
+ * Tests how often servers receive topology queries: frequently at first, and rarely in a long outage. Both roles use
+ * the result of the same query.
  */
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';

@@ -2,7 +2,8 @@
  * Tests every script and command of the stores on a standalone server that became a replica. The server refuses every
  * write script and every bare write. The client verifies the role before every read.
  *
- *   1. The test records scripts and commands while the store contracts run, so it covers new ones automatically.
+ *   1. The test records scripts and commands while the store contracts run, so it covers new scripts and commands
+ *      automatically.
  *   2. A script includes only the library blocks that it uses. The test therefore checks that every block of every
  *      script file is part of a recorded script.
  */

@@ -92,7 +92,7 @@ test('after a failover', async () => {
   const master = cluster.masterOf(key);
   const replica = cluster.replicaOf(master);
   expect(await redis.run(count, [key], [], soonMs())).toBe(1);
-  // The flush makes this replica one that does not have the scripts of its master.
+  // After the flush, this replica does not have the scripts of its master.
   await replica.command('SCRIPT', 'FLUSH');
   await replica.command('CLUSTER', 'FAILOVER');
   await waitFor('the promotion', async () => String(await replica.command('ROLE')).startsWith('master'));

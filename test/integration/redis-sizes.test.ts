@@ -49,7 +49,7 @@ async function bytesPerCall(call: (index: number) => Promise<{ readonly ok: bool
   return ((await usedBytes()) - before) / COUNT;
 }
 
-/** Returns the documented bytes in the row that begins with this text. */
+/** Returns the documented bytes in the row that begins with this string. */
 function documentedBytes(row: string): number {
   const page = readFileSync(join(repositoryRoot, 'docs/operations/redis.md'), 'utf8');
   const line = page.split('\n').find((candidate) => candidate.startsWith(`| ${row} |`)) ?? '';

@@ -120,8 +120,8 @@ test('reads the committed bytes of a session and its user with a known result', 
       labels,
     },
   ]);
-  // A logout everywhere kept this session, which has an older generation. No other session with that generation is
-  // valid.
+  // Field `k` contains the session that a logout everywhere did not end, although its generation is older. Without this
+  // field, the session is invalid.
   await put(fixture.user, { k: '' });
   expect(await store.read(credential, { touch: true }, soonMs())).toBeUndefined();
 });

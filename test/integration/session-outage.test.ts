@@ -117,7 +117,7 @@ test('a full Redis rejects new sessions, but existing ones are read, renewed and
       return (found?.lastSeenAtMs ?? 0) > (before?.lastSeenAtMs ?? 0);
     });
     expect(await store.delete({ ...other.credential }, deadline())).toBe(true);
-    // The first logout finds another session in the list, and the second one finds none.
+    // The first logout finds another session in the list, and the second logout finds none.
     for (let round = 0; round < 2; round += 1) {
       const ended = await store.endUserSessions('full', kept.credential, deadline());
       expect(ended).toEqual({ outcome: 'ended', deleted: 0 });

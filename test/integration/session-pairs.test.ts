@@ -1,7 +1,8 @@
 /**
- * Tests every pair of calls on the same sessions. For each step of the first call, one run executes the complete second
- * call after that step. Both results, and the state that callers can observe afterwards, must equal those of one of the
- * two sequential orders. The memory store, whose methods are single steps, defines these results.
+ * Tests every pair of calls on the same sessions. The test executes the second call completely after each step of the
+ * first call, in a separate run for each step. Both results and the final state must be the same as if one call had
+ * ended before the other began, in either order. The memory store, whose methods are single steps, defines the results
+ * of both orders.
  *
  * Counts are an exception. The number of ended sessions may be lower than in either order, because only the call that
  * removes a session includes it in its count.
@@ -76,8 +77,8 @@ class Cast {
   }
 
   /**
-   * Returns a result without the parts that differ between runs. Replaces ids with their names in this cast, and omits
-   * times and counts.
+   * Returns a result without the parts that differ between runs. Replaces each id with a fixed name, and omits times
+   * and counts.
    */
   told(answer: unknown): unknown {
     const names = new Map([
@@ -208,8 +209,8 @@ async function between(calls: { first: Call; second: Call }, step: number): Prom
   if (second === undefined) {
     return undefined;
   }
-  // Runs a command on the same connection. It completes after the cleanup, for which the responses of the calls do not
-  // wait.
+  // The cleanup may still be running, because the calls return before it ends. Redis replies to this command, which
+  // uses the same connection, only after the cleanup.
   await redis.send('', ['PING'], deadline());
   return { first, second: second.answer, afterwards: await cast.look(store) };
 }

@@ -113,7 +113,7 @@ test('a logout everywhere between the steps of a login invalidates the session',
 
 /**
  * Removes a session from the list of its user. The list may be incomplete if a user has more than 1,000 sessions. Calls
- * do not find the sessions that the list lacks, so only a new generation can invalidate these sessions.
+ * do not find sessions that are missing from the list, so only a new generation can invalidate these sessions.
  */
 async function unlist(userId: string, credential: SessionCredential): Promise<void> {
   await redis.send('', ['HDEL', keyspace.user(userId), `h:${credential.handle}`], deadline());

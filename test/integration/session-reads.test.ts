@@ -127,7 +127,7 @@ test.each(Object.keys(REFUSALS))('a server %s returns sessions with their curren
   const refusal = REFUSALS[name];
   const made = [await createIn(recorded.store), await createIn(recorded.store, { userId: 'ann' })];
   const before = await Promise.all(made.map((session) => read(session, false)));
-  // After this time a renewal is due.
+  // After this wait, a renewal is due.
   await waitFor('a later second', async () => {
     const [seconds] = (await redis.send('', ['TIME'], soonMs())) as Buffer[];
     return Number(String(seconds)) * 1_000 > Math.max(...before.map(({ lastSeenAtMs }) => lastSeenAtMs)) + 1_000;
@@ -164,7 +164,7 @@ test('a renewal that finds the session deleted revives nothing', async () => {
       return await redis.run(script, ...rest);
     },
   });
-  // On a slow machine, a session may expire before the test reads it. Each attempt therefore has a new session.
+  // On a slow machine, a session may expire before the test reads it. Each attempt therefore uses a new session.
   await waitFor('a deletion before a renewal', async () => {
     session = await createIn(recorded.store, { idleTtlMs: 50 });
     recorded.takeSteps();

@@ -71,8 +71,8 @@ test.each([
   async (name, done) => {
     const outcomes = new Set<string>();
     const untilMs = soonMs(20_000);
-    // On a fast machine most calls run before the session expires. On a slow machine, most calls run afterwards. The
-    // test runs more rounds with longer lifetimes until both have occurred.
+    // On a fast machine, most calls run before the session expires. On a slow machine, most calls run after the session
+    // has expired. The test runs more rounds with longer lifetimes until both outcomes have occurred.
     for (let round = 0; round < ROUNDS || (outcomes.size < 2 && performance.now() < untilMs); round += 1) {
       const maxLifetimeMs = round < ROUNDS ? 12 : 200;
       const session = await createIn(store, { userId: 'ann', absoluteTtlMs: 1 + (round % maxLifetimeMs) });

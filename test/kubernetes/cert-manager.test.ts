@@ -1,7 +1,7 @@
 /**
  * Tests certificates from cert-manager on a cluster where it is installed. The tests switch from mode self to
  * cert-manager and back, renew certificates and replace the CA, all while pods are created. They also uninstall the
- * chart. On a cluster without cert-manager, the suite tests the error of Helm.
+ * chart. On a cluster without cert-manager, the suite tests the error that Helm prints.
  */
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import { renewCertificate } from '../support/kubernetes/cert-manager.ts';
@@ -39,8 +39,8 @@ afterAll(async () => {
 });
 
 /**
- * Runs `change` while pods are created, and creates more pods afterwards. Every admission must succeed and inject a
- * sidecar.
+ * Runs `change` while an `AdmissionLoad` creates pods, and waits until it has created 100 more pods after the change.
+ * Every admission must succeed and inject a sidecar.
  */
 async function underLoad(change: () => Promise<void>): Promise<void> {
   const load = new AdmissionLoad(cluster, namespace);

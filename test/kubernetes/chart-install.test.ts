@@ -53,7 +53,7 @@ async function startPod(name: string): Promise<void> {
   await cluster.waitForReady(namespace, name);
 }
 
-/** Calls the sidecar of a pod. Returns the response, or the error text if the call failed. */
+/** Calls the sidecar of a pod. Returns the response, or the error message if the call failed. */
 async function call(pod: string, method: string, request: object): Promise<string> {
   const target = { namespace, pod, container: 'app' };
   const { output } = await cluster.run(target, [NODE, PROGRAM, 'call', '--compact', method, JSON.stringify(request)]);
@@ -158,7 +158,7 @@ test('serves the webhook with provided certificates', async () => {
     stringData: { 'tls.crt': pair.cert, 'tls.key': pair.private },
   };
   await cluster.core.createNamespacedSecret({ namespace: RELEASE_NAMESPACE, body });
-  // Applying another caBundle would conflict with the one that the injector has written.
+  // Applying another caBundle would conflict with the caBundle that the injector has written.
   await helmOnCluster(['uninstall', 'pannier', '--ignore-not-found', '--wait']);
   try {
     const files = { secretName: 'own-certificate', caBundle: pair.cert };
@@ -166,7 +166,8 @@ test('serves the webhook with provided certificates', async () => {
     const made = await cluster
       .createPod(namespace, requestingPod('files'), { dryRun: true })
       .catch((error: unknown) => error);
-    // The rejection comes from Pod Security, which proves that the webhook did not fail before.
+    // Pod Security validates a pod after the webhook has changed it. Its rejection therefore proves that the webhook
+    // succeeded.
     expect(JSON.stringify(made)).toContain('restricted');
   } finally {
     await installChart(cluster, {});
@@ -190,8 +191,8 @@ test('switches to injection mode mutating-policy and back without admitting a po
   const webhook = load.admitted;
   await waitInCluster('admissions with injection mode webhook', () => load.admitted > webhook + 20);
   const ended = await load.stop();
-  // During the switch, the API server may reject a pod, because the controller of the pod retries. It must not admit a
-  // pod without a sidecar.
+  // During the switch, the test tolerates rejected pods, because controllers retry to create them. The API server must
+  // not admit a pod without a sidecar.
   expect(ended.failures.filter((text) => text.includes('without a sidecar'))).toEqual([]);
   expect(ended.unreachable).toEqual([]);
 }, 400_000);

@@ -101,7 +101,7 @@ test('replaces every replica of the injector without a failed admission', async 
   const old = (await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS)).map(
     ({ metadata }) => metadata?.name,
   );
-  // A ready replica receives calls only once kube-proxy has learned its address.
+  // A ready replica receives calls only once kube-proxy routes connections to it.
   await waitForInjection(cluster);
   const load = new AdmissionLoad(cluster, namespace);
   await waitInCluster('the first admissions', () => load.admitted > 5);
@@ -150,7 +150,7 @@ if (restartCommand === undefined || restartCommand === '') {
         const pod = await cluster.createPod(namespace, requestingPod('after'), { dryRun: true });
         return sidecarOf(pod);
       });
-      // This test and the following ones require that the components of the cluster have recovered.
+      // This test and the following tests require that the components of the cluster have recovered.
       await waitForRecovery(cluster);
       await cluster.waitForPods(namespace, 'app=waiting', REPLICAS);
       await cluster.waitForPods(RELEASE_NAMESPACE, INJECTOR_PODS, REPLICAS);

@@ -318,12 +318,12 @@ function goldenPods(): { name: string; pod: Pod }[] {
 function asPod(template: Pod): Pod {
   const { annotations, labels } = template.metadata ?? {};
   const metadata = { name: 'golden', ...(annotations ? { annotations } : {}), ...(labels ? { labels } : {}) };
-  // Without this field, the mount of the token would be before the mounts of the sidecar in one result, and after them
-  // in the other.
+  // Without this field, one result would list the mount of the token before the mounts of the sidecar, and the other
+  // result would list it after them.
   return { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...template.spec, automountServiceAccountToken: false } };
 }
 
-/** Returns the pod as the API server admits it, or the message with which the API server rejects it, as text. */
+/** Returns a string: the pod as the API server admits it, or the message with which the API server rejects it. */
 async function admitted(pod: Pod): Promise<string> {
   try {
     const { metadata, spec } = await cluster.createPod(namespace, pod as unknown as V1Pod, { dryRun: true });

@@ -1,6 +1,6 @@
 /**
- * Tests the Node example as users deploy it. Its three replicas have one annotation and use a real Redis Cluster. The
- * replicas behave like a single program.
+ * Tests the Node example as users deploy it. Its three replicas request a sidecar with one annotation, use a real Redis
+ * Cluster, and behave like a single program.
  */
 import { installChart } from '../support/kubernetes/chart.ts';
 import { sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';

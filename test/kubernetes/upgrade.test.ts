@@ -1,6 +1,6 @@
 /**
- * Tests that no admission fails while pods are created and the chart is upgraded or rolled back. Also tests this while
- * the injector rotates its CA every minute.
+ * Tests that no admission of a pod fails while Helm upgrades or rolls back the chart, or while the injector rotates its
+ * CA every minute.
  */
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
@@ -17,7 +17,7 @@ import { sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
 import { IMAGES } from '../support/kubernetes/images.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 
-/** Lifetime of the CA. The injector replaces the CA after two thirds of this time, every 60 s. */
+/** Lifetime of the CA. The injector replaces the CA after two thirds of this time, that is, every 60 s. */
 const CA_LIFETIME_MS = 90_000;
 const SERVING_CERTIFICATE_LIFETIME_MS = 30_000;
 const ROTATIONS = 3;
@@ -103,7 +103,7 @@ test('rotates the CA every 60 s without a failed admission', async () => {
     current = next;
     expect((await bundleSizes()).length).toBe(3);
   }
-  // After 100 admissions, both replicas use the last CA.
+  // After 100 admissions, both replicas serve certificates of the last CA.
   await waitInCluster('serving certificates of the last CA', () => load.admitted > 100);
   const ended = await load.stop();
   expect(ended.failures).toEqual([]);

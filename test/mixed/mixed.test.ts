@@ -1,6 +1,6 @@
 /**
- * Tests two releases on one Redis, as during a rolling update: each release reads the data of the other, and both share
- * counts and invalidations.
+ * Tests two releases on one Redis, as during a rolling update: each release reads the data of the other, and both
+ * releases share counts and invalidations.
  */
 
 import { type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -64,7 +64,7 @@ function answerOf<Response>(ended: Ended<Response>): Response {
   return ended.response;
 }
 
-/** In each test, `writer` executes the first step, and `reader` executes the next one. */
+/** In each test, `writer` executes the first step, and `reader` executes the next step. */
 describe.each(['ours, then theirs', 'theirs, then ours'])('%s', (order) => {
   let writer: PannierClient;
   let reader: PannierClient;

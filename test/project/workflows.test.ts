@@ -36,7 +36,7 @@ const workflows = repositoryFiles(['.github/workflows/*.yml']).map(
   (path) => [path, parse(read(path)) as Workflow] as const,
 );
 
-/** Returns the targets of each `make` command in shell text. */
+/** Returns the targets of each `make` command in a shell script. */
 function makeTargets(script: string): string[] {
   const commands = script.split(/\n|&&|;/).map((line) => line.trim().split(/\s+/));
   return commands

@@ -1,5 +1,5 @@
 /**
- * Tests the extraction of prose from files, with the context of each text.
+ * Tests the extraction of prose from files, and of the context of each piece of prose.
  */
 import { sentencesOf } from '../../scripts/text/prose.ts';
 import { textPieces } from '../../scripts/text/text-piece.ts';

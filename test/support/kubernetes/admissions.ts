@@ -1,6 +1,6 @@
 /**
  * Creates pods that request injection at a steady rate while a test changes the injector, and records the outcome of
- * each.
+ * each creation.
  *
  * Most pods are created in a dry run, which passes through the whole admission chain and stores nothing. The other pods
  * are stored. All pods name a scheduler that does not exist, so they never run.
@@ -15,17 +15,17 @@ export interface Admissions {
   /** Number of admitted pods that were stored. */
   readonly created: number;
   /**
-   * One text for each pod that was rejected, or admitted without a sidecar. It contains the time, the duration of the
-   * call and the message. The list ends after a hundred texts.
+   * One string for each pod that was rejected, or admitted without a sidecar. The string contains the time, the
+   * duration of the call and the message. The list contains at most 100 strings.
    */
   readonly failures: readonly string[];
-  /** Texts of the same form for other errors, such as a missing response of the API server. */
+  /** Strings of the same form for other errors, such as a missing response of the API server. */
   readonly unreachable: readonly string[];
 }
 
 const CALLERS = 2;
 const PAUSE_MS = 40;
-/** Number of pods of which one is stored, while the others are created in a dry run. */
+/** Ratio of all pods to stored pods. The other pods are created in a dry run. */
 const REAL_EVERY = 25;
 const MAX_TEXTS = 100;
 /** Status codes of rejections: a webhook returns 403, and an admission policy returns 422. */

@@ -247,7 +247,7 @@ export function isReady(pod: V1Pod): boolean {
   return pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
-/** Returns the sidecar, native or plain, or undefined if the pod has none. */
+/** Returns the sidecar, native or plain, or undefined if the pod has no sidecar. */
 export function sidecarOf(pod: V1Pod): V1Container | undefined {
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
   return containers.find(({ name }) => name === 'pannier');

@@ -89,7 +89,7 @@ export function render(values: Values = {}, args: readonly string[] = [], releas
     .filter((manifest) => manifest !== null);
 }
 
-/** Returns the only object of this kind and name. Throws if there is no such object, or more than one. */
+/** Returns the only object of this kind and name. Throws unless exactly one such object exists. */
 export function find(manifests: readonly Manifest[], kind: string, name: string): Manifest {
   const found = manifests.filter((manifest) => manifest.kind === kind && manifest.metadata.name === name);
   if (found.length !== 1 || found[0] === undefined) {
@@ -99,7 +99,10 @@ export function find(manifests: readonly Manifest[], kind: string, name: string)
   return found[0];
 }
 
-/** Returns the value at a path such as `spec.template.spec.containers.0.args`, or undefined if a step is missing. */
+/**
+ * Returns the value at a path such as `spec.template.spec.containers.0.args`, or undefined if a key on the path is
+ * missing.
+ */
 export function at(value: unknown, path: string): unknown {
   let current = value;
   for (const step of path.split('.')) {

@@ -107,8 +107,8 @@ function withDefaults(pod: Pod): Pod {
 }
 
 /**
- * Adds an annotation, a native sidecar as the first init container, and a variable as the first one of every container.
- * Does not add anything a second time.
+ * Adds an annotation, a native sidecar as the first init container, and an environment variable as the first variable
+ * of every container. A second call adds nothing.
  */
 function withMesh(pod: Pod): Pod {
   const inits = pod.spec?.initContainers ?? [];
@@ -145,7 +145,7 @@ function editContainers(pod: Pod, edit: (container: Container) => Container): Po
   return { ...pod, spec: { ...pod.spec, ...edited } };
 }
 
-/** One or several of these editors in random order. Each is idempotent. */
+/** Editor that applies one or several of the three edits above in random order. Each edit is idempotent. */
 export const arbitraryOthers: fc.Arbitrary<Editor> = fc
   .shuffledSubarray([withDefaults, withMesh, withAgent], { minLength: 1 })
   .map((editors) => (pod: Pod) => editors.reduce((edited, editor) => editor(edited), pod));

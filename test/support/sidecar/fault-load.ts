@@ -20,7 +20,10 @@ const keyspace = createKeyspace('pannier:');
 export interface FaultResult {
   kind: 'limit' | 'session';
   shard: 'suffering' | 'other';
-  /** Result of the call: whether the store or the failure mode decided it, or the status code of an error. */
+  /**
+   * Result of the call: the source of a successful response (the store or the failure mode), or the status code of an
+   * error.
+   */
   outcome: 'store' | 'failure mode' | number;
   details: string;
 }
@@ -32,7 +35,9 @@ export interface Subject {
   shard: 'suffering' | 'other';
 }
 
-/** Returns 16 subjects whose limits are stored on `suffering`, and 16 that are stored elsewhere. */
+/**
+ * Returns 16 subjects whose limits are stored on `suffering`, and 16 subjects whose limits are stored on other nodes.
+ */
 export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
   const subjects: Subject[] = [];
   const counts = { suffering: 0, other: 0 };

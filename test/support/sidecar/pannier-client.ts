@@ -34,7 +34,7 @@ import type { WatchInvalidationsRequest } from '../../../src/grpc/generated/pann
 import type { WatchInvalidationsResponseOutput } from '../../../src/grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
 import { repositoryRoot } from '../repository.ts';
 
-/** Result of a call: a response, or a status code and its text. */
+/** Result of a call: a response, or a status code and a status message. */
 export type Ended<Response> =
   | { ok: true; response: Response; tookMs: number }
   | { ok: false; code: number; details: string; tookMs: number };
