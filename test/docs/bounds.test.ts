@@ -46,8 +46,8 @@ const CACHING: readonly Row[] = [
   ['| watches of a sidecar |', '| # |', 'near/invalidation-watches.ts', 'MAX_WATCHES', 1],
   ['| events queued for a watch |', '| # |', 'near/invalidation-watches.ts', 'MAX_QUEUE', 1],
   ['| namespaces of the memory store |', '| # |', 'cache/memory-store.ts', 'MAX_NAMESPACES', 1],
-  ['A watch without events', '`valid_for_ms` = #', 'cache/watch.ts', 'CONFIRMED_MS', 1],
-  ['**Staleness bound.**', 'at most # s after it sent the read', 'near/near-cache.ts', 'LIFE_MS', 1_000],
+  ['A watch that receives no events', '`valid_for_ms` = #', 'cache/watch.ts', 'CONFIRMED_MS', 1],
+  ['**Staleness bound.**', 'at most # s after the sidecar requested', 'near/near-cache.ts', 'LIFE_MS', 1_000],
 ];
 
 const RATE_LIMITING: readonly Row[] = [
