@@ -1,11 +1,11 @@
 /**
  * Maps the addresses that nodes announce to addresses where this process can reach the nodes. A map is needed if the
- * nodes are behind a NAT, or if their certificates name other hosts. Pure.
+ * nodes are behind a NAT, or if the certificates of the nodes do not contain the announced hosts. Pure.
  *
  * Invariants:
- *   1. An entry with a port applies only to that address. Such an entry takes precedence over an entry with the same
- *      host and no port. An entry without a port applies to all other ports of the host.
- *   2. A target without a port keeps the announced port.
+ *   1. An entry with a port applies only to that host and port. Such an entry takes precedence over an entry with the
+ *      same host and no port. An entry without a port applies to all other ports of the host.
+ *   2. If a target has no port, the announced port is used.
  *   3. A target is not mapped again. If the map has no entry for an announced address, the address itself is used.
  *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so a node is known only
  *      by its reachable address. The map does not apply to seeds.
@@ -22,7 +22,7 @@ interface PartialAddress {
   readonly host: string;
   /**
    * Port. If undefined in an announced address, the entry applies to every port. If undefined in a target, the
-   * announced port is kept.
+   * announced port is used.
    */
   readonly port: number | undefined;
 }

@@ -23,7 +23,10 @@ export function addressText(address: NodeAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** Parses `host:port` as MOVED and ASK send it (IPv6 also without brackets). An empty host becomes `fallbackHost`. */
+/**
+ * Parses `host:port` in the form that MOVED and ASK use, in which IPv6 addresses may lack brackets. An empty host
+ * becomes `fallbackHost`.
+ */
 export function parseAddressText(text: string, fallbackHost: string): NodeAddress {
   const colon = text.lastIndexOf(':');
   const host = text.slice(0, colon).replace(/^\[|\]$/g, '');

@@ -26,7 +26,8 @@ afterEach(() => {
 });
 
 test('gives up an attempt and closes its socket if lookup and handshake are too slow together', async () => {
-  // Each step alone is within the limit, and node-redis measures only the silence between the steps.
+  // Each step alone stays within the limit. node-redis does not limit the total time of the steps, only the silence
+  // between them.
   const slowMs = CONNECT_TIMEOUT_MS * 0.6;
   answerNamesAfter(slowMs);
   const certificate = await generate([{ name: 'commonName', value: HOST }], {

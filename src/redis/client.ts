@@ -6,9 +6,9 @@
  * stop permanently and ignores topology changes. The offline queue would replay increments. The maintenance
  * notifications are disabled too. A client serves one connection, and each reconnect creates a new client.
  *
- * The class is constructed directly, because `createClient` attaches 400 commands one by one. This would take 70 ms and
- * create 20 MB of garbage, and V8 never returns that memory to the system. Pannier sends only raw commands, so the
- * bundle omits the command table (scripts/node-redis-tables.ts).
+ * The client class is constructed directly, because `createClient` attaches 400 commands one by one. Attaching them
+ * would take 70 ms and create 20 MB of garbage, and V8 never returns that memory to the system. Pannier sends only raw
+ * commands, so the bundle omits the command table (scripts/node-redis-tables.ts).
  */
 import dns from 'node:dns';
 import type { LookupFunction } from 'node:net';
@@ -73,8 +73,9 @@ export interface ClientEvents {
 }
 
 /**
- * Reads the credentials, then connects and logs in. Each of these two steps has a time limit of
- * `access.connectTimeoutMs`. If a step fails, rejects with the cause and leaves no connection open.
+ * Reads the credentials, then connects and logs in, and finally has the guard verify the server. Each of these three
+ * steps has a time limit of `access.connectTimeoutMs`. If a step fails, rejects with the cause and leaves no connection
+ * open.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
   const name = addressText(address);
@@ -144,8 +145,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
   joinWrites(client);
   const bytesRead = countBytesRead(client);
   let vouchedAtMs: number | undefined;
-  // node-redis bounds only the TCP connect. It would wait forever for a server that accepts the connection but never
-  // answers HELLO.
+  // node-redis limits only the time for the TCP connection. Without our limit, it would wait forever for a server that
+  // accepts the connection but never answers HELLO.
   try {
     await inTime(client.connect(), access.connectTimeoutMs, (limit) => unansweredText(access.isTls, isReached, limit));
     if (access.guard !== undefined && client.isReady) {
@@ -160,8 +161,8 @@ async function openOnce(address: NodeAddress, access: RedisAccess, events: Clien
       throw new Error('cannot connect to Redis: the connection was lost at once');
     }
   } catch (error) {
-    // node-redis has no reference to a socket that is still connecting, so `destroy` would not close it. Such a socket
-    // would log in later and stay open forever.
+    // node-redis has no reference to a socket that is still connecting, so `destroy` would not close it. The connection
+    // would complete its login later and stay open forever.
     client.on('connect', () => client.destroy());
     client.destroy();
     throw error;

@@ -44,8 +44,8 @@ export interface CommandOptions {
    */
   readonly expectedReplyBytes?: number;
   /**
-   * Expected type of the key that `send` receives. If the key has another type, it is removed and the command is sent
-   * once more.
+   * Expected type of the key that `send` receives. If the key has another type, the key is removed and the command is
+   * sent once more.
    */
   readonly keyType?: KeyType;
   /**
@@ -63,7 +63,8 @@ export const READ_COMMANDS: ReadonlySet<string> = new Set(['EXISTS', 'GET', 'HGE
 
 /**
  * Receives the events of the sharded channels of one Redis deployment, in the order in which they arrive on the
- * connection. This interface and `RedisSubscriber` match those that the invalidation bus expects (near/subscriber.ts).
+ * connection. This interface and `RedisSubscriber` match the interfaces that the invalidation bus expects
+ * (near/subscriber.ts).
  */
 export interface RedisListener {
   /** Handles a message of a live channel. */

@@ -47,7 +47,7 @@ export class ConnectFailures {
     return this.#reasons;
   }
 
-  /** Clears all reasons, because a server can be used. After that, the next failure is logged again. */
+  /** Clears all reasons, because a server can be used. The next failure after this call is logged again. */
   clear(): void {
     for (const node of this.#reasons.keys()) {
       for (const refusalLog of this.#options.refusals()) {

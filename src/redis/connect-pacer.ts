@@ -7,13 +7,13 @@
  *
  *   1. The first attempt after a loss starts at once. Later attempts are 100 ms apart at first and 4 s at most, with
  *      jitter.
- *   2. All connections to an address share the delays. A retry starts only if no other attempt to
- *      connect to the address was made during its delay.
+ *   2. All connections to an address share the delays. A retry starts only if no other attempt to connect to the
+ *      address was made during the delay of that retry.
  *   3. A successful attempt starts all waiting retries of that address. A connection that the server accepted and then
- *      closed, or whose server we refused (such as a replica), is not retried after a success of another connection.
- *      Its owner calls `now` instead.
- *   4. The number of addresses is bounded. When the bound is reached, the address with the oldest outage is dropped.
- *      Only one attempt to that address is then made too early.
+ *      closed, or whose server we refused (such as a replica), is not retried when another connection succeeds. Its
+ *      owner calls `now` instead.
+ *   4. The number of addresses is bounded. When the bound is reached, the address with the oldest outage is dropped. As
+ *      a result, one attempt to that address may be made too early.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';

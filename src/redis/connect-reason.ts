@@ -1,9 +1,9 @@
 /**
  * Describes why a server cannot be used, in words that are safe to log. Pure.
  *
- * refusal-text.ts cleans the texts of error replies. The errors of src/redis already have safe texts. Any other error
- * is named by its code, with a hint if the code alone does not suggest a remedy. Other error texts are dropped, because
- * they may contain secrets.
+ * refusal-text.ts cleans the messages of error replies. The errors of src/redis already have safe messages. Any other
+ * error is described by its code, with a hint if the code alone does not suggest a remedy. The messages of these other
+ * errors are dropped, because they may contain secrets.
  */
 import { ConnectionTimeoutError, ErrorReply, SocketClosedUnexpectedlyError } from '@redis/client';
 import { systemCodeOf } from '../lib/system-code.ts';
@@ -46,7 +46,7 @@ export function connectReason(error: unknown, isTls: boolean): string {
   return error instanceof Error ? error.constructor.name : 'unknown';
 }
 
-/** Returns whether the error is an error reply of the server, from node-redis or from our connection. */
+/** Returns whether the error is a server's error reply, as reported by node-redis or by our connection. */
 export function isServerAnswer(error: unknown): error is Error {
   return error instanceof ErrorReply || error instanceof ServerReply;
 }

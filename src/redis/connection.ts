@@ -3,17 +3,17 @@
  * stopped responding.
  *
  * Invariants:
- *   1. `send` never waits for a connection. If there is no connection, it rejects at once with `unavailable`, or with
- *      `forbidden` if Redis refused the last login (password, ACL).
+ *   1. `send` never waits for a connection. If there is no connection, `send` rejects at once with `unavailable`, or
+ *      with `forbidden` if Redis refused the last login (password, ACL).
  *   2. A command settles within its time limit (pending-command.ts) plus 10 ms. If our event loop was blocked, sockets
  *      are read once before the command fails.
  *   3. If commands are in flight and no bytes arrive, the node is considered frozen and the connection is dropped
  *      (watchdog.ts).
- *   4. A lost connection fails its commands. Reads, and commands that were certainly not written, continue through
- *      `recover`. Other commands reject with `unknown`.
- *   5. If `isVouching`, a reply to a read is accepted only if the server has recently reported that it is a master
- *      (role-vouch.ts). A connection to a replica is dropped as `demoted`.
- *   6. While the expected replies in flight use up the budget, further commands are queued and later sent in order
+ *   4. If the connection is lost, reads continue through `recover`, and so do commands that were certainly not written.
+ *      Other commands reject with `unknown`.
+ *   5. If `isVouching` returns true, a reply to a read is accepted only if the server has recently reported that it is
+ *      a master (role-vouch.ts). A connection to a replica is dropped as `demoted`.
+ *   6. While the expected replies in flight use up the budget, further reads are queued and later sent in order
  *      (reply-budget.ts).
  *   7. Reconnection attempts continue until `close` is called. The first attempt after a loss starts at once, and later
  *      attempts back off (connect-pacer.ts).
@@ -37,12 +37,12 @@ import { RoleVouch } from './role-vouch.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
 
-/** Minimum duration of a connection on which no bytes arrived. A shorter connection is treated as a failed attempt. */
+/** Minimum lifetime of a connection that received no bytes. A shorter connection is treated as a failed attempt. */
 const STABLE_MS = 1_000;
 
 /**
- * Maximum number of bytes in flight. It bounds the memory in use until a silent node is detected (250 ms). A single
- * command may exceed this limit.
+ * Maximum number of bytes in flight. This limit bounds the memory in use until a silent node is detected (250 ms). A
+ * single command may exceed the limit.
  */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
 
@@ -107,7 +107,7 @@ export class RedisConnection {
     return this.#state.kind === 'ready';
   }
 
-  /** Whether the connection may be dead and waits for a PONG. */
+  /** Whether the connection may be dead and its PING is still unanswered. */
   get isProving(): boolean {
     return this.#watchdog.isProving;
   }

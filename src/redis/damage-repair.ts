@@ -4,13 +4,13 @@
  * Two error codes indicate damage:
  *   - WRONGTYPE means that the key does not have the type that our commands expect. remove-wrong-type.lua removes the
  *     key.
- *   - DAMAGED is an error code of our scripts. It means that a value of the current layout is unreadable. A script that
- *     writes has already removed the value. A script that reads has a `repair` script, which removes it.
+ *   - DAMAGED is an error code of our scripts for an unreadable value of the current layout. A script that writes has
+ *     already removed the value. A script that only reads has a `repair` script, which removes the value.
  *
- * Only values that cannot belong to a newer layout are removed. A value of a newer layout stays, and its calls fail
- * with FAILED_PRECONDITION (docs/internals/formats.md). After the removal, a limit starts from zero, a read of the
- * cache entry is a miss, and calls for the session return NOT_FOUND. A user whose record was removed has no valid
- * session, so no ended session becomes valid again.
+ * Only values that cannot belong to a newer layout are removed. A value of a newer layout stays, and calls that need
+ * the value fail with FAILED_PRECONDITION (docs/internals/formats.md). After the removal, a limit starts from zero, a
+ * read of the cache entry is a miss, and calls for the session return NOT_FOUND. A user whose record was removed has no
+ * valid session, so no ended session becomes valid again.
  */
 import type { RedisArgument } from './commands.ts';
 import { type KeyType, loadScript, type Script } from './lua-script.ts';

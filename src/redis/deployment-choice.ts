@@ -2,13 +2,13 @@
  * Chooses the deployment to use from the reports of its servers. Pure: the time and the reports are inputs.
  *
  * Invariants:
- *   1. A standalone master at one address is replaced by a master at another address only if the second master
- *      continues the history of the first. The proof is that the `replid2` of the second master is an id that the
- *      master in use has had. The replacement is immediate, even if the old server still reports that it is a master.
+ *   1. A standalone master at one address is replaced by a master at another address only if the new master continues
+ *      the history of the old one. The proof is that the `replid2` of the new master is an id that the old master has
+ *      had. The replacement is immediate, even if the old master still reports that it is a master.
  *   2. The address in use remains in use even if its server reports another history, because a server without
  *      persistence restarts with a new history.
- *   3. At start, a standalone master is chosen only if no other seed is or may be a master. A seed that does not answer
- *      is treated as a possible master until it has been silent for 10 s.
+ *   3. At start, a standalone master is chosen only if no other seed is a master or may be one. A seed that does not
+ *      answer is treated as a possible master until it has been silent for 10 s.
  *   4. A Cluster is replaced only by servers that report one of its node ids. As an exception, the Cluster is also
  *      replaced if no such server has answered for 30 s. In this case, every seed must answer and lead to the same
  *      other deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster, because the
@@ -195,7 +195,9 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
   return { deployment, isFinal: true, ...(strangers.length === 0 ? {} : { notice }) };
 }
 
-/** Returns the deployment to which every seed leads, or undefined if the seeds do not all lead to the same one. */
+/**
+ * Returns the deployment to which every seed leads, or undefined if the seeds do not all lead to the same deployment.
+ */
 function chooseReplacement(round: Round): Choice | undefined {
   const names = round.seeds.map(addressText);
   const reports = freshReports(round, names);

@@ -2,15 +2,15 @@
  * Wraps the Redis commands of a role and rejects all of them if the stored data has a format that this release does not
  * support.
  *
- *   1. The guard reads the version key after a connection was made or lost, at most every 100 ms. In addition, it reads
- *      the key every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
+ *   1. The guard reads the version key after a connection is made or lost, at most every 100 ms. In addition, the guard
+ *      reads the key every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
  *   2. Calls are served before the first read of the key, and while the key cannot be read.
  *   3. While the format is rejected, the guard sends no command of a store. Calls fail with StoredFormatError until the
  *      key changes.
  *   4. Only one check runs at a time, and each check has a deadline. A check never throws. Checks are repeated until
  *      `close` is called.
- *   5. The version key outlives sessions, cached values and limit windows. Its TTL is longer than theirs, and each
- *      check renews it.
+ *   5. The version key outlives sessions, cached values and limit windows, because it has a longer TTL. Each check
+ *      renews this TTL.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -41,16 +41,19 @@ const RECHECK_MS = 5_000;
 const RENEWAL_MS = 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /**
- * TTL of the version key, which is longer than two limit windows of 400 days. A bucket may need more time than that to
- * drain, but its layout byte protects it too.
+ * TTL of the version key, which is longer than two limit windows of 400 days. A bucket may take longer to drain, but
+ * every bucket is also protected by the layout byte in its value.
  */
 const KEY_TTL_MS = 1_000 * 86_400_000;
 /**
- * Maximum number of attempts to write the key. Other sidecars may write the key between our read and our write, but its
- * value grows each time.
+ * Maximum number of attempts to write the key. Other sidecars may write the key between our read and our write, but
+ * each write increases the value, so a few attempts are enough.
  */
 const MAX_ATTEMPTS = 4;
-/** Options for the commands of this module. If a permission for them is missing, `#reportFailure` reports it. */
+/**
+ * Options for the commands of this module. If the user lacks a permission for them, `#reportFailure` reports the
+ * missing permission.
+ */
 const OPTIONAL: CommandOptions = { isPermissionOptional: true };
 
 export class FormatGuard implements RedisCommands {
@@ -131,7 +134,7 @@ export class FormatGuard implements RedisCommands {
     return Promise.reject(new StoredFormatError(detail));
   }
 
-  /** Schedules a check, unless an earlier one is already scheduled. */
+  /** Schedules a check, unless a check is already scheduled for an earlier time. */
   #schedule(delayMs: number): void {
     const dueMs = this.#options.clock.monotonicMs() + delayMs;
     if (this.#isClosed || dueMs >= this.#dueMs) {

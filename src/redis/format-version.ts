@@ -22,7 +22,7 @@ export const RELEASE_FORMATS: ReleaseFormats = { writes: 1, readsUpTo: 2 };
 export type FormatVerdict =
   /** The key must hold `format` from now on. The key is written only to change the format or to renew the TTL. */
   | { readonly verdict: 'accepted'; readonly format: number }
-  /** The text `detail` is used in errors, the log and /readyz. */
+  /** The text `detail` appears in errors, in the log and in /readyz. */
   | { readonly verdict: 'refused'; readonly detail: string };
 
 /** Returns the decision on the content of the version key, which is undefined if there is no key. */

@@ -1,9 +1,9 @@
 /**
  * Lists the commands in flight on one connection, in send order.
  *
- * The list is a linked list and not a Set, because every command is added and removed once. A removed command has no
- * links to its former neighbors. Otherwise the garbage collector could not free later commands while an old removed
- * command exists (see queue-guard.ts).
+ * The list is a linked list and not a Set, because every command is added and removed once, and both operations must be
+ * cheap. A removed command has no links to its former neighbors. Otherwise the garbage collector could not free later
+ * commands while an old removed command exists (see queue-guard.ts).
  */
 
 /** Fields of every member of the list. */

@@ -86,7 +86,7 @@ describe('hashed subjects', () => {
     ];
     fc.assert(
       fc.property(fc.uniqueArray(subjects, { minLength: 1, maxLength: 20 }), (distinct) => {
-        // A caller may also use as a subject a name that it found in a Redis key.
+        // A caller may also find a name in a Redis key and use this name as a subject.
         const named = distinct.flatMap((subject) =>
           namings.map((name) => name(subject).slice('pannier:rl:{scope|policy|'.length, -1)),
         );

@@ -30,8 +30,8 @@ export interface Keyspace {
   /** Returns the key of a string with the format of a role's stored data (format-version.ts). */
   format(role: 'state' | 'cache'): string;
   /**
-   * Returns the key of a string with a cached value and its header. An ASCII key is returned as text, because a command
-   * without Buffers needs only one socket write.
+   * Returns the key of a string with a cached value and its header. An ASCII key is returned as a string, because a
+   * command without Buffers needs only one socket write.
    */
   cacheEntry(namespace: string, bucket: number, key: Buffer): string | Buffer;
   /** Returns the key of a hash that holds the incarnation, the sequence and the flush mark of a bucket. */

@@ -13,7 +13,7 @@
  * Every .lua file follows these rules, which script-rules.test.ts enforces:
  *   - A script uses only keys from KEYS.
  *   - A script that creates a key sets its TTL.
- *   - TIME is read once, in the prelude.
+ *   - The TIME command is called once, in the prelude.
  *   - The function `whole` formats numbers. The operator `..` is not applied to numbers.
  *   - Locals, parameters, functions and fields are camelCase, and constants are UPPER_CASE.
  *
@@ -31,12 +31,13 @@ export type KeyType = 'hash' | 'string' | '';
 
 export interface ScriptOptions {
   /**
-   * Types of KEYS, in order; the last type applies to all further keys. The script itself does not remove a key of
-   * another type.
+   * Types of KEYS, in order; the last type applies to all further keys. The script itself does not remove keys of a
+   * wrong type.
    */
   readonly keyTypes?: readonly KeyType[];
   /**
-   * Script that repairs a damaged value for a script that only reads. It runs with the same KEYS and removes the value.
+   * Script that repairs a damaged value for a script that only reads. The repair script runs with the same KEYS and
+   * removes the value.
    */
   readonly repair?: Script;
 }
@@ -81,7 +82,7 @@ export function defineScript(
   return { name, kind, source, sha1, commands: commandsIn(source), keyTypes, repair };
 }
 
-/** Texts of the libraries by path. Many scripts use the same libraries, so each file is read only once. */
+/** Source text of each library, by path. Many scripts use the same libraries, so each file is read only once. */
 const libraries = new Map<string, string>();
 
 function readLibrary(path: string): string {

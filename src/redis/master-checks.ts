@@ -3,9 +3,9 @@
  * subscriptions. Each barrier sends all checks in one write, on the connection that carries the subscriptions.
  *
  * There are three checks:
- *   - Each keyed read uses a slot of a subscribed channel. CLUSTERDOWN means that the Cluster master cannot reach the
- *     majority. MOVED means that the master no longer owns the slot. ASK means that the slot is migrating, and affects
- *     only the channel of that slot.
+ *   - Each keyed read uses a slot of a subscribed channel. CLUSTERDOWN means that the Cluster master cannot reach a
+ *     majority of the masters. MOVED means that the master no longer owns the slot. ASK means that the slot is
+ *     migrating, and affects only the channel of that slot.
  *   - ROLE reveals a replica. INFO replication is used if ROLE is not permitted or not known. If the server answers
  *     neither command, it is assumed to be a master.
  *   - CLIENT INFO returns the number of subscriptions. The check is skipped if the server does not know the command. If
@@ -117,7 +117,7 @@ export class MasterChecks {
   }
 
   /**
-   * Queries the role. If the server rejects one of the role queries, the next one in ROLE_QUESTIONS is used from now
+   * Queries the role. If the server rejects one of the role queries, the next query in ROLE_QUESTIONS is used from now
    * on.
    */
   async #readRole(): Promise<ServerRole> {

@@ -58,7 +58,10 @@ export class MissingPermissions {
     );
   }
 
-  /** Returns the error if ASKING is not permitted. Without ASKING, a command cannot follow a migrating slot. */
+  /**
+   * Returns the error if ASKING is not permitted. Without ASKING, the new master of a migrating slot does not accept
+   * commands for the slot.
+   */
   refusalOfAsking(): StoreError | undefined {
     return this.#refusal(({ command }) => command === 'asking');
   }

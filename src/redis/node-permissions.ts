@@ -1,17 +1,17 @@
 /**
  * Decides when the user's permissions are probed on one node, and stores the result of the last probe.
  *
- *   1. The first probe starts when a connection to the node is ready. Another probe starts when a connection becomes
- *      ready at least a minute after the last probe. A restart or a new ACL rule may have changed the permissions by
- *      then. A NOPERM reply to a caller starts a probe at least 1 s after the last one. This interval doubles up to 60
- *      s while such probes find no missing permission.
+ *   1. The first probe starts when a connection to the node is ready. Each further connection that becomes ready causes
+ *      another probe, because a restart or a new ACL rule may have changed the permissions. Such a probe starts at
+ *      least a minute after a probe that found nothing missing. A NOPERM reply to a caller causes a probe at least 1 s
+ *      after the last probe. This interval doubles up to 60 s while such probes find no missing permission.
  *   2. While a permission is missing, or after a failed probe, the probe is repeated, after 1 s at first and later
  *      every 30 s, with jitter. A repeated probe detects a permission that was granted in the meantime.
- *   3. One probe runs at a time, over a separate connection. No caller waits for it, and the metrics of commands do not
- *      include it.
+ *   3. One probe runs at a time, over a separate connection. No caller waits for the probe, and the metrics of commands
+ *      do not include it.
  *   4. Findings of an incomplete probe are ignored.
- *   5. A refusal that a caller received is reported only if the next probe finds no missing permission that explains
- *      the refusal. If the probe finds one, the log line that names this permission is sufficient.
+ *   5. A refusal that a caller received is reported only if the next probe does not find the missing permission. If the
+ *      probe finds the permission, the log line that names it is sufficient.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -27,7 +27,7 @@ import { settledBy } from './settled-by.ts';
  * may keep closing idle connections, so new connections may be frequent.
  */
 const CLEAN_MS = 60_000;
-/** Minimum time between probes after refusals. Thousands of refusals may arrive that no probe explains. */
+/** Minimum time between probes after refusals. Callers may receive thousands of refusals that no probe explains. */
 const REFUSED_APART_MS = 1_000;
 const MAX_REFUSED_APART_MS = 60_000;
 const REPEAT = { firstMs: 1_000, maxMs: 30_000 };
@@ -61,7 +61,7 @@ export class NodePermissions {
   /** Number of consecutive probes that failed or found missing permissions. */
   #attempts = 0;
   #unexplained: Refusal | undefined;
-  /** Number of probes after a refusal that found no missing permission. */
+  /** Number of probes that started after a refusal but found no missing permission. */
   #futile = 0;
   #isProbing = false;
   #isClosed = false;
@@ -95,8 +95,8 @@ export class NodePermissions {
   }
 
   /**
-   * Schedules the probe for an unexplained refusal. If the probe falls due while another probe is running, or while
-   * there is no connection, it does not run.
+   * Schedules the probe for an unexplained refusal. This probe does not run if it becomes due while another probe is
+   * running, or while there is no connection.
    */
   #explainRefusal(): void {
     if (this.#unexplained !== undefined) {
@@ -105,7 +105,7 @@ export class NodePermissions {
     }
   }
 
-  /** Schedules a probe, unless an earlier one is already scheduled. */
+  /** Schedules a probe, unless a probe is already scheduled for an earlier time. */
   #schedule(delayMs: number): void {
     const dueMs = this.#nowMs() + delayMs;
     if (this.#isClosed || dueMs >= this.#dueMs) {

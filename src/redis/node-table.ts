@@ -99,7 +99,7 @@ export class RedisNode {
 
   /**
    * Returns a ready connection, preferably one that is not suspected of being dead. If no connection is ready, returns
-   * one whose error contains the reason.
+   * a connection whose error contains the reason.
    */
   connection(): RedisConnection {
     const count = this.#connections.length;

@@ -28,7 +28,10 @@ export interface RedisAccess {
   readonly isTls: boolean;
   /** Source of the TLS files. If unset, connections use the default CAs of Node and no client certificate. */
   readonly tlsFiles?: TlsFilesSource;
-  /** Name that server certificates must contain. It is also sent as SNI. If unset, the host of the address is used. */
+  /**
+   * Name that server certificates must contain. This name is also sent as SNI. If unset, the host of the address is
+   * used.
+   */
   readonly tlsServerName?: string | undefined;
   /** Map from the addresses that nodes announce to the addresses at which this process can reach the nodes. */
   readonly addressMap?: AddressMap;

@@ -22,7 +22,9 @@ const BYTES_PER_MS = 1_024;
 
 /** Options of one command. Every command allocates such an object, so it contains no closures. */
 export interface SendOptions {
-  /** Continues with the command, which was sent at `sentAtMs`, after an error reply or the loss of its connection. */
+  /**
+   * Continues with the command after an error reply or the loss of its connection. The command was sent at `sentAtMs`.
+   */
   recover?(failure: ServerReply | LostConnection, sentAtMs: number): Promise<RedisReply>;
   /** Whether ASKING is sent directly before the command. */
   readonly isAsking?: boolean | undefined;
@@ -50,7 +52,7 @@ export class PendingCommand implements InFlightNode {
   readonly deadlineAtMs: number;
   readonly expectedReplyBytes: number;
   readonly promise: Promise<RedisReply>;
-  /** Command text while the command is queued. */
+  /** Name and arguments of the command while the command is queued. */
   unsent: readonly RedisArgument[] | undefined = undefined;
   /** Number of the write batch that contains the command. */
   batch = 0;
@@ -86,7 +88,7 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Marks the command as sent. Before this, `bytesAhead` bytes were in flight and the connection had received
+   * Marks the command as sent. Before this call, `bytesAhead` bytes were in flight and the connection had received
    * `bytesRead` bytes.
    */
   sent(nowMs: number, bytesAhead: number, bytesRead: number): void {
@@ -102,7 +104,10 @@ export class PendingCommand implements InFlightNode {
     return Math.min(this.deadlineAtMs, endMs + Math.max(0, this.#creditBytes + bytesRead) / BYTES_PER_MS);
   }
 
-  /** Returns until when silence since `silentSinceMs` is allowed while this command is the oldest in flight. */
+  /**
+   * Returns the time until which the server may remain silent while this command is the oldest in flight. The silence
+   * began at `silentSinceMs`.
+   */
   silenceEndsMs(silentSinceMs: number, commandTimeoutMs: number): number {
     const endMs = silentSinceMs + commandTimeoutMs;
     return Math.min(endMs + this.bytes / BYTES_PER_MS, Math.max(endMs, this.deadlineAtMs));
@@ -134,7 +139,7 @@ export class PendingCommand implements InFlightNode {
     }
   }
 
-  /** Rejects the command because its time is over. Redis may still execute a command that was sent. */
+  /** Rejects the command because its time limit has passed. If the command was sent, Redis may still execute it. */
   giveUp(): void {
     if (!this.#isSettled) {
       this.#isSettled = true;

@@ -29,8 +29,8 @@ export interface ProbeOptions {
   readonly area: PermissionArea;
   readonly prefix: string;
   /**
-   * Hash tag of a slot of the server, so that the server does not redirect. No other key has such a tag, because the
-   * tags of other keys contain `|`, `:` or a hash.
+   * Hash tag of a slot of the server, so that the server does not redirect the probe commands. No other key has such a
+   * tag, because the tags of other keys contain `|`, `:` or a hash.
    */
   readonly hashTag: string;
   readonly isCluster: boolean;

@@ -44,7 +44,7 @@ afterEach(async () => {
   await Promise.all(peers.map((peer) => peer.close()));
 });
 
-/** Returns the reply as text, or the kind of the StoreError. */
+/** Returns the reply as a string, or the kind of the StoreError. */
 async function send(command: readonly string[], isRead: boolean): Promise<string> {
   const connection = owner.connection();
   const request: RecoverableRequest = {

@@ -16,13 +16,14 @@
  *     now a replica, the recovery first waits for a refresh.
  *
  * Invariants:
- *   1. Recovery stops at the deadline of the command at the latest. It also stops `commandTimeoutMs` after the first
- *      send, plus 1 ms for each KiB to transfer. It makes at most five attempts, not counting those after TRYAGAIN.
+ *   1. Recovery stops at the deadline of the command at the latest. Recovery also stops `commandTimeoutMs` after the
+ *      first send, plus 1 ms for each KiB to transfer. Recovery makes at most five attempts, not counting attempts
+ *      after TRYAGAIN.
  *   2. A refusal that the caller receives is reported (refusal-log.ts). If a later attempt succeeds, the refusal is not
  *      reported, except for damaged values.
- *   3. A write is repeated only if the reply shows that it was not executed or if it was certainly not sent. Our
- *      scripts detect damaged values before they write. As an exception, cache scripts may have removed entries before
- *      that, and these removals can be repeated safely.
+ *   3. A write is repeated only if the reply shows that the write was not executed, or if the write was certainly not
+ *      sent. Our scripts detect damaged values before they write. As an exception, cache scripts may have removed
+ *      entries before they detect the damage, and these removals can be repeated safely.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -47,7 +48,7 @@ const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'C
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
 /** Link speed, which is the same as in pending-command.ts (1 MB/s). */
 const BYTES_PER_MS = 1_024;
-/** Interval, in ms, at which a connecting node is checked. */
+/** Interval, in ms, between checks of a node that is connecting. */
 const NODE_POLL_MS = 5;
 
 /**
@@ -145,7 +146,8 @@ class Attempt {
       }
       turns += isTryAgain ? 0 : 1;
       await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
-      // A connection that is not ready rejects with its own reason, so it is used even after the time limit.
+      // A connection that is not ready rejects with its own reason, so such a connection is used even after the time
+      // limit.
       if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
         throw this.#errorOf(failure);
       }
@@ -260,8 +262,8 @@ class Attempt {
       await settledBy(ensured, this.#untilMs, this.#options.redis.wheel);
     } catch (error) {
       if (error instanceof StoreError) {
-        // Redis refused the command itself, so a failed load ends only this attempt. In the next attempt, the script
-        // may be present or may be loaded.
+        // Redis refused the command itself, so a failed load ends only this attempt. Before the next attempt, another
+        // caller may have loaded the script.
         this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
         return;
       }

@@ -22,11 +22,11 @@ const DONE = ':1\r\n';
 const TIMEOUT_MS = 2_000;
 
 interface TestPeer extends FakeRedisPeer {
-  /** Answers to scripts, in order. The last one is used for all further scripts. */
+  /** Answers to scripts, in order. The last answer is used for all further scripts. */
   answers: string[];
   /** Number of scripts that were answered without an error. */
   executed: number;
-  /** First words of all commands, which are `EVALSHA`, `SCRIPT` (LOAD) and `ASKING`. */
+  /** First words of all received commands: `EVALSHA`, `SCRIPT` (for SCRIPT LOAD) or `ASKING`. */
   readonly heard: string[];
 }
 

@@ -2,10 +2,10 @@
  * Calculates when the topology is read next. This module starts no timers.
  *
  * Invariants:
- *   1. A healthy deployment is read every 30 s, or every 5 s if callers depend on its changes.
+ *   1. The topology of a healthy deployment is read every 30 s, or every 5 s if changes must be detected soon.
  *   2. Once an item is missing (a connected master, a slot or an answer), short intervals start. The topology is read
  *      after 100 ms at first, and at least every 250 ms for 5 s. Then the intervals grow to at most 4 s. If another
- *      item is missing, the short intervals start again.
+ *      item goes missing later, the short intervals start again.
  *   3. All requests within 250 ms cause only one refresh. After an item has been missing for 5 s, a request no longer
  *      causes an early refresh, because every call may request one. After a missing item has returned, requests cause
  *      early refreshes again.

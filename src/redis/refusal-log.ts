@@ -13,8 +13,8 @@
  *   3. For a code that describes the state of the whole server (ENDED_BY), a success that would be impossible in this
  *      state removes all subjects on that node.
  *   4. A subject that is unused for an hour is dropped, unless a background check found it.
- *   5. refusal-text.ts removes sensitive parts from the texts of Redis. The numbers of codes, subjects and details are
- *      bounded.
+ *   5. refusal-text.ts removes sensitive parts from the error messages of Redis. The numbers of codes, subjects and
+ *      details are bounded.
  *   6. While there are no refusals, a successful command costs only a check of `isEmpty`.
  */
 import type { Clock } from '../lib/clock.ts';
@@ -23,7 +23,7 @@ import type { ScriptKind } from './lua-script.ts';
 import { refusalText } from './refusal-text.ts';
 import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
-/** Names of subjects for refused connections: for commands, for subscriptions, and to a Sentinel. */
+/** Names of the subjects for refused connections, which serve commands, serve subscriptions, or lead to a Sentinel. */
 export const CONNECT = 'connect';
 export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
 export const CONNECT_SENTINEL = 'connect (Sentinel)';
@@ -39,7 +39,7 @@ export interface Refusal extends RefusalSubject {
   readonly text: string;
 }
 
-/** Refusal that a background check found before a caller did. */
+/** Refusal that a background check found before a caller received it. */
 export interface FoundRefusal extends RefusalSubject {
   readonly code: string;
   /** Description of the missing permissions, such as `the ACL user lacks +hset`. */
@@ -137,7 +137,10 @@ export class RefusalLog {
     }
   }
 
-  /** Records a refusal that a background check found. A call of `succeeded` with the same node and command ends it. */
+  /**
+   * Records a refusal that a background check found. A call of `succeeded` with the same node and command ends the
+   * refusal.
+   */
   found({ code, node, command, detail }: FoundRefusal): void {
     const condition = this.#need({ code, node, command });
     this.#note(condition, { node, command }, Number.POSITIVE_INFINITY);

@@ -4,8 +4,8 @@
  * Redis and proxies repeat parts of the request in errors, such as the arguments of an unknown command, a login with
  * its password, or a key.
  *
- *   1. Everything between the first and the last quote is removed, except command and option names in known texts of
- *      Redis.
+ *   1. Everything between the first and the last quote is removed, except command and option names in known error
+ *      messages of Redis.
  *   2. Everything after `with args`, `HELLO`, `AUTH` or `key:` is removed.
  *   3. The result is one line of at most 400 characters.
  */
@@ -13,8 +13,8 @@
 const MAX_LENGTH = 400;
 const REMOVED = '...';
 /**
- * Known texts whose quoted name is kept, such as `run the 'evalsha' command`, `unknown command 'FCALL'`, `unknown
- * subcommand 'info'` and `used memory > 'maxmemory'`.
+ * Known error messages whose quoted name is kept, such as `run the 'evalsha' command`, `unknown command 'FCALL'`,
+ * `unknown subcommand 'info'` and `used memory > 'maxmemory'`.
  */
 const KEPT_IN_QUOTES =
   /\b(run the|unknown command|unknown subcommand|wrong number of arguments for|memory >) (['"`])([a-z|_-]{1,32})\2/gi;

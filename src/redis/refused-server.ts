@@ -1,12 +1,13 @@
 /**
- * Defines errors that state why a server cannot be used. Their texts appear as reasons in logs and /readyz.
+ * Defines errors that state why a server cannot be used. The messages of these errors appear as reasons in logs and in
+ * /readyz.
  */
 
 export class UnusableServerError extends Error {}
 
 /**
- * Error for a server that accepted our login but must not be used. A successful connection to its address does not
- * change this.
+ * Error for a server that accepted our login but must not be used. Another successful connection to the address does
+ * not make the server usable.
  */
 export class RefusedServerError extends UnusableServerError {}
 

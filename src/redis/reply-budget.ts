@@ -20,7 +20,7 @@ export class ReplyBudget {
   readonly #waiting = new InFlight<PendingCommand>();
   #waitingBytes = 0;
 
-  /** Reserves the expected bytes and returns true if the command may be sent now. `release` frees them. */
+  /** Reserves the expected bytes and returns true if the command may be sent now. `release` frees these bytes. */
   take(pending: PendingCommand): boolean {
     if (this.#waiting.size > 0 || !this.#hasRoomFor(pending)) {
       return false;

@@ -58,7 +58,7 @@ export class RoleVouch {
     this.#held = [];
   }
 
-  /** Sends a role query before a read if the last one is too old. */
+  /** Sends a role query before a read if the last role query is too old. */
   precede(nowMs: number): void {
     if (nowMs - this.#askedAtMs >= ASKED_MS && this.#isNeeded()) {
       this.#ask(nowMs);
@@ -71,8 +71,8 @@ export class RoleVouch {
   }
 
   /**
-   * Holds a reply until a later query is answered, then calls `settle` with whether the server is a master. `settle` is
-   * not called if the connection is lost first.
+   * Holds a reply until a later query is answered, then calls `settle` with the result: whether the server is a master.
+   * `settle` is not called if the connection is lost first.
    */
   hold(nowMs: number, settle: (isVouched: boolean) => void): void {
     this.#held.push(settle);
@@ -89,8 +89,8 @@ export class RoleVouch {
     }
     this.#askedAtMs = nowMs;
     this.#unanswered += 1;
-    // The read uses one promise, so the role query must also use only one. Otherwise the role would be handled after
-    // the read if both replies arrive in one chunk.
+    // The reply to the read passes through one promise, so the reply to the role query must also pass through only one.
+    // Otherwise the role would be handled after the read if both replies arrive in one chunk.
     client.send(question.command).then(
       (reply) => {
         if (client === this.#client) {

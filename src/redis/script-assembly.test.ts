@@ -31,7 +31,8 @@ const CREATES_NO_KEY: Readonly<Record<string, string>> = {
 };
 
 const SECTIONS: readonly [string, AclSection][] = [
-  // Both roles grant its commands on their keys. STRLEN applies to strings, and only the cache stores strings.
+  // Both roles grant the commands of this script on their keys. STRLEN applies to strings, and only the cache stores
+  // strings.
   ['src/redis/scripts/remove-wrong-type.lua', 'cache'],
   ['src/redis/', 'every connection'],
   ['src/cache/', 'cache'],

@@ -3,12 +3,12 @@
  * end show that each check finds violations.
  *   1. A key is `KEYS[...]`, or a function parameter for which every caller passes `KEYS[...]`. Commands are literals.
  *   2. Only the prelude reads the time, so a script reads it once.
- *   3. Only `string.format('%.0f')` turns numbers into text. Operands of `..` are literals, KEYS, ARGV, results of
- *      string.*, struct.pack or `whole`, or variables that hold text (TEXT_NAMES).
+ *   3. Only `string.format('%.0f')` converts numbers to strings. Operands of `..` are literals, KEYS, ARGV, results of
+ *      string.*, struct.pack or `whole`, or string variables (TEXT_NAMES).
  *   4. Scripts of limits and sessions access only KEYS[1].
- *   5. Each SET command includes a TTL. Scripts use no random values and swallow no errors. As an exception, if
- *      Redis refuses the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error. Its
- *      caller returns this error.
+ *   5. Each SET command includes a TTL. Scripts use no random values and swallow no errors. As an exception, if Redis
+ *      refuses the expiry of a new key, `expireNewKey` of the prelude removes the key and returns the error. The caller
+ *      of this function returns the error as well.
  *   6. Locals, parameters, functions and fields are camelCase. Constants are UPPER_CASE.
  *   7. Library blocks contain no blank line, and each block except the first declares a local variable
  *      (script-library.ts).
@@ -23,8 +23,8 @@ import { commandsIn } from './lua-script.ts';
 import { CALL_COMMANDS, KEY_COMMANDS } from './permissions.ts';
 
 /**
- * Names of variables that hold text and that scripts concatenate (replies of GET and HGET, arguments, results of
- * string.sub and struct.pack), by folder.
+ * Names of the string variables that scripts concatenate (replies of GET and HGET, arguments, results of string.sub and
+ * struct.pack), by folder.
  */
 const TEXT_NAMES: Readonly<Record<string, readonly string[]>> = {
   'src/cache/scripts': ['incarnation', 'packed', 'hash', 'stamp', 'marks[1]', 'newest', 'version'],
@@ -162,7 +162,7 @@ function isLibrary(path: string): boolean {
   return path === PRELUDE || path.endsWith('-common.lua');
 }
 
-/** Returns blocks that declare nothing, which result from a blank line inside a block. */
+/** Returns blocks that declare nothing. Such blocks result from a blank line inside a block. */
 function emptyBlocks(library: string): string[] {
   const blocks = library.trim().split(/\n{2,}/);
   return blocks.slice(1).filter((block) => !/^local /m.test(block) || /^\s/.test(block));

@@ -1,17 +1,17 @@
 /**
- * Maintains the connection to one Sentinel. It queries the address of the master, and receives the Sentinel's
+ * Maintains the connection to one Sentinel. The link queries the address of the master, and receives the Sentinel's
  * announcements of a new master.
  *
  * Invariants:
  *   1. The Sentinel is queried every second (with jitter), at once on +switch-master for our master, and on request.
  *      Only one query runs at a time. A request during a query causes one more query.
- *   2. The vote is the latest answer. It becomes `silent` when the connection is lost, when it cannot be opened, or
+ *   2. The vote is the latest answer. The vote becomes `silent` when the connection is lost or cannot be opened, or
  *      when the Sentinel has not answered within the connect timeout. So no vote is older than one second plus that
  *      timeout.
  *   3. Reconnection attempts continue until `close` is called, with the same delays as connections to a server
  *      (connect-pacer.ts).
  *   4. The reason why a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still used,
- *      and one warning reports it.
+ *      and one warning reports the refusal.
  */
 import { ErrorReply } from '@redis/client';
 import { addressText, type NodeAddress } from './address.ts';
@@ -220,7 +220,7 @@ export class SentinelLink {
     }
     this.#failures.failed(this.name, error);
     // A rejected login or a missing permission lasts until an operator corrects it. Other server errors (LOADING, too
-    // many clients) may be temporary, so they count as silence.
+    // many clients) may be temporary, so they are treated as silence.
     const isRefused = error instanceof ErrorReply && storeErrorOf(error).kind === 'forbidden';
     this.#options.onVote(isRefused ? { kind: 'refused', code: serverCodeOf(error.message) } : { kind: 'silent' });
   }

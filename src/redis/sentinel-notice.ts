@@ -17,7 +17,7 @@ export type SentinelNotice =
       /** Master that remains in use until a majority names another one. */
       readonly master: string | undefined;
     }
-  /** A majority names a master, but that server does not confirm it. */
+  /** A majority names a master, but that server does not confirm that it is a master. */
   | {
       readonly kind: 'master_unconfirmed';
       readonly masterName: string;

@@ -1,6 +1,6 @@
 /**
- * Maintains the topology of a deployment with Sentinels: uses the master that their majority names, and updates the
- * roles that use the deployment.
+ * Maintains the topology of a deployment with Sentinels: uses the master that a majority of the Sentinels names, and
+ * updates the roles that use the deployment.
  *
  * Invariants:
  *   1. The master is the server that a majority of the Sentinels in the URL names (sentinel-election.ts). The server is
@@ -10,8 +10,8 @@
  *      master. If the other server does not confirm this in the first query, the old server is abandoned without a
  *      successor. So a promoted replica and a partitioned old master are never used at the same time.
  *   3. Without a majority, the server in use remains in use while it is a master. At start, no server is chosen.
- *   4. One server is queried at a time. If a server does not confirm its role, the delay between queries to it grows to
- *      2 to 4 s.
+ *   4. One server is queried at a time. If a server does not confirm that it is a master, the delay between queries to
+ *      this server grows to between 2 and 4 s.
  *   5. The topology is maintained until its last member has left. No method throws.
  */
 import { backoffMs } from '../lib/backoff.ts';

@@ -6,8 +6,8 @@
  * only after all reads.
  *
  * If the user lacks the permission for a command, the result is `forbidden`. If Redis refuses a command inside a
- * script, the result is `unknown`, because earlier commands of the script may have written. If the script only reads,
- * the result is `forbidden`. The error code is NOPERM in all of these cases.
+ * script, the result is `unknown`, because earlier commands of the script may have written. If such a script only
+ * reads, the result is `forbidden`. The error code is NOPERM in all of these cases.
  *
  * The codes are documented at https://redis.io/docs/latest/develop/reference/protocol-spec/ and in the source of the
  * server.

@@ -6,8 +6,9 @@
  * master that restarts gets a new id.
  *
  * Some servers refuse CLUSTER with ERR, because the command is renamed, unknown to a proxy, or disabled with an error
- * text that differs from that of Redis. Such a server is treated as standalone if INFO does not contradict this and
- * INFO or ROLE reports its role. NOPERM does not indicate a standalone server, only that the user lacks a permission.
+ * message that differs from the message of Redis. Such a server is treated as standalone if INFO does not contradict
+ * this and INFO or ROLE reports its role. NOPERM does not indicate a standalone server, only that the user lacks a
+ * permission.
  */
 import type { NodeAddress } from './address.ts';
 import { type AddressMap, NO_ADDRESS_MAP } from './address-map.ts';
@@ -109,8 +110,8 @@ function idIn(text: string, field: string): string | undefined {
 }
 
 /**
- * Resolves to undefined if the server refuses the command (ACL, renamed). Rejects if the connection is lost or the
- * answer is missing.
+ * Resolves to undefined if the server refuses the command because of an ACL or because the command is renamed. Rejects
+ * if the connection is lost or the answer is missing.
  */
 async function unlessRefused(reply: Promise<RedisReply>): Promise<RedisReply | undefined> {
   try {

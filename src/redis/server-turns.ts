@@ -5,8 +5,8 @@
  *   1. If at least two masters are connected, each refresh reads two of them in turn. So one frozen master does not
  *      delay the refresh.
  *   2. If fewer masters are connected, the refresh also reads seeds and known nodes in turn, so that it reads two
- *      servers in total. During a long outage it reads all seeds and known nodes, up to a bound, because most of them
- *      may no longer exist.
+ *      servers in total. During a long outage, each refresh reads all seeds and known nodes, up to a bound, because
+ *      most of them may no longer exist.
  */
 import type { NodeAddress } from './address.ts';
 

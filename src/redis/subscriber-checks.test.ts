@@ -190,7 +190,7 @@ test('probes each channel within four periodic barriers, and one with every barr
   }
   const turns = probed().slice(before);
   expect(new Set(turns)).toEqual(new Set(channels.map((channel) => `seq:${channel}`)));
-  // The four rounds probe each channel once, 250 channels in each round.
+  // The four rounds probe each channel once, with 250 channels in each round.
   expect(turns).toHaveLength(1 + 1_000);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Maintains the subscriptions on one master. The connection is opened for the first channel. It reconnects while there
- * are channels.
+ * Maintains the subscriptions on one master. The connection is opened for the first channel, and reconnects after a
+ * loss while there are channels.
  *
  * Every channel has one of three states: due (not subscribed), asked (SSUBSCRIBE sent) or live. After any failure, a
  * channel is lost and becomes due again.
@@ -60,7 +60,7 @@ export class SubscriberConnection {
   readonly #listener: RedisListener;
   readonly #options: SubscriberConnectionOptions;
   readonly #channels = new Subscriptions();
-  /** Channels whose SUNSUBSCRIBE is not answered yet. */
+  /** Channels whose SUNSUBSCRIBE has not been answered yet. */
   readonly #leaving = new Set<string>();
   #opened: Opened | undefined;
   #retry: Retry | undefined;

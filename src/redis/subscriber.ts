@@ -1,8 +1,8 @@
 /**
  * Keeps the sharded channels of one deployment subscribed, each on the master that owns its slot.
  *
- * These invariants apply in addition to `RedisSubscriber` in commands.ts:
- *   1. There is one connection for each master that owns a subscribed channel, and no other connection.
+ * These invariants apply in addition to the contract of `RedisSubscriber` in commands.ts:
+ *   1. There is one connection for each master that owns the slot of a subscribed channel, and no other connection.
  *   2. `onLive` is called after the server's acknowledgement. `onLost` is called at once when a connection is lost, a
  *      channel moves, or the topology names another owner. The repair starts automatically and ends with a call of
  *      `onLive`.

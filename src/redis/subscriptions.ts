@@ -11,7 +11,7 @@ export interface Subscription {
   readonly probe: ChannelProbe | undefined;
   /** State of the channel, where `asked` means that SSUBSCRIBE was sent. */
   state: 'due' | 'asked' | 'live';
-  /** Whether the probe was sent but is not answered yet. */
+  /** Whether the probe has been sent but not answered yet. */
   isProbed: boolean;
 }
 

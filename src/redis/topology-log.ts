@@ -1,6 +1,6 @@
 /**
- * Reports the choice of the deployment. Each event is logged once. The current notice is kept for /readyz, the metric
- * and the errors of callers.
+ * Reports the choice of the deployment. Each event is logged once. This module keeps the current notice for /readyz,
+ * the metric and the errors of callers.
  */
 import type { Logger } from '../lib/logger.ts';
 import { StoreError } from '../lib/store-error.ts';

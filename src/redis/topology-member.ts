@@ -12,7 +12,7 @@ export interface TopologyMember {
   readonly nodes: NodeTable;
   readonly refusals: RefusalLog;
   readonly current: () => Topology;
-  /** Returns whether the member must be updated soon after a topology change (watches, near cache). */
+  /** Returns whether the member must be updated soon after a topology change, as watches and the near cache require. */
   readonly isWatching: () => boolean;
   /** Called with each new topology. Every member receives a separate copy. */
   readonly onTopology: (topology: Topology) => void;

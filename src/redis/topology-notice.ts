@@ -44,7 +44,7 @@ export function noticeText(notice: TopologyNotice): string {
   }
 }
 
-/** Returns whether an operator must act. All other notices end without an action of the operator. */
+/** Returns whether an operator must act. All other notices end without operator action. */
 export function isNoticeError(notice: TopologyNotice): boolean {
   return notice.kind === 'foreign_servers' || isMisconfigured(notice) || conflictingMasters(notice) > 0;
 }

@@ -33,7 +33,7 @@ const RUNNING_MS = 50;
 /** Maximum number of servers whose last report is remembered. */
 const MAX_SEEN = 64;
 
-/** Creates the topology source. `options.role` is the name in logs, which lists all roles that use the source. */
+/** Creates the topology source. `options.role` names the source in logs and lists all roles that use the source. */
 export function createTopologySource(options: RedisOptions): TopologySource {
   return options.sentinel === undefined ? new SharedTopology(options) : new SentinelTopology(options, options.sentinel);
 }
@@ -132,7 +132,7 @@ class SharedTopology implements TopologySource {
     return report.kind === 'standalone' && report.role === 'master' ? askedAtMs : undefined;
   }
 
-  /** Requests a refresh. Returns whether it was scheduled before the regular refresh. */
+  /** Requests a refresh. Returns whether the refresh was scheduled before the regular refresh. */
   #request(): boolean {
     this.#noteMissing();
     const waitMs = this.#pace.requestedMs(this.#redis.clock.monotonicMs(), this.#lastStartMs);

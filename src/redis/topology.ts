@@ -42,8 +42,8 @@ export class Topology {
   /**
    * Parses the reply to CLUSTER SLOTS: `[first, last, [host, port, id, ...], replicas...]...`. A null or empty host
    * means the host that was queried (`cluster-preferred-endpoint-type unknown-endpoint`). The host is `?` if the node
-   * should announce a host name but has none. The metadata after the node id contains the address. The address map is
-   * applied to all nodes.
+   * should announce a host name but has none. In that case, the metadata after the node id contains the address. The
+   * address map is applied to all nodes.
    */
   static fromClusterSlots(reply: unknown, askedHost: string, addressMap: AddressMap = NO_ADDRESS_MAP): Topology {
     const topology = Topology.empty();

@@ -1,5 +1,5 @@
 /**
- * Detects a dead connection by the bytes that arrive from the server, and ends commands whose time limit has passed.
+ * Detects a dead connection by the absence of bytes from the server, and ends commands whose time limit has passed.
  *
  *   1. A command is ended at most 10 ms after its time limit. If our event loop was blocked, sockets are read once
  *      before the command ends.
@@ -18,7 +18,7 @@ import type { PendingCommand } from './pending-command.ts';
 export const WATCH_MS = 10;
 /** Delay of a check, in ms, beyond which our event loop is considered blocked. */
 const LATE_MS = 50;
-/** Fraction of the command timeout in which a suspected connection must respond. */
+/** Fraction of the command timeout within which a suspected connection must respond. */
 const PROOF_SHARE = 0.2;
 const MAX_PROOF_MS = 100;
 const BYTES_PER_MS = 1_024;
@@ -72,8 +72,8 @@ export class Watchdog {
   }
 
   /**
-   * Drops the connection unless a byte arrives soon. The caller has just sent a PING, before which `bytesAhead` bytes
-   * were in flight.
+   * Drops the connection unless a byte arrives soon. The caller has just sent a PING, and `bytesAhead` is the number of
+   * bytes that were in flight before this PING.
    */
   demandProof(bytesAhead: number): void {
     this.start();

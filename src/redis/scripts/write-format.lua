@@ -1,6 +1,6 @@
 -- Writes a version key if it still holds the value that the caller has read, and renews its TTL.
 -- KEYS contains the version key.
--- ARGV contains the format that the caller read (an empty string if there was none), the format to store, and the TTL in ms.
+-- ARGV contains the format that the caller read (empty if there was none), the format to store, and the TTL in ms.
 -- Returns the format that is stored after the call.
 local stored = redis.call('GET', KEYS[1])
 if (stored or '') ~= ARGV[1] then

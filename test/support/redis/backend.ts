@@ -94,7 +94,7 @@ const processBackend: Backend = {
   },
 };
 
-/** Texts that servers and Sentinels log when they are ready. */
+/** Messages that servers and Sentinels log when they are ready. */
 const SERVES = /Ready to accept connections|Sentinel ID is/;
 
 /**

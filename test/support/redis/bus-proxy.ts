@@ -12,7 +12,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export interface RedisBus {
   /** Returns the command-line arguments of the node with this index. */
   argsOf(index: number): string[];
-  /** Sets the port on which the node listens for clients. The port of its cluster bus is higher by 10,000. */
+  /** Sets the port on which the node listens for clients. The port of the node's cluster bus is higher by 10,000. */
   lead(index: number, port: number): void;
   /** Returns the bus port that the node announces. */
   portOf(index: number): number;

@@ -9,8 +9,8 @@ import { freePort, type RedisNode, type RedisServerOptions, startRedis } from '.
 
 export interface RedisCluster {
   /**
-   * Nodes of the Cluster. The first `masters` nodes start as masters. The others start as their replicas, in the same
-   * order.
+   * Nodes of the Cluster. The first `masters` nodes start as masters. The other nodes start as replicas of these
+   * masters, in the same order.
    */
   readonly nodes: readonly RedisNode[];
   /** URLs of all seeds, comma-separated. */

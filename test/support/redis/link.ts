@@ -1,6 +1,6 @@
 /**
- * Proxies TCP connections to a server. A test can slow the connections down, make them half-open, or close them. It can
- * also change the target of new connections, as a DNS name, a virtual IP or a Service would.
+ * Proxies TCP connections to a server. A test can slow the connections down, make them half-open, or close them. A test
+ * can also change the target of new connections, as a DNS name, a virtual IP or a Service would.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
@@ -58,7 +58,7 @@ export async function startRedisLink(target: number | undefined, ownPort = 0): P
       this.#pump(performance.now());
     }
 
-    /** Forwards the next chunk. `freeAtMs` is the time at which the link has forwarded the previous chunk. */
+    /** Forwards the next chunk. `freeAtMs` is the time at which the link finished forwarding the previous chunk. */
     #pump(freeAtMs: number): void {
       const piece = this.#pieces[0];
       if (this.#isBusy || piece === undefined) {

@@ -29,8 +29,8 @@ interface Login {
 
 export interface Ending {
   /**
-   * Outcome of the call, which is `OK` or a status. Limits may return `FAILURE_MODE`, and reads of the cache may return
-   * `CACHE_UNAVAILABLE`.
+   * Outcome of the call, which is `OK` or a status. Calls for limits may also return `FAILURE_MODE`, and reads of the
+   * cache may also return `CACHE_UNAVAILABLE`.
    */
   readonly status: string;
   readonly text: string;
@@ -49,7 +49,7 @@ export interface PermissionCalls {
 }
 
 export interface PermissionCallsOptions {
-  /** Login of the connections. If unset, it is the default user. */
+  /** Login of the connections. If unset, the default user is used. */
   readonly login?: Login;
   /** Log of the probes. If unset, permissions are not probed, as if the first probe had not ended yet. */
   readonly log?: Logger;
@@ -76,7 +76,10 @@ const CHECK = {
   peek: false,
 } as const;
 
-/** Opens the services. Each call uses separate keys, so that it creates its keys whatever its position in the order. */
+/**
+ * Opens the services. Each call uses separate keys, so each call creates its keys regardless of its position in the
+ * order.
+ */
 export async function openPermissionCalls(
   urls: string,
   { login, log }: PermissionCallsOptions = {},

@@ -2,9 +2,9 @@
  * Runs a real Redis server for a test: a container if a container engine answers, otherwise a local `redis-server`
  * process.
  *
- * `PANNIER_TEST_REDIS=process` or `=container` forces one of them. Each server listens on 127.0.0.1 on a separate port
- * and writes nothing to disk. A test can freeze the server (sockets stay open, but no command is answered), thaw it and
- * kill it. The server ends with the test process.
+ * `PANNIER_TEST_REDIS=process` or `=container` forces one of these two ways. Each server listens on 127.0.0.1 on a
+ * separate port and writes nothing to disk. A test can freeze the server (sockets stay open, but no command is
+ * answered), thaw it and kill it. The server ends with the test process.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -35,9 +35,9 @@ export interface RedisServerOptions {
   host?: string;
   /** Whether to start a Sentinel that does not monitor a master yet. */
   isSentinel?: boolean;
-  /** User of the administrator's connection. If unset, it is the default user. */
+  /** User of the administrator's connection. If unset, the default user is used. */
   username?: string;
-  /** Password of the administrator's connection, equal to `requirepass` in args. */
+  /** Password of the administrator's connection, which must equal `requirepass` in `args`. */
   password?: string;
   tls?: RedisTls;
 }

@@ -9,7 +9,7 @@ import type { RedisNode } from './server.ts';
 
 export interface SlotMigration {
   /**
-   * Sets IMPORTING on the target and MIGRATING on the source. From now on the source redirects missing keys to the
+   * Sets IMPORTING on the target and MIGRATING on the source. After this call, the source redirects missing keys to the
    * target.
    */
   begin(): Promise<void>;

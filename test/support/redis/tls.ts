@@ -16,7 +16,7 @@ export interface TestPair {
 export interface TestTls extends RedisTls {
   /** Path of the CA certificate, for PANNIER_REDIS_TLS_CA_FILE. */
   readonly authorityFile: string;
-  /** Issues another certificate and key for these host names, or for 127.0.0.1 if there are none. */
+  /** Issues another certificate and key for these host names, or for 127.0.0.1 if no names are given. */
   issue(names?: readonly string[]): Promise<TestPair>;
   /** Writes a file that the server can read, and returns its path. */
   write(name: string, content: string | Buffer): string;
@@ -89,7 +89,7 @@ export async function makeTls({ names = [], authenticatesClients = false }: Test
   };
 }
 
-/** Adds a final newline, because PEM files end with one. */
+/** Adds the newline with which a PEM file ends. */
 function pemOf(text: string): Buffer {
   return Buffer.from(`${text.trim()}\n`);
 }
