@@ -1,21 +1,19 @@
 /**
  * Keeps cache entries in the memory of the sidecar, and decides when an entry may be created and served.
  *
- * An entry is created from a read of the store, never from a write. Callers call `begin` before they send the read and
- * `fill` with its result. In between, a placeholder represents the read, and an invalidation of the key removes the
- * placeholder (race R1 in docs/internals/cache-coherence.md).
+ * An entry is created from a read of the store, never from a write. Callers call `begin` before a read and `fill` after
+ * it. Until then, an invalidation of the key removes the placeholder of the read (R1 in cache-coherence.md).
  *
  * Invariants:
- *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both times start when the read
- *      of the entry is sent. So this bound on staleness holds even if messages are lost without notice.
+ *   1. An entry is served for at most `lifeMs` and the TTL of its value. Both times start when the read of the entry is
+ *      sent, so this staleness bound holds even if messages are lost without notice.
  *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message
  *      since then has invalidated the entry.
  *   3. The near cache stays within its bounds. It evicts expired entries first, then the least recently used entries.
  *   4. A hit is one synchronous map lookup.
  *   5. After a read, the near cache serves no entry from an earlier read. After a fresh read, it serves no entry from
  *      any other read that was sent before the fresh read ended. So no later read returns an older value.
- *   6. A value is cached only if its mark agrees with the state of the bus. A message or probe that contradicts the
- *      mark later invalidates the bucket.
+ *   6. A value is cached only if its mark agrees with the bus. A later contradiction invalidates the bucket.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -237,10 +235,7 @@ export class NearCache implements HubListener {
     this.#byTag.clear();
   }
 
-  /**
-   * Returns whether the channel has been live since the read was sent, and whether the mark agrees with the state of
-   * the bus.
-   */
+  /** Returns whether the channel has been live since the read was sent and the mark agrees with the bus. */
   #agrees({ channel, generation, sentAt }: Placeholder, { mark }: NearValue): boolean {
     if (channel === undefined || !channel.state.live || channel.state.generation !== generation) {
       return false;
