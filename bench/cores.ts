@@ -21,7 +21,7 @@ export function pinned(core: number | undefined, command: string, args: readonly
   return core === undefined ? [command, [...args]] : ['taskset', ['-c', String(core), command, ...args]];
 }
 
-/** Returns the allowed cores. The kernel reports them in the form `0-1,4`. */
+/** Returns the allowed cores. The kernel reports these cores in the form `0-1,4`. */
 function allowedCores(): number[] {
   const text = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
   return text.split(',').flatMap((range) => {

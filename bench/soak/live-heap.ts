@@ -1,8 +1,8 @@
 /**
  * Measures the live memory of a sidecar: the memory that remains after a garbage collection, in V8's heap and outside it.
  *
- * The sidecar must be started with `environment`, which loads a reporter into it. On SIGUSR2 the reporter writes the size of the live memory to a
- * file.
+ * The caller must start the sidecar with `environment`, which loads a reporter into it. On SIGUSR2 the reporter writes the size of the live memory to
+ * a file.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

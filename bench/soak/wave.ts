@@ -64,7 +64,7 @@ export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum +
 export interface WaveCounts {
   answered: number;
   cancelled: number;
-  /** Number of calls that were expected to end with DEADLINE_EXCEEDED, and did. */
+  /** Number of calls that ended with DEADLINE_EXCEEDED, as expected. */
   tooLate: number;
   /** Number of failures, by reason. */
   readonly failures: Map<string, number>;

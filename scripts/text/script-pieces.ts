@@ -20,7 +20,7 @@ export function scriptPieces(content: string): TextPiece[] {
 class ScriptReader {
   readonly #pieces: TextPiece[] = [];
   #line = 1;
-  /** Last tokens that are neither white space nor comments. */
+  /** Most recent tokens that are neither white space nor comments. */
   #before: string[] = [];
   #comment: { line: number; lines: string[] } | undefined;
   /** Template literals that have not ended yet; the innermost is the last. */

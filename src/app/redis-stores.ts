@@ -33,12 +33,15 @@ interface RedisStoresOptions extends StoresOptions {
 
 /**
  * Maximum number of commands in flight on a connection. The limit bounds memory. It exceeds the number of commands that
- * a sidecar has in flight even if each takes 250 ms.
+ * a sidecar has in flight even if each command takes 250 ms.
  */
 const MAX_QUEUE = 10_000;
 /** Interval at which the sidecar checks the eviction policy until Redis has replied. */
 const EVICTION_CHECK_MS = 1_000;
-/** Time after which the sidecar logs that Redis has never replied. Readiness waits for Redis equally long. */
+/**
+ * Time after which the sidecar logs that Redis has never replied. The readiness check waits for Redis for the same
+ * time.
+ */
 const SILENCE_MS = 5_000;
 const NOEVICTION = 'noeviction';
 

@@ -48,7 +48,7 @@ export interface NamespaceSpec {
 export interface SessionSpec {
   readonly idleTtlMs: number;
   readonly absoluteTtlMs: number;
-  /** Limit of live sessions per user; unset means no limit. */
+  /** Limit on live sessions per user; unset means no limit. */
   readonly userLimit?: UserLimit;
 }
 

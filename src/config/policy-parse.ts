@@ -29,7 +29,7 @@ export type ParsedPart =
 
 export interface PolicyParse {
   readonly result: Promise<PolicyFileResult>;
-  /** Stops the worker. If `result` is still pending, it rejects. */
+  /** Stops the worker. If `result` is still pending, the promise rejects. */
   cancel(): void;
 }
 

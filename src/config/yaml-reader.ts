@@ -75,8 +75,8 @@ export class YamlReader {
       return;
     }
     try {
-      // Only detects alias bombs. The reader does not use the result, because only nodes have line numbers. `mapAsMap`
-      // avoids warnings about non-string keys.
+      // This call only detects alias bombs. The reader does not use the result, because only nodes have line numbers.
+      // `mapAsMap` avoids warnings about non-string keys.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
       this.#note(

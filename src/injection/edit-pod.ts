@@ -33,7 +33,7 @@ export function editPod(edit: PodEdit): Pod {
 }
 
 /**
- * Records a part that the user wrote and that equals the part that injection would add. Only the first injection can
+ * Records a part that injection would add but that the user has already written. Only the first injection can
  * distinguish such a part from an injected one.
  */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {

@@ -1,7 +1,7 @@
 /**
  * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait forever for the sidecar to
+ * Kubernetes 1.29 and later enable native sidecars by default. An older kubelet would wait forever for the sidecar to
  * exit.
  */
 

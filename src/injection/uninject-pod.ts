@@ -1,6 +1,6 @@
 /**
  * Removes the sidecar from a pod. This module is the exact inverse of edit-pod.ts, even if other programs have edited
- * the pod in between.
+ * the pod after the injection.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';

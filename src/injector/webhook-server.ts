@@ -24,7 +24,7 @@ export interface WebhookServerOptions {
   readonly host: string;
   readonly port: number;
   readonly certificate: ServedCertificate;
-  /** Reviewers by path. If one throws, the server answers 500. */
+  /** Reviewers by path. If a reviewer throws, the server answers 500. */
   readonly reviewers: Readonly<Record<string, (request: AdmissionRequest) => Verdict>>;
   readonly onReview: (path: string, outcome: Outcome, durationMs: number) => void;
   readonly log: Logger;

@@ -8,9 +8,10 @@
  * 100,000 entries, a read and a write then took 5 us instead of 1.7 us.
  *
  * Invariants:
- *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry above maxBytes.
- *   2. An expired entry is never returned. The map removes such an entry on access, when it needs space, or in `sweep`,
- *      which an ExpirySweeper calls.
+ *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry
+ *      above maxBytes.
+ *   2. An expired entry is never returned. The map removes such an entry on access, when the map needs space, or in
+ *      `sweep`, which an ExpirySweeper calls.
  *   3. While the map contains an expired entry, it evicts no live entry, and `isFullFor` does not return true.
  *   4. The map calls `onEvict`, with the reason, for every entry that it removes without a call of `delete`. `onEvict`
  *      must not change the map.

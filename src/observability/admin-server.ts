@@ -6,7 +6,7 @@
  *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The server also
  *      limits the size of headers.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
- *   4. No body contains a secret. Bodies name roles and nodes.
+ *   4. No body contains a secret. Bodies contain the names of roles and nodes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { listenOn } from '../lib/listen.ts';

@@ -6,9 +6,9 @@
  * once and continues to use the current pair.
  *
  * Invariants:
- *   1. If the current pair verifies against every caBundle, a new pair replaces it only after the new pair has also
- *      verified for `settleMs`, because API servers read a changed caBundle with a delay. Otherwise the module serves
- *      the new pair at once.
+ *   1. If the current pair verifies against every caBundle, the module serves a new pair only after the new pair has
+ *      also verified for `settleMs`. The reason is that API servers read a changed caBundle with a delay. If the
+ *      current pair does not verify, the module serves the new pair at once.
  *   2. With `caFile` (cert-manager's ca.crt), this module adds the CAs of the pair to every caBundle. It removes only
  *      expired CAs, and the oldest CAs of a full caBundle. Without `caFile`, it never writes a caBundle.
  *   3. `isReady` returns true only if the served certificate has verified against every caBundle for `settleMs`.
