@@ -2,8 +2,8 @@
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Both secrets are optional. They contain the npm settings and the CA of a registry mirror, so that a build can use the
-# mirror.
+# Both secrets are optional. The secrets contain the npm settings and the CA of a registry mirror, so that a build can
+# use the mirror.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,target=/run/secrets/ca \
     --mount=type=cache,target=/root/.npm npm ci --no-fund --no-audit
 COPY scripts scripts

@@ -74,7 +74,7 @@ conformance-h2spec: node_modules/.installed ## Runs h2spec (its path is in PANNI
 conformance-interop: node_modules/.installed ## Runs the interop client of grpc-go (its path is in PANNIER_TEST_GRPC_INTEROP) against both transports.
 	$(call suite,interop,test/conformance/interop.test.ts) $(ARGS)
 
-clients: node_modules/.installed dist/main.mjs ## Tests clients in Go, JavaScript, Python, Rust and Java against a running sidecar (needs their toolchains).
+clients: node_modules/.installed dist/main.mjs ## Tests clients in Go, JavaScript, Python, Rust and Java against a running sidecar (needs the toolchains of these languages).
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
 
 chart-test: node_modules/.installed ## Tests the Helm chart: lint, rendered objects and schema (needs helm or PANNIER_TEST_HELM).

@@ -21,7 +21,7 @@ import { chooseLoadClient } from './transport/load-client.ts';
 const IDLE_MS = 3_000;
 /** Duration of the warm-up before the first pass of a call. During this time, the process compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 0.7;
-/** Duration of the warm-up before each pass, which opens connections and fills caches. */
+/** Duration of the warm-up before each pass. The warm-up opens connections and fills caches. */
 const WARM_SECONDS = 0.1;
 /** Number of alternating passes. The passes are short, so that other load on the machine affects all builds alike. */
 const PASSES = 5;

@@ -1,5 +1,5 @@
 /**
- * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another one. The CPU time of one side
+ * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another core. The CPU time of one side
  * then does not include cache misses and waits that the other side causes. If there is only one core or no `taskset`, the kernel chooses the cores.
  */
 import { spawnSync } from 'node:child_process';

@@ -21,7 +21,7 @@ import {
 import { HELP, type MemorySoakOptions, parseMemoryOptions } from './soak/memory-options.ts';
 import { type PhaseMemory, ResidentWatch } from './soak/resident-watch.ts';
 
-/** Heap flags of the chart and the injector for a container of 192Mi. Tests in test/chart and inject-pod.test.ts check them. */
+/** Heap flags of the chart and the injector for a container of 192Mi. Tests in test/chart and inject-pod.test.ts check these flags. */
 const HEAP_FLAGS = '--max-semi-space-size=4 --max-old-space-size=96';
 const MAX_RESIDENT_MB = (192 * 1_048_576) / 1_000_000;
 /**

@@ -17,8 +17,8 @@ export interface Figures {
   /** CPU of the Redis process per operation, in us. */
   readonly redisUs: number;
   /**
-   * CPU of this process per operation, in us. This includes the load generator, so it only approximates the CPU that a sidecar without its transport
-   * uses.
+   * CPU of this process per operation, in us. The value includes the load generator, so it only approximates the CPU that a sidecar without its
+   * transport uses.
    */
   readonly ownUs: number;
   readonly operations: number;

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 const REPORTER = join(import.meta.dirname, '..', '..', 'test', 'support', 'sidecar', 'heap-report.ts');
 const MAX_ANSWER_MS = 10_000;
 const POLL_MS = 10;
-/** Number of collections. One collection can leave memory that the next one frees, such as memory of finalizers or closed sockets. */
+/** Number of collections. One collection can leave memory that the next collection frees, such as memory of finalizers or closed sockets. */
 const READS = 3;
 const BETWEEN_READS_MS = 100;
 

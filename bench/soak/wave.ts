@@ -1,8 +1,8 @@
 /**
  * One wave of a soak test: several concurrent clients, which open and close their own connections.
  *
- * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, and calls with a deadline that is too short. One
- * client is killed while its calls are in flight, and these calls are not counted.
+ * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, and calls with a deadline that is too short. One client
+ * is killed while its calls are in flight, and the wave does not count these calls.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -42,7 +42,7 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 const HASH_COMMENT_NAMES = new Set(['Makefile', 'Dockerfile', 'run', 'pannier', '.editorconfig']);
 
-/** Returns the texts of a file, or none if its name or extension is not known to contain prose. */
+/** Returns the texts of a file, or an empty list if no rule for its name or extension exists. */
 export function textPieces(path: string, content: string): TextPiece[] {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (name === 'NOTES.txt') {

@@ -126,7 +126,7 @@ function closeAll(services: readonly Service[]): void {
 
 /**
  * Logs that subjects are hashed without a key. If the key is missing from an optional Secret, no other log line reports
- * this.
+ * that.
  */
 function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
   const isHashing =

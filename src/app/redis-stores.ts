@@ -32,8 +32,8 @@ interface RedisStoresOptions extends StoresOptions {
 }
 
 /**
- * Maximum number of commands in flight on a connection. The limit bounds memory. It exceeds the number of commands that
- * a sidecar has in flight even if each command takes 250 ms.
+ * Maximum number of commands in flight on a connection. The limit bounds memory. The limit exceeds the number of
+ * commands that a sidecar has in flight even if each command takes 250 ms.
  */
 const MAX_QUEUE = 10_000;
 /** Interval at which the sidecar checks the eviction policy until Redis has replied. */

@@ -1,9 +1,9 @@
 /**
  * `pannier call METHOD JSON`: sends one call to a sidecar and prints the response as JSON.
  *
- * For a stream, the command prints one response per line until the server or Ctrl-C ends the stream. Both ways to end a
- * stream are a success. Exits with 0 after success. Exits with 1 and prints the status of the call on standard error if
- * the call failed. Exits with 2 and sends nothing if the command line or the request is invalid.
+ * For a stream, the command prints one response per line until the server or Ctrl-C ends the stream. The command
+ * succeeds in both cases. Exits with 0 after success. Exits with 1 and prints the status of the call on standard error
+ * if the call failed. Exits with 2 and sends nothing if the command line or the request is invalid.
  */
 import { Client, credentials, Metadata, type ServiceError, connectivityState as State } from '@grpc/grpc-js';
 import { Command } from 'commander';

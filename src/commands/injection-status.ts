@@ -132,7 +132,7 @@ function table(statuses: readonly WorkloadStatus[]): string {
   return `${[...lines, ...problems].join('\n')}\n`;
 }
 
-/** Returns the message of the API server if there is one, or else the message of the error. */
+/** Returns the message of the API server if the error contains one, or else the message of the error. */
 function reasonOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && 'body' in error) {
     const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];

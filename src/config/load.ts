@@ -81,8 +81,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
 /**
- * Matches Service variables such as PANNIER_GRPC_PORT. Such a variable is ignored only if its value matches
- * FOREIGN_PORT_VALUE. If it has any other value, the user may have intended it as a setting.
+ * Matches Service variables such as PANNIER_GRPC_PORT. The loader ignores such a variable only if its value matches
+ * FOREIGN_PORT_VALUE. If the variable has any other value, the user may have intended the variable as a setting.
  */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;

@@ -347,7 +347,7 @@ export const SETTINGS = [
   },
 ] as const satisfies readonly SettingRow[];
 
-/** Old names of settings, without the prefix. The loader rejects an old name and suggests the new one. */
+/** Old names of settings, without the prefix. The loader rejects an old name and suggests the new name. */
 export const RENAMED_SETTINGS: ReadonlyMap<string, SettingName> = new Map([
   ['TRANSPORT', 'GRPC_TRANSPORT'],
   ['GRPC_CONNECTION_AGE_MS', 'GRPC_MAX_CONNECTION_AGE_MS'],

@@ -1,5 +1,5 @@
 /**
- * Defines the annotations of pods in one table, and parses them.
+ * Defines the annotations of pods in one table, and parses the annotations of a pod.
  *
  * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors,
  * docs/reference/annotations.md and the JSON schema are derived from the table.

@@ -177,7 +177,7 @@ interface ExcessiveRequest {
 
 /**
  * Finds requests above their limits. The API server would also refuse such requests, but its error would not contain
- * the configuration key or annotation that sets them.
+ * the configuration key or annotation that sets the request.
  */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
   const names = ['cpu', 'memory'] as const;

@@ -112,7 +112,7 @@ function unlessEmptied<Key extends string, Value extends object>(
 
 /**
  * Null for a field of a pod. The types exclude null, because an API server never returns null, but files may contain
- * it.
+ * null.
  */
 const NULL = null as never;
 

@@ -12,7 +12,7 @@ export interface ValueKind<Value> {
   /** Accepted values. Completes "must be …". */
   readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
-  /** Whether the value may contain a password. Such a value is never shown, not even in errors. */
+  /** Whether the value may contain a password. Output and errors never show such a value. */
   readonly isSecret?: boolean;
   /** Formats a valid value for display. Without this function, the value is shown as is. */
   show?(text: string): string;

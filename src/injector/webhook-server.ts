@@ -75,7 +75,7 @@ const LIMITS: WebhookLimits = {
 
 const QUIET_POLL_MS = 50;
 
-/** Starts the server; rejects with an error that names the address if it cannot listen on it. */
+/** Starts the server; if it cannot listen on an address, rejects with an error that contains the address. */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const limits = { ...LIMITS, ...options.limits };
   const server = createServer({

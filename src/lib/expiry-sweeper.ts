@@ -1,5 +1,5 @@
 /**
- * Removes expired entries from the maps of a store within seconds, even if no call accesses them.
+ * Removes expired entries from the maps of a store within seconds, even if no call accesses these entries.
  *
  * Invariants:
  *   1. An expired entry is removed within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper continues in

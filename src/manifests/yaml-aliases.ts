@@ -82,8 +82,8 @@ function scalarText({ source }: Written, scalar: Scalar): string | undefined {
 }
 
 /**
- * Returns the pairs that a mapping merges from others and does not override, or undefined if a pair cannot be copied
- * (see `exactText`).
+ * Returns the pairs that a mapping merges from other mappings and does not override, or undefined if a pair cannot be
+ * copied (see `exactText`).
  */
 export function mergedPairs(written: Written, node: YAMLMap<Node, Node | null>): string[] | undefined {
   const seen = new Set(node.items.filter((pair) => !isMerge(pair)).map((pair) => keyOf(pair)));

@@ -268,7 +268,8 @@ function collectProcess(
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // Node measures the time between samples, so an idle loop yields the resolution, and an empty histogram yields NaN.
+    // Node measures the time between samples. An idle loop therefore yields the sampling interval, and an empty
+    // histogram yields NaN.
     const seconds = (nanoseconds: number): number =>
       Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));
