@@ -102,7 +102,7 @@ interface RoleOptions {
   readonly role: 'state' | 'cache';
   readonly target: RedisTarget;
   readonly keyspace: Keyspace;
-  /** Shared topology source; undefined creates a separate one. */
+  /** Shared topology source; undefined creates a separate source. */
   readonly source: TopologySource | undefined;
 }
 

@@ -2,7 +2,7 @@
  * `pannier injection status`: lists the workloads of a cluster and whether the sidecars of their pods are up to date.
  *
  * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of
- * a file). Exits with 0 if all sidecars are up to date, with 1 if some sidecars are not up to date, and with 2 if the
+ * a file). Exits with 0 if all sidecars are up to date, and with 1 if some sidecars are not. Exits with 2 if the
  * command cannot read the cluster or the configuration.
  */
 import { kubeletsOf } from '../injection/kubelets.ts';

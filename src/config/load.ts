@@ -55,7 +55,7 @@ export interface Settings {
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly maxMemoryStoreEntries: number;
-  /** Maximum size of each memory store; if undefined, the size of the heap determines it. */
+  /** Maximum size of each memory store; if undefined, the size of the heap determines the maximum. */
   readonly maxMemoryStoreBytes: number | undefined;
   readonly maxNearCacheEntries: number;
   readonly maxNearCacheBytes: number;
@@ -75,8 +75,8 @@ export type SettingsResult =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Matches variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or
- * pannier-something, and those that the Makefile and the tests of this repository read.
+ * Matches variables that are not settings. Kubernetes adds some of them to every pod for a Service called pannier or
+ * pannier-something. The Makefile and the tests of this repository read the others.
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;

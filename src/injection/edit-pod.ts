@@ -21,7 +21,7 @@ export interface PodEdit {
   readonly pod: Pod;
   readonly sidecar: Sidecar;
   readonly version: string;
-  /** Current sidecar of the pod, which is kept unchanged; undefined if the pod has none. */
+  /** Current sidecar of the pod, which the edit leaves unchanged; undefined if the pod has none. */
   readonly previous: Previous | undefined;
 }
 

@@ -9,8 +9,8 @@
  * Invariants:
  *   1. No item expires before the item that `first` returns.
  *   2. `heapIndex` of an item is its index in the heap. No other module writes `heapIndex`.
- *   3. Adding, moving and removing an item takes time logarithmic in the size. An item that expires after all others,
- *      which is the common case, is added in constant time.
+ *   3. Adding, moving and removing an item takes time logarithmic in the size. Adding an item that expires after all
+ *      others, which is the common case, takes constant time.
  */
 export interface Expiring {
   heapIndex: number;

@@ -2,9 +2,9 @@
  * Removes expired entries from the maps of a store within seconds, even if no call accesses these entries.
  *
  * Invariants:
- *   1. An expired entry is removed within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper continues in
- *      every turn of the event loop until none is left. If the clock was set forward, the sweeper notices the change
- *      within `MAX_WAIT_MS`.
+ *   1. The sweeper removes an expired entry within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper
+ *      continues in every turn of the event loop until none is left. If the clock was set forward, the sweeper notices
+ *      the change within `MAX_WAIT_MS`.
  *   2. Each turn of the event loop drops at most `ENTRIES_PER_TURN` entries per map.
  *   3. No timer runs while the maps are empty, and no timer keeps the process alive.
  */

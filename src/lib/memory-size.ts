@@ -13,7 +13,10 @@ const MAP_SLOT_BYTES = 56;
 /** Maximum length of a buffer that Node stores in the V8 heap. */
 const MAX_HEAP_BUFFER_BYTES = 64;
 const HEAP_BUFFER_OVERHEAD_BYTES = 240;
-/** Overhead of a larger buffer: 200 bytes of objects in the V8 heap, and the rest outside the heap. */
+/**
+ * Overhead of a larger buffer. Of this overhead, 200 bytes are objects in the V8 heap, and the rest is outside the
+ * heap.
+ */
 const BUFFER_OVERHEAD_BYTES = 470;
 
 /** Returns an upper bound: V8 uses only one byte per character if no character is above U+00FF. */

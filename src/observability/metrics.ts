@@ -4,7 +4,7 @@
  * Invariants:
  *   1. A series whose labels are known at start is created once and then only updated.
  *   2. A label value from outside the process belongs to a bounded set, or is replaced with `(other)`.
- *   3. When a policy is removed, its series are removed too.
+ *   3. A reload that removes a policy also removes its series.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
