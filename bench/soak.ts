@@ -16,7 +16,7 @@ import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
 import { CONNECTIONS_PER_WAVE, type WaveCounts, WaveMaker } from './soak/wave.ts';
 
 const MAX_WAVE_CALLS = 250_000;
-/** Share of the calls after which caches are full. Earlier measurements of live memory are ignored. */
+/** Share of the calls after which caches are full. The test ignores earlier measurements of live memory. */
 const SETTLED_SHARE = 0.1;
 const HALF = 0.5;
 const PROGRESS_MS = 5_000;

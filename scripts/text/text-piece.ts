@@ -2,7 +2,7 @@
  * Extracts the texts of a file that people read, each with its line and context. Performs no I/O.
  *
  * Invariants:
- *   1. A piece never contains program code: a placeholder replaces inline code, and code fences are omitted.
+ *   1. A piece never contains program code: a placeholder replaces inline code, and the module omits code fences.
  *   2. A piece keeps the line breaks of its source, so that a position in the piece determines the line in the file.
  */
 import { extname } from 'node:path';

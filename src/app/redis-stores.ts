@@ -164,8 +164,8 @@ function sentinelCredentials({ settings, log }: StoresOptions, role: string): Cr
 }
 
 /**
- * Reads the credentials for every new connection, because the file may have been rotated. Logs a failed read once. Logs
- * the next failure only after a read has succeeded.
+ * Reads the credentials for every new connection, because an operator may have rotated the file. Logs a failed read
+ * once. Logs the next failure only after a read has succeeded.
  */
 function loggingFailures(
   { log, role, setting }: { log: Logger; role: string; setting: string },

@@ -157,7 +157,7 @@ function parseMetadata(pairs: readonly string[]): Metadata | { readonly problem:
   for (const pair of pairs) {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
     try {
-      // The value of a -bin header consists of bytes, so the text is converted to UTF-8.
+      // The value of a -bin header consists of bytes, so the command converts the text to UTF-8.
       metadata.add(key, key.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'utf8') : value);
     } catch {
       return { problem: `--metadata must be KEY=VALUE in ASCII, got ${JSON.stringify(pair)}` };

@@ -2,8 +2,8 @@
  * Reads the settings from environment variables. Returns either valid Settings or every error at once.
  *
  * Invariants:
- *   1. Every error contains the name of the variable, the accepted values and the current value. The value of a secret
- *      is omitted.
+ *   1. Every error contains the name of the variable, the accepted values and the current value. An error omits the
+ *      value of a secret.
  *   2. An unknown PANNIER_* variable is an error, unless Kubernetes created it for a Service called pannier.
  */
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';

@@ -3,8 +3,8 @@
  * certificates.
  *
  * Invariants:
- *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are
- *      reported as problems.
+ *   1. The module reports a certificate that TLS would ignore, a key with a passphrase, and a key that does not match
+ *      its certificate as problems.
  *   2. No error text quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';

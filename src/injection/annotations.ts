@@ -1,13 +1,13 @@
 /**
  * Defines the annotations of pods in one table, and parses the annotations of a pod.
  *
- * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors,
+ * Users set the annotations on the pod, or on the pod template of a workload. The parser, its errors,
  * docs/reference/annotations.md and the JSON schema are derived from the table.
  *
  * Invariants:
  *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod
  *      without its sidecar.
- *   2. All errors of a pod are reported at once.
+ *   2. The parser reports all errors of a pod at once.
  *   3. An error never shows a value that may contain a password.
  */
 import { nearestOf } from '../config/nearest.ts';

@@ -8,7 +8,7 @@
 export interface Kubelets {
   /**
    * Minor version of Kubernetes 1; undefined if the kubelets are unknown, for example if the pod comes from a file.
-   * Unknown kubelets are assumed to support native sidecars.
+   * This module assumes that unknown kubelets support native sidecars.
    */
   readonly oldestMinor: number | undefined;
 }

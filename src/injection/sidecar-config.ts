@@ -3,7 +3,7 @@
  * these defaults.
  *
  * Invariants:
- *   1. Unknown keys are errors, and all errors of a file are reported at once.
+ *   1. Unknown keys are errors, and the parser reports all errors of a file at once.
  *   2. A key accepts the same values as the annotation of the same name.
  */
 import { isScalar, type Node } from 'yaml';

@@ -40,7 +40,7 @@ interface Entry<Value> {
 
 /**
  * Memory of an entry in addition to its key and value: slots of the Map and the heap, the key's header, and the Entry.
- * The number was measured and rounded up.
+ * The number is a measured value, rounded up.
  */
 const ENTRY_OVERHEAD_BYTES = 216;
 

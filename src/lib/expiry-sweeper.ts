@@ -10,7 +10,7 @@
  */
 import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
-/** Minimum time between sweeps, so that entries that expire in between are removed together. */
+/** Minimum time between sweeps, so that one sweep removes all entries that expire in this time. */
 const SWEEP_INTERVAL_MS = 1_000;
 /** Maximum wait of a timer. The wait is short, because sessions and limits expire by Unix time, which may jump. */
 const MAX_WAIT_MS = 10_000;

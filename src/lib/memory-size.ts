@@ -1,7 +1,7 @@
 /**
  * Estimates the memory that values use, for stores that are bounded in bytes.
  *
- * The constants were measured on Node 24 (64 bit) and rounded up. The test test/integration/memory-bytes.test.ts
+ * The constants are measured values from Node 24 (64 bit), rounded up. The test test/integration/memory-bytes.test.ts
  * compares the estimates of all stores with the memory of a process, and fails if an estimate is too low.
  */
 
@@ -25,8 +25,8 @@ export function stringBytes(text: string): number {
 }
 
 /**
- * Returns the size of a Map without its keys and values. The size of an empty Map is 0, because one empty Map can be
- * shared.
+ * Returns the size of a Map without its keys and values. The size of an empty Map is 0, because all values can share
+ * one empty Map.
  */
 export function mapBytes(size: number): number {
   return size === 0 ? 0 : MAP_BYTES + size * MAP_SLOT_BYTES;

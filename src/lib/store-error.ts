@@ -30,7 +30,7 @@ export class StoreError extends Error {
 
 /**
  * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so
- * it must not be reported as `unavailable`.
+ * stores must not report it as `unavailable`.
  */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';
