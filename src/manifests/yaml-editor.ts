@@ -99,7 +99,7 @@ function aliasesOfEdited({ document, edits }: { document: Document; edits: reado
   return found;
 }
 
-/** Replaces shared places with their values. Returns undefined if one of them cannot be expanded. */
+/** Replaces shared places with their values. Returns undefined if one of these places cannot be expanded. */
 function expand(source: string, shared: readonly SharedPlace[]): string | undefined {
   const edits: TextEdit[] = [];
   for (const { document, node } of shared) {
