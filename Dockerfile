@@ -1,9 +1,9 @@
-# The bundle is the same for all platforms, so it is built once, on the platform of the builder.
+# The bundle is the same for all platforms, so this stage runs once, on the platform of the build machine.
 FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# Both secrets are optional. With these secrets, a build can use a registry mirror: they contain the npm settings and
-# the CA for it.
+# Both secrets are optional. The secrets contain the npm settings and the CA of a registry mirror, so that a build can
+# use the mirror.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc --mount=type=secret,id=ca,target=/run/secrets/ca \
     --mount=type=cache,target=/root/.npm npm ci --no-fund --no-audit
 COPY scripts scripts

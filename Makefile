@@ -3,8 +3,8 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
-# Directory in which each suite writes its report, so that .ci/run can add up the counts. If the variable is empty, the
-# suites write no reports.
+# Directory in which each suite writes its report, so that .ci/run can add up the numbers of tests. If the variable is
+# empty, the suites write no reports.
 JEST_REPORT_DIR ?=
 report = $(if $(JEST_REPORT_DIR),--json --outputFile=$(JEST_REPORT_DIR)/$(1).json)
 IMAGE ?= pannier:dev
@@ -68,13 +68,13 @@ check: node_modules/.installed proto-breaking ## Checks types, formatting, lint 
 
 conformance: conformance-h2spec conformance-interop ## Runs both conformance suites below.
 
-conformance-h2spec: node_modules/.installed ## Runs h2spec (path: PANNIER_TEST_H2SPEC) against the built-in HTTP/2 server.
+conformance-h2spec: node_modules/.installed ## Runs h2spec (its path is in PANNIER_TEST_H2SPEC) against the built-in HTTP/2 server.
 	$(call suite,h2spec,test/conformance/h2spec.test.ts) $(ARGS)
 
-conformance-interop: node_modules/.installed ## Runs the interop client of grpc-go (path: PANNIER_TEST_GRPC_INTEROP) against both transports.
+conformance-interop: node_modules/.installed ## Runs the interop client of grpc-go (its path is in PANNIER_TEST_GRPC_INTEROP) against both transports.
 	$(call suite,interop,test/conformance/interop.test.ts) $(ARGS)
 
-clients: node_modules/.installed dist/main.mjs ## Tests clients in Go, JavaScript, Python, Rust and Java against a running sidecar (needs their toolchains).
+clients: node_modules/.installed dist/main.mjs ## Tests clients in Go, JavaScript, Python, Rust and Java against a running sidecar (needs the toolchains of these languages).
 	$(call suite,clients,test/clients/*.test.ts) $(ARGS)
 
 chart-test: node_modules/.installed ## Tests the Helm chart: lint, rendered objects and schema (needs helm or PANNIER_TEST_HELM).
@@ -104,7 +104,7 @@ bench: node_modules/.installed dist/main.mjs ## Measures start time, memory, and
 	node bench/codec.ts $(ARGS)
 	node bench/policy-reload.ts $(ARGS)
 
-bench-transport: node_modules/.installed dist/main.mjs ## Measures the CPU per call of both transports, and compares it with node:http2 and grpc-go.
+bench-transport: node_modules/.installed dist/main.mjs ## Measures the CPU time per call of both transports, and compares it with that of node:http2 and grpc-go.
 	node bench/transport.ts $(ARGS)
 
 bench-redis: node_modules/.installed ## Measures the CPU that Redis uses per decision, cache access and session read.

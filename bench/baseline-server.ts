@@ -1,6 +1,6 @@
 /**
- * Baseline of the benchmarks: a @grpc/grpc-js server whose only method returns an empty message and ignores the request. A sidecar on this library
- * cannot use less CPU than this server. The server prints its port.
+ * Baseline of the benchmarks: a @grpc/grpc-js server whose only method returns an empty message and ignores the request. A sidecar that uses this
+ * library cannot use less CPU than this server. The server prints its port.
  */
 import grpc from '@grpc/grpc-js';
 

@@ -11,7 +11,7 @@ export interface LayoutPlan {
 
 export interface Load {
   readonly plan: LayoutPlan;
-  /** Writes per second of the whole namespace, which are distributed over its keys. */
+  /** Writes per second in the whole namespace, distributed over all of its keys. */
   readonly writesPerSecond: number;
   readonly loadSeconds: number;
   readonly ringSize: number;
@@ -40,7 +40,7 @@ function simulate(load: Load, mean: number): number {
   let refused = 0;
   for (let fill = 0; fill < SIMULATED_FILLS; fill += 1) {
     let changes = 0;
-    // Pauses between changes to the bucket are in units of the load's duration.
+    // Times are fractions of the duration of the load. `pause` returns the time between two changes to the bucket.
     for (let time = pause(mean); time < 1 && changes < load.ringSize; time += pause(mean)) {
       changes += 1;
     }

@@ -1,10 +1,10 @@
 /**
- * Compares four codecs: our generated one, ts-proto, protobuf-es, and protobufjs through @grpc/proto-loader. Measures the CPU time that each of
- * them takes to decode the request of a call and to encode its response, alternately in the same run. Also measures the memory that each codec adds
- * to a process.
+ * Compares four codecs: our generated one, ts-proto, protobuf-es, and protobufjs through @grpc/proto-loader. Measures the CPU time that each codec
+ * takes to decode the request of a call and to encode its response, alternately in the same run. Also measures the memory that each codec adds to a
+ * process.
  *
- * 1. Responses are built before the measurement, in the form that each library encodes. The measurement therefore excludes the time that a handler
- *    would need for `create()` and for the bigints of protobuf-es.
+ * 1. The benchmark builds the responses before the measurement, in the form that each library encodes. The measurement therefore excludes the time
+ *    that a handler would need for `create()` and for the bigints of protobuf-es.
  * 2. All codecs return the same bytes for a response. A run fails if the bytes differ.
  *
  * Usage: `node bench/codec.ts`. `--quick` makes the run shorter. Compare the ratios, because nanoseconds depend on the machine.

@@ -1,5 +1,5 @@
 /**
- * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another one. The CPU time of one side
+ * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another core. The CPU time of one side
  * then does not include cache misses and waits that the other side causes. If there is only one core or no `taskset`, the kernel chooses the cores.
  */
 import { spawnSync } from 'node:child_process';
@@ -21,7 +21,7 @@ export function pinned(core: number | undefined, command: string, args: readonly
   return core === undefined ? [command, [...args]] : ['taskset', ['-c', String(core), command, ...args]];
 }
 
-/** Returns the allowed cores. The kernel reports them in the form `0-1,4`. */
+/** Returns the allowed cores. The kernel reports these cores in the form `0-1,4`. */
 function allowedCores(): number[] {
   const text = /^Cpus_allowed_list:\s+(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
   return text.split(',').flatMap((range) => {

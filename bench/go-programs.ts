@@ -1,8 +1,8 @@
 /**
- * Builds the programs of the benchmarks that are written in Go.
+ * Builds the Go programs of the benchmarks.
  *
- * 1. The executables are cached below node_modules, which git ignores. The go command determines which packages it must rebuild.
- * 2. If a program cannot be built, the caller receives the reason as text. The benchmark prints this reason and names the missing figures.
+ * 1. The executables are in a directory below node_modules, which git ignores. The go command determines which packages it must rebuild.
+ * 2. If a program cannot be built, the caller receives the reason as a string. The benchmark prints this reason and names the missing figures.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -13,7 +13,7 @@ export type GoProgram = { readonly path: string } | { readonly missing: string }
 const MAX_BUILD_MS = 300_000;
 const cacheDirectory = join(import.meta.dirname, '..', 'node_modules', '.cache', 'pannier-bench');
 
-/** Builds a program in `directory`, which is relative to bench/. */
+/** Builds the program in `directory`, a path relative to bench/. */
 export function buildGoProgram(directory: 'load' | 'peers/grpc-go'): GoProgram {
   mkdirSync(cacheDirectory, { recursive: true });
   const path = join(cacheDirectory, directory.replaceAll('/', '-'));

@@ -7,8 +7,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 const CLOCK_TICKS_PER_SECOND = 100;
 
 /**
- * Returns the CPU time that all threads have used so far, in microseconds. Adds up the times in /proc/PID/task/TID/schedstat. If the kernel does
- * not provide them, reads the user and system time in /proc/PID/stat, which has steps of 10 ms.
+ * Returns the CPU time that all threads have used so far, in microseconds. Adds up the times in /proc/PID/task/TID/schedstat. If the kernel does not
+ * provide this file, reads the user and system time in /proc/PID/stat, which has steps of 10 ms.
  */
 export function cpuMicroseconds(pid: number): number {
   try {

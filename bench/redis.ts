@@ -3,7 +3,7 @@
  *
  * The benchmark starts a redis-server, and runs the stores and the connection code of the sidecar in this process. Each round runs all operations.
  * The output shows medians, ratios to single commands within a round, and the spread of these ratios. The exit code is 1 if an operation failed, or
- * if a target is not met and --strict is set. `ARGS=--help` lists the arguments.
+ * if --strict is set and the run misses a target. `ARGS=--help` lists the arguments.
  */
 import { spawnSync } from 'node:child_process';
 import { openRedis } from '../test/support/redis/client.ts';

@@ -23,7 +23,7 @@ interface Call {
   service: string;
   method: string;
   request: object;
-  /** Call that is sent once before the load. */
+  /** Call that the benchmark sends once before the load. */
   before?: Call;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Servers that the benchmarks measure. Each of them is a child process that is killed when the benchmark exits.
+ * Servers that the benchmarks measure. Each server is a child process, which the benchmark kills when it exits.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -37,7 +37,7 @@ process.on('exit', () => {
     child.kill('SIGKILL');
   }
 });
-// By default, a process that a signal ends emits no `exit` event, so the servers would continue to run.
+// By default, a process emits no `exit` event if a signal ends it, so the servers would continue to run.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(1));
 }

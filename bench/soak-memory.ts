@@ -21,10 +21,12 @@ import {
 import { HELP, type MemorySoakOptions, parseMemoryOptions } from './soak/memory-options.ts';
 import { type PhaseMemory, ResidentWatch } from './soak/resident-watch.ts';
 
-/** Heap flags of the chart and the injector for a container of 192Mi. Tests in test/chart and inject-pod.test.ts check them. */
+/** Heap flags of the chart and the injector for a container of 192Mi. Tests in test/chart and inject-pod.test.ts check these flags. */
 const HEAP_FLAGS = '--max-semi-space-size=4 --max-old-space-size=96';
 const MAX_RESIDENT_MB = (192 * 1_048_576) / 1_000_000;
-/** Maximum growth of resident memory from the first to the second half of a phase, in MB. Garbage that V8 has not collected yet is included. */
+/**
+ * Maximum growth of resident memory from the first to the second half of a phase, in MB. The growth includes garbage that V8 has not collected yet.
+ */
 const MAX_GROWTH_MB = 12;
 /** Number of subjects, several times as many as the store of limits can contain. */
 const FILL_SUBJECTS = 300_000;
@@ -92,7 +94,7 @@ class MemorySoak {
     return this.#judge({ isAlive, refusedSessions, flatPhases: [checked, last] });
   }
 
-  /** Checks new subjects until `subjects` were checked in total, or until `endMs`. */
+  /** Checks new subjects until the soak has checked `subjects` in total, or until `endMs`. */
   async #check(subjects: number, endMs: number): Promise<void> {
     let batches = 0;
     const next = (): Call | undefined => {

@@ -3,8 +3,8 @@
  *
  * The soak test passes if no call failed and live memory did not grow by more than a bound. Otherwise the exit code is 1. The test measures live
  * memory after a garbage collection, with no open connection. The growth is the live memory at the end, minus the smallest measurement between 10 %
- * and 50 % of the calls. During that time, V8 still frees memory that it allocated at start. The test only prints resident memory, because resident
- * memory also contains free memory. `ARGS=--help` lists the arguments.
+ * and 50 % of the calls. Between these two points, V8 still frees memory that it allocated at start. The test only prints resident memory, because
+ * resident memory also contains free memory. `ARGS=--help` lists the arguments.
  */
 import { readArguments } from './arguments.ts';
 import { chooseCores } from './cores.ts';
@@ -16,11 +16,11 @@ import { HELP, parseOptions, type SoakOptions } from './soak/options.ts';
 import { CONNECTIONS_PER_WAVE, type WaveCounts, WaveMaker } from './soak/wave.ts';
 
 const MAX_WAVE_CALLS = 250_000;
-/** Share of the calls after which caches are full. Earlier measurements of live memory are ignored. */
+/** Share of the calls after which caches are full. The test ignores earlier measurements of live memory. */
 const SETTLED_SHARE = 0.1;
 const HALF = 0.5;
 const PROGRESS_MS = 5_000;
-/** Number of failures after which the run ends, because more of them would show nothing new. */
+/** Number of failures after which the run ends, because further failures would show nothing new. */
 const MAX_FAILURES = 1_000;
 
 interface Outcome {

@@ -18,7 +18,7 @@ import { judge } from './transport/verdicts.ts';
 
 /** Duration of the warm-up before the first round. During this time, every server compiles the code that it will run. */
 const FIRST_WARM_SECONDS = 1.5;
-/** Duration of the warm-up before each row, which opens connections and fills caches. */
+/** Duration of the warm-up before each row. The warm-up opens connections and fills caches. */
 const ROW_WARM_SECONDS = 0.2;
 
 function say(text: string): void {

@@ -4,7 +4,7 @@
  * 1. package.json, package-lock.json and the chart (version and appVersion) have this version.
  * 2. CHANGELOG.md has a dated section of this version.
  * 3. proto/released.binpb equals the file that `make release-contract` writes for the protos of this commit.
- * 4. The script prints every problem and exits with 1 if there is one.
+ * 4. The script prints every problem and exits with 1 if there is a problem.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,7 +1,7 @@
 /**
- * Reports terms that make texts hard to read, in the whole repository or below the given paths. The list of terms is
- * scripts/text/terms.yaml. Exits with 0 if there are no problems, with 1 if there are problems, and with 2 if a path
- * does not exist.
+ * Reports terms that make comments, docs and messages hard to read, in the whole repository or below the given paths.
+ * The list of terms is scripts/text/terms.yaml. Exits with 0 if there are no problems, with 1 if there are problems,
+ * and with 2 if a path does not exist.
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';

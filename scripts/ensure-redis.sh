@@ -3,7 +3,7 @@
 # these and the script runs as root, the script installs Debian's package redis-server.
 #
 # 1. The script prints what it installs, and why, before it installs anything outside the clone.
-# 2. With PANNIER_INSTALL=never, the script installs nothing. It fails and prints the command to run instead.
+# 2. With PANNIER_INSTALL=never, the script installs nothing, prints the command to run instead, and fails.
 # 3. The installation of the package starts no server.
 set -eu
 

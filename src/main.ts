@@ -1,9 +1,9 @@
 /**
  * Entry point: parses the command line and runs a command.
  *
- * Each command is loaded on demand, so that `serve` does not load the dependencies of other commands. Exits with 0
- * after success, with 1 if the command failed, and with 2 if the command line is invalid. The source file of each
- * command lists the causes of the exit codes.
+ * The program loads each command on demand, so that `serve` does not load the dependencies of other commands. Exits
+ * with 0 after success, with 1 if the command failed, and with 2 if the command line is invalid. The source file of
+ * each command lists the causes of the exit codes.
  */
 import { Command } from 'commander';
 import { withPlainErrors } from './commands/command-errors.ts';

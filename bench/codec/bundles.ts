@@ -3,7 +3,7 @@
  * (scripts/build.ts).
  *
  * 1. Each run generates the code for protobuf-es and ts-proto from proto/ into a temporary directory.
- * 2. Every bundle exports a map `codecs` with the same interface, so that the same code measures all of them.
+ * 2. Every bundle exports a map `codecs` with the same interface, so that the same code measures all bundles.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

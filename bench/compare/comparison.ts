@@ -1,7 +1,7 @@
 /**
  * Compares the measurements of all rounds: medians, their ratio, and whether the ratio is within its limit.
  *
- * 1. Every round measures the base twice, as `base` and `again`. The difference between the two is the noise of the machine.
+ * 1. Every round measures the base twice, as `base` and `again`. The difference between these two measurements is the noise of the machine.
  * 2. The order of the builds varies between rounds, so that no build profits from its position. Six rounds contain every order once.
  * 3. A ratio may be at most 1.03. The limit is 1.05 if the two measurements of the base differ by more than 3 % in the median round.
  */

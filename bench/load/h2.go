@@ -13,9 +13,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and in a closed loop also writes to it. It needs a fraction of the CPU
-// of grpc-go's client, so that the generator does not limit a fast server. The engine sends the deadline to the server, but does not enforce it
-// itself.
+// The h2 engine is a minimal gRPC client: one goroutine reads a connection, and in a closed loop also writes to it. The engine needs a fraction of
+// the CPU of grpc-go's client, so that the generator does not limit a fast server. The engine sends the deadline to the server, but does not enforce
+// it itself.
 type h2Engine struct {
 	cfg   *config
 	conns []*h2Conn
@@ -125,8 +125,8 @@ func (h *h2Conn) flush() error {
 	return err
 }
 
-// read handles frames until the connection ends. It calls done for each finished
-// call, with the lock held, and done may launch the next call.
+// read handles frames until the connection ends. read calls done for each finished call, with the lock held. The callback done may launch the next
+// call.
 func (h *h2Conn) read(done func(*h2Conn, time.Time)) error {
 	head := make([]byte, 9)
 	var payload []byte

@@ -40,7 +40,7 @@ func headerBlock(cfg *config, authority string) []byte {
 	return b
 }
 
-// timeoutText returns at most 8 digits and a unit.
+// timeoutText formats a timeout as at most 8 digits and a unit.
 func timeoutText(d time.Duration) string {
 	if us := d.Microseconds(); us < 1e8 {
 		return fmt.Sprintf("%du", us)

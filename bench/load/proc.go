@@ -65,7 +65,7 @@ func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 		b, err := os.ReadFile(dir + "/" + t.Name() + "/schedstat")
 		if os.IsNotExist(err) {
 			if _, err := os.Stat(dir + "/" + t.Name()); err == nil {
-				return 0, 0, false // The kernel has no schedstat.
+				return 0, 0, false // The kernel does not provide schedstat.
 			}
 			continue
 		}

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// A template is an encoded request whose keys all have the same width, so that requests differ only at known offsets. It is encoded once. Each call
-// copies it and overwrites the keys, so that the generator needs little CPU.
+// A template is an encoded request whose keys all have the same width, so that requests differ only at known offsets. The generator encodes the
+// template once. Each call copies the template and overwrites the keys, so that the generator needs little CPU.
 type template struct {
 	body  []byte
 	slots []slot // positions of the digits of the keys

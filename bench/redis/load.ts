@@ -2,7 +2,7 @@
  * Runs one operation for a given time, and measures the CPU time that Redis and this process use for the operation.
  *
  *   saturated    closed loop with 64 operations in flight, so that commands arrive in pipelines.
- *   open         one operation every 0.5 ms (2,000/s), regardless of earlier answers.
+ *   open         one operation every 0.5 ms (2,000/s), regardless of earlier replies.
  */
 import { cpuMicroseconds } from '../process-stats.ts';
 import type { Operation } from './operations.ts';
@@ -17,8 +17,8 @@ export interface Figures {
   /** CPU of the Redis process per operation, in us. */
   readonly redisUs: number;
   /**
-   * CPU of this process per operation, in us. Approximates the CPU that a sidecar uses without its transport, because it includes the load
-   * generator.
+   * CPU of this process per operation, in us. The value includes the load generator, so it only approximates the CPU that a sidecar without its
+   * transport uses.
    */
   readonly ownUs: number;
   readonly operations: number;

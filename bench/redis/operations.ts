@@ -1,7 +1,7 @@
 /**
  * Measured operations: single commands as baselines, and the operations of the stores. All operations use the same connection code.
  *
- * 1. `run` starts one operation and resolves with its reply. The promise rejects if the reply is not the expected one.
+ * 1. `run` starts one operation and resolves with its reply. The promise rejects if the reply is not as expected.
  * 2. Operations cycle through the keys of SUBJECTS subjects, so that their keys exist and consecutive operations use different keys.
  * 3. Limits have long windows, so that no round measures the first decision of a subject in a new window.
  */

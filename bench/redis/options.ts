@@ -7,7 +7,7 @@ export interface BenchOptions {
   /** Measured time of an operation in each round and load, in seconds. */
   readonly secondsPerRow: number;
   readonly rounds: number;
-  /** Parts of names that select operations. Baselines are always measured. */
+  /** The benchmark measures the operations whose names contain one of these strings, and always the baselines. */
   readonly only: readonly string[];
   readonly isStrict: boolean;
   readonly isJson: boolean;

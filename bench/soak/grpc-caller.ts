@@ -25,13 +25,13 @@ export class GrpcCaller {
   constructor(address: string) {
     this.#sessions = Array.from({ length: CONNECTIONS }, () => {
       const session = connect(`http://${address}`);
-      // A call that a connection error ends reports this error itself.
+      // If a connection error ends a call, the call reports the error itself.
       session.on('error', () => undefined);
       return session;
     });
   }
 
-  /** Sends the calls that `next` returns, with several in flight, until it returns undefined and all calls have ended. */
+  /** Sends the calls that `next` returns, with several in flight, until `next` returns undefined and all calls have ended. */
   async run(next: () => Call | undefined, onEnd: (ended: Ended, call: Call) => void): Promise<void> {
     const work = async (session: ClientHttp2Session): Promise<void> => {
       for (let call = next(); call !== undefined; call = next()) {

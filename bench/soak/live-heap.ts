@@ -1,8 +1,8 @@
 /**
  * Measures the live memory of a sidecar: the memory that remains after a garbage collection, in V8's heap and outside it.
  *
- * The sidecar must be started with `environment`, which loads a reporter into it. On SIGUSR2 the reporter writes the size of the live memory to a
- * file.
+ * The caller must start the sidecar with `environment`, which loads a reporter into it. On SIGUSR2 the reporter writes the size of the live memory to
+ * a file.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 const REPORTER = join(import.meta.dirname, '..', '..', 'test', 'support', 'sidecar', 'heap-report.ts');
 const MAX_ANSWER_MS = 10_000;
 const POLL_MS = 10;
-/** Number of collections. One collection can leave memory that the next one frees, such as memory of finalizers or closed sockets. */
+/** Number of collections. One collection can leave memory that the next collection frees, such as memory of finalizers or closed sockets. */
 const READS = 3;
 const BETWEEN_READS_MS = 100;
 

@@ -19,7 +19,7 @@ of 192Mi. The sidecar must answer every call, and its resident memory must stay 
 `;
 
 const MIN_COUNT = 100_000;
-/** Maximum number of subjects that eight digits can name. */
+/** Maximum number of subjects that eight digits can distinguish. */
 const MAX_COUNT = 90_000_000;
 const MAX_MINUTES = 1_440;
 

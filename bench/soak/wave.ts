@@ -1,8 +1,8 @@
 /**
  * One wave of a soak test: several concurrent clients, which open and close their own connections.
  *
- * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, and calls with a deadline that is too short. One
- * client is killed while its calls are in flight, and these calls are not counted.
+ * A wave contains rate limit checks with a deadline, cache reads and writes, cancelled calls, and calls with a deadline that is too short. The wave
+ * kills one client while calls of this client are in flight, and does not count these calls.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,7 +16,7 @@ import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLD
 /** Number of keys. The first tenth of the calls creates all keys, so later growth of memory is a leak. */
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
-/** Lifetime of the client that is killed, in ms. The client is killed earlier if its wave ends earlier. */
+/** Lifetime of the client that is killed, in ms. If the wave ends earlier, the wave kills the client at its end. */
 const RUDE_MS = 300;
 const DEADLINE_EXCEEDED = '4';
 
@@ -64,7 +64,7 @@ export const CONNECTIONS_PER_WAVE = [...PARTS, RUDE].reduce((sum, part) => sum +
 export interface WaveCounts {
   answered: number;
   cancelled: number;
-  /** Number of calls that were expected to end with DEADLINE_EXCEEDED, and did. */
+  /** Number of calls that ended with DEADLINE_EXCEEDED, as expected. */
   tooLate: number;
   /** Number of failures, by reason. */
   readonly failures: Map<string, number>;

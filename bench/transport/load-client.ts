@@ -50,7 +50,7 @@ export interface LoadClient {
   measure(target: Target): Promise<Figures>;
 }
 
-/** Fields of bench/load's JSON output that are used here. */
+/** Fields of bench/load's JSON output that the benchmark uses. */
 interface Report {
   readonly Calls: number;
   readonly OpsPerSec: number;

@@ -1,6 +1,6 @@
 /**
- * `node bench/transport/node-http2-server.ts SOCKET` serves a constant gRPC response with an empty message on node:http2. A server on node:http2
- * cannot use less CPU than this one. The program prints {"tcp": PORT}.
+ * `node bench/transport/node-http2-server.ts SOCKET` serves a constant gRPC response with an empty message on node:http2. A server that uses
+ * node:http2 cannot use less CPU than this server. The program prints {"tcp": PORT}.
  */
 import { once } from 'node:events';
 import { createServer, type ServerHttp2Stream } from 'node:http2';

@@ -3,8 +3,8 @@
  *
  * 1. Each round measures all rows one after the other, so that other load on the machine affects all rows alike.
  * 2. A ratio is the median of the ratios of all rounds, and not the ratio of two medians.
- * 3. Only the quieter half of the rounds is used: the rounds in which the server waited for its core no longer than in the median round. The measured
- *    figures have no influence on this choice.
+ * 3. The results include only the quieter half of the rounds: the rounds in which the server waited for its core no longer than in the median round.
+ *    The measured figures have no influence on this choice.
  */
 import { median } from '../process-stats.ts';
 import type { Figures } from './load-client.ts';

@@ -1,5 +1,5 @@
 /**
- * Rows of the transport benchmark: every server under every load. `--only` selects rows by the words of their ids.
+ * Rows of the transport benchmark: every server under every load. `--only` selects rows by words of their ids.
  */
 
 const SERVERS = ['grpc-js', 'node-http2', 'http2', 'grpc-go'] as const;
@@ -82,7 +82,7 @@ export function isOurs(server: ServerName): server is 'grpc-js' | 'http2' {
   return server === 'grpc-js' || server === 'http2';
 }
 
-/** Returns whether the id contains all words of one of the `only` texts. Commas separate the words of a text. */
+/** Returns whether the id contains all words of one of the strings in `only`. Commas separate the words of a string. */
 function isSelected(id: string, only: readonly string[]): boolean {
   const words = new Set(id.split(' '));
   return only.length === 0 || only.some((text) => text.split(',').every((word) => words.has(word)));

@@ -1,5 +1,5 @@
 /**
- * Servers that the transport benchmark measures. Each of them is a process on the same core, and listens on TCP and on a unix socket.
+ * Servers that the transport benchmark measures. Each server is a process on the same core, and listens on TCP and on a unix socket.
  *
  * 1. All Node servers run with the flags and the environment of bin/pannier, so that they differ only in the transport.
  */

@@ -20,7 +20,7 @@ async function hello(url) {
   const user = url.searchParams.get('user') ?? 'anonymous';
   const decision = await limits.CheckRateLimit({
     key: user,
-    // A cost of 0 would only peek.
+    // A check with a cost of 0 would only be a peek.
     cost: Math.max(1, Number(url.searchParams.get('cost') ?? 1)),
     limits: [{ name: 'hello', algorithm: 'ALGORITHM_SLIDING_WINDOW_COUNTER', limit: 5, windowMs: 60_000 }],
   });

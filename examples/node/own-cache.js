@@ -1,5 +1,5 @@
 /**
- * Keeps copies of cached values in this process. A watch drops the copies of values that other clients change.
+ * Keeps copies of cached values in this process, and drops a copy when a watch reports that another client has changed its value.
  * `PANNIER_ADDRESS=127.0.0.1:9470 node own-cache.js` stores 50 values, then changes one of them as another client would.
  *
  * docs/guides/caching.md describes how to bound the age of a copy while the watch reports no events.
@@ -8,11 +8,11 @@ import { connect } from './pannier.js';
 
 export class OwnCache {
   /**
-   * Copies by key: { value, version, isAnnounced }. `isAnnounced` means that the event of the CacheSet has arrived. Until then, events of the
-   * key concern older values.
+   * Copies by key: { value, version, isAnnounced }. `isAnnounced` means that the event of the CacheSet has arrived. Events of the key that arrive
+   * before this event concern older values.
    */
   #copies = new Map();
-  /** Calls in flight: { key, versions, isFlushed }. `versions` has the events of the key since the call was sent. */
+  /** Calls in flight: { key, versions, isFlushed }. `versions` contains the versions in the events of the key since the call was sent. */
   #setsInFlight = new Set();
   #cache;
   #namespace;

@@ -16,7 +16,7 @@ const definition = protoLoader.loadSync(files, {
 });
 const { pannier } = grpc.loadPackageDefinition(definition);
 
-/** Deadline of every unary call, in ms. The call ends by then even if Redis does not answer. */
+/** Deadline of every unary call, in ms. The call ends by its deadline even if Redis does not answer. */
 const DEADLINE_MS = 500;
 /** Maximum time to wait for the sidecar at start, in ms. */
 const CONNECT_TIMEOUT_MS = 30_000;

@@ -30,7 +30,7 @@ def hello(query, _path, _session_id):
     limit = rate_limit.Limit(
         name="hello", algorithm=rate_limit.ALGORITHM_SLIDING_WINDOW_COUNTER, limit=5, window_ms=60_000
     )
-    # A cost of 0 would only peek.
+    # A check with a cost of 0 would only be a peek.
     cost = max(1, int(query.get("cost", "1")))
     request = rate_limit.CheckRateLimitRequest(key=user, cost=cost, limits=[limit])
     decision = client.limits.CheckRateLimit(request, timeout=DEADLINE_SECONDS)

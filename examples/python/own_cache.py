@@ -1,4 +1,4 @@
-"""Keeps copies of cached values in this process. A watch drops the copies of values that other clients change.
+"""Keeps copies of cached values in this process, and drops a copy when a watch reports that another client has changed its value.
 
 `PANNIER_ADDRESS=127.0.0.1:9470 python own_cache.py` stores 50 values, then changes one of them as another client would.
 
@@ -18,7 +18,7 @@ from pannier_client import DEADLINE_SECONDS, Pannier, cache
 class Copy:
     value: bytes
     version: bytes
-    # Whether the event of the CacheSet has arrived. Until then, events of the key concern older values.
+    # Whether the event of the CacheSet has arrived. Events of the key that arrive before this event concern older values.
     is_announced: bool
 
 

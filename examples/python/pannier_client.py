@@ -13,7 +13,7 @@ rate_limit, rate_limit_services = grpc.protos_and_services("pannier/v1/rate_limi
 session, session_services = grpc.protos_and_services("pannier/v1/session.proto")
 cache, cache_services = grpc.protos_and_services("pannier/v1/cache.proto")
 
-# Deadline of every call. The call ends by then even if Redis does not answer.
+# Deadline of every call. The call ends by its deadline even if Redis does not answer.
 DEADLINE_SECONDS = 0.5
 # Maximum time to wait for the sidecar at start.
 CONNECT_TIMEOUT_SECONDS = 30

@@ -1,8 +1,8 @@
 /**
- * Splits texts into sentences and replaces inline code in them. Performs no I/O.
+ * Splits texts into sentences and replaces inline code in the sentences. Performs no I/O.
  */
 
-/** Placeholder for inline code. It is a word, so that the sentence stays complete. */
+/** Placeholder for inline code. The placeholder is a word, so that the sentence stays complete. */
 const INLINE_CODE = '`code`';
 
 /**

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. Comments on consecutive lines form one piece.
- *   2. A string that is the first argument of test, it or describe (also .each) is a test name. Other strings are
- *      extracted only if they contain at least two words.
+ *   2. A string that is the first argument of test, it or describe (also .each) is a test name. The module extracts
+ *      other strings only if they contain at least two words.
  *   3. In the text of a template literal, "x" replaces each expression.
  */
 import jsTokens, { type Token } from 'js-tokens';
@@ -20,7 +20,7 @@ export function scriptPieces(content: string): TextPiece[] {
 class ScriptReader {
   readonly #pieces: TextPiece[] = [];
   #line = 1;
-  /** Last tokens that are neither white space nor comments. */
+  /** Most recent tokens that are neither white space nor comments. */
   #before: string[] = [];
   #comment: { line: number; lines: string[] } | undefined;
   /** Template literals that have not ended yet; the innermost is the last. */

@@ -2,9 +2,9 @@
  * Finds the terms of terms.yaml in texts. Performs no I/O except for reading that file.
  *
  * Invariants:
- *   1. A sentence that contains a term in one of the term's contexts is reported with its line, unless an allowed use
- *      matches the path and the sentence.
- *   2. An allowed use that matches no sentence is reported too.
+ *   1. The report contains each sentence with a term in one of the term's contexts, unless an allowed use matches the
+ *      path and the sentence.
+ *   2. The report also contains each allowed use that matches no sentence.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

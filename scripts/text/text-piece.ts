@@ -2,7 +2,7 @@
  * Extracts the texts of a file that people read, each with its line and context. Performs no I/O.
  *
  * Invariants:
- *   1. A piece never contains program code: a placeholder replaces inline code, and code fences are omitted.
+ *   1. A piece never contains program code: a placeholder replaces inline code, and the module omits code fences.
  *   2. A piece keeps the line breaks of its source, so that a position in the piece determines the line in the file.
  */
 import { extname } from 'node:path';
@@ -42,7 +42,7 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 const HASH_COMMENT_NAMES = new Set(['Makefile', 'Dockerfile', 'run', 'pannier', '.editorconfig']);
 
-/** Returns the texts of a file, or none if its name or extension is not known to contain prose. */
+/** Returns the texts of a file, or an empty list if no rule for its name or extension exists. */
 export function textPieces(path: string, content: string): TextPiece[] {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (name === 'NOTES.txt') {

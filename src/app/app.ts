@@ -7,7 +7,7 @@
  *      the failure modes determine the results of all calls.
  *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
  *   3. `drain` announces the shutdown (through readiness, the health service and GOAWAY), lets calls in flight finish,
- *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time to close.
+ *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time that closing takes.
  */
 import type { Settings } from '../config/load.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
@@ -125,8 +125,8 @@ function closeAll(services: readonly Service[]): void {
 }
 
 /**
- * Logs that subjects are hashed without a key. This is the only log line that reveals that the key is missing from an
- * optional Secret.
+ * Logs that subjects are hashed without a key. If the key is missing from an optional Secret, no other log line reports
+ * that.
  */
 function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
   const isHashing =

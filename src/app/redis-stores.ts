@@ -32,13 +32,16 @@ interface RedisStoresOptions extends StoresOptions {
 }
 
 /**
- * Maximum number of commands in flight on a connection. The limit bounds memory. It exceeds the number of commands that
- * a sidecar has in flight even if each takes 250 ms.
+ * Maximum number of commands in flight on a connection. The limit bounds memory. The limit exceeds the number of
+ * commands that a sidecar has in flight even if each command takes 250 ms.
  */
 const MAX_QUEUE = 10_000;
 /** Interval at which the sidecar checks the eviction policy until Redis has replied. */
 const EVICTION_CHECK_MS = 1_000;
-/** Time after which the sidecar logs that Redis has never replied. Readiness waits for Redis equally long. */
+/**
+ * Time after which the sidecar logs that Redis has never replied. The readiness check waits for Redis for the same
+ * time.
+ */
 const SILENCE_MS = 5_000;
 const NOEVICTION = 'noeviction';
 
@@ -99,7 +102,7 @@ interface RoleOptions {
   readonly role: 'state' | 'cache';
   readonly target: RedisTarget;
   readonly keyspace: Keyspace;
-  /** Shared topology source; undefined creates a separate one. */
+  /** Shared topology source; undefined creates a separate source. */
   readonly source: TopologySource | undefined;
 }
 
@@ -161,8 +164,8 @@ function sentinelCredentials({ settings, log }: StoresOptions, role: string): Cr
 }
 
 /**
- * Reads the credentials for every new connection, because the file may have been rotated. Logs a failed read once. Logs
- * the next failure only after a read has succeeded.
+ * Reads the credentials for every new connection, because an operator may have rotated the file. Logs a failed read
+ * once. Logs the next failure only after a read has succeeded.
  */
 function loggingFailures(
   { log, role, setting }: { log: Logger; role: string; setting: string },

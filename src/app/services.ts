@@ -22,7 +22,7 @@ export interface ServicesOptions {
   readonly log: Logger;
 }
 
-/** Creates all services except the health service, which reports on the others. */
+/** Creates all services except the health service, which reports on the other services. */
 export function createServices({
   settings,
   stores,

@@ -3,7 +3,8 @@
  * the descriptors of the protos.
  *
  * Invariants:
- *   1. All errors of a request are reported at once, each with its path ("limits[0].windowMs") and the accepted values.
+ *   1. The module reports all errors of a request at once, each with its path ("limits[0].windowMs") and the accepted
+ *      values.
  *   2. Keys may be camelCase or snake_case, enums may be names or numbers, and integers may be numbers or strings of
  *      digits. The value null means that a field is unset.
  *   3. Responses have camelCase keys in the order of the proto, enums by name, and all default values, so that `false`
@@ -254,7 +255,7 @@ function writeMessage(rules: JsonRules, message: Record<string, unknown>, typeNa
   const entries: [string, unknown][] = [];
   for (const field of messageOf(rules.contract, typeName).fields) {
     const value = message[field.jsonName];
-    // Unset members of a oneof, optional fields and messages are absent from the output.
+    // The output omits an unset field if it is optional, a member of a oneof, or a message.
     if (value !== undefined && value !== null) {
       entries.push([field.jsonName, writeField(rules, value, field)]);
     }

@@ -81,7 +81,7 @@ export function describeMethods(contract: Contract): string {
     return `${shortName(service)}/${method.name}  ${describeFields(contract, method.requestType, named)}${streams}`;
   });
   lines.push('');
-  // The set grows during the iteration, so that messages used by a listed message are listed too.
+  // The set grows during the iteration, so that the list also contains messages that a listed message uses.
   for (const typeName of named) {
     const values = contract.enums.get(typeName);
     const what = values === undefined ? describeFields(contract, typeName, named) : [...values.keys()].join(' | ');

@@ -1,9 +1,9 @@
 /**
  * `pannier call METHOD JSON`: sends one call to a sidecar and prints the response as JSON.
  *
- * For a stream, the command prints one response per line until the server or Ctrl-C ends the stream. Both ways to end a
- * stream are a success. Exits with 0 after success. Exits with 1 and prints the status of the call on standard error if
- * the call failed. Exits with 2 and sends nothing if the command line or the request is invalid.
+ * For a stream, the command prints one response per line until the server or Ctrl-C ends the stream. The command
+ * succeeds in both cases. Exits with 0 after success. Exits with 1 and prints the status of the call on standard error
+ * if the call failed. Exits with 2 and sends nothing if the command line or the request is invalid.
  */
 import { Client, credentials, Metadata, type ServiceError, connectivityState as State } from '@grpc/grpc-js';
 import { Command } from 'commander';
@@ -157,7 +157,7 @@ function parseMetadata(pairs: readonly string[]): Metadata | { readonly problem:
   for (const pair of pairs) {
     const [, key = '', value = ''] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
     try {
-      // The value of a -bin header consists of bytes, so the text is converted to UTF-8.
+      // The value of a -bin header consists of bytes, so the command converts the text to UTF-8.
       metadata.add(key, key.toLowerCase().endsWith('-bin') ? Buffer.from(value, 'utf8') : value);
     } catch {
       return { problem: `--metadata must be KEY=VALUE in ASCII, got ${JSON.stringify(pair)}` };

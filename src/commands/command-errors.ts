@@ -95,8 +95,8 @@ function suggestion(similar: string | undefined): string {
 }
 
 /**
- * Returns the text that follows the name of the option. Rules from this program already begin with "must be". A list of
- * choices from commander is rewritten.
+ * Returns the text that follows the name of the option. Rules from this program already begin with "must be". The
+ * function rewrites a list of choices from commander.
  */
 function accepted(rule = ''): string {
   return rule.replace(/^Allowed choices are (.*)\.$/, 'must be one of $1');

@@ -2,7 +2,7 @@
  * `pannier injection status`: lists the workloads of a cluster and whether the sidecars of their pods are up to date.
  *
  * A sidecar is up to date if it has the version of this program and the configuration of the cluster's injector (or of
- * a file). Exits with 0 if all sidecars are up to date, with 1 if some sidecars are not up to date, and with 2 if the
+ * a file). Exits with 0 if all sidecars are up to date, and with 1 if some sidecars are not. Exits with 2 if the
  * command cannot read the cluster or the configuration.
  */
 import { kubeletsOf } from '../injection/kubelets.ts';
@@ -132,7 +132,7 @@ function table(statuses: readonly WorkloadStatus[]): string {
   return `${[...lines, ...problems].join('\n')}\n`;
 }
 
-/** Returns the message of the API server if there is one, or else the message of the error. */
+/** Returns the message of the API server if the error contains one, or else the message of the error. */
 function reasonOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && 'body' in error) {
     const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];

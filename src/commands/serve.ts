@@ -119,9 +119,9 @@ function complain(messages: readonly string[]): void {
 }
 
 /**
- * Logs unhandled rejections and keeps serving, because such a bug, in Pannier or in a library, affects only one call.
- * For example, node-redis has such a bug in its code for resubscribing. An uncaught exception ends the process, because
- * the state of the process is then unknown.
+ * Logs unhandled rejections and keeps serving, because a bug in Pannier or in a library that causes such a rejection
+ * affects only one call. For example, node-redis has such a bug in its code for resubscribing. An uncaught exception
+ * ends the process, because the state of the process is then unknown.
  */
 function guardProcess(log: Logger): void {
   process.on('unhandledRejection', (reason) => {

@@ -30,7 +30,7 @@ export function readFileAtStart(settings: Settings, file: FileOfSetting): FileRe
   }
 }
 
-/** Reads the file asynchronously. Never rejects: an error is returned as a problem. */
+/** Reads the file asynchronously. Never rejects: returns an error as a problem. */
 export async function readFileNow(settings: Settings, file: FileOfSetting): Promise<FileReading> {
   try {
     return readingOf(settings, file, file.path === undefined ? undefined : await readFile(file.path));

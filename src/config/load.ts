@@ -2,8 +2,8 @@
  * Reads the settings from environment variables. Returns either valid Settings or every error at once.
  *
  * Invariants:
- *   1. Every error contains the name of the variable, the accepted values and the current value. The value of a secret
- *      is omitted.
+ *   1. Every error contains the name of the variable, the accepted values and the current value. An error omits the
+ *      value of a secret.
  *   2. An unknown PANNIER_* variable is an error, unless Kubernetes created it for a Service called pannier.
  */
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
@@ -55,7 +55,7 @@ export interface Settings {
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
   readonly maxMemoryStoreEntries: number;
-  /** Maximum size of each memory store; if undefined, the size of the heap determines it. */
+  /** Maximum size of each memory store; if undefined, the size of the heap determines the maximum. */
   readonly maxMemoryStoreBytes: number | undefined;
   readonly maxNearCacheEntries: number;
   readonly maxNearCacheBytes: number;
@@ -75,14 +75,14 @@ export type SettingsResult =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Matches variables that are not settings: those that Kubernetes adds to every pod for a Service called pannier or
- * pannier-something, and those that the Makefile and the tests of this repository read.
+ * Matches variables that are not settings. Kubernetes adds some of them to every pod for a Service called pannier or
+ * pannier-something. The Makefile and the tests of this repository read the others.
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;
 /**
- * Matches Service variables such as PANNIER_GRPC_PORT. Such a variable is ignored only if its value matches
- * FOREIGN_PORT_VALUE. If it has any other value, the user may have intended it as a setting.
+ * Matches Service variables such as PANNIER_GRPC_PORT. The loader ignores such a variable only if its value matches
+ * FOREIGN_PORT_VALUE. If the variable has any other value, the user may have intended the variable as a setting.
  */
 const FOREIGN_PORT = /^PANNIER_(\w+_)?PORT$/;
 const FOREIGN_PORT_VALUE = /^(tcp|udp|sctp):\/\//;

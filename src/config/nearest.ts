@@ -1,5 +1,5 @@
 /**
- * Suggests known words for a misspelled one, for error texts such as `did you mean "limit"?`.
+ * Suggests known words for a misspelled word, for error texts such as `did you mean "limit"?`.
  */
 
 /** Minimum length of a prefix. A shorter prefix matches too many words. */

@@ -1,6 +1,6 @@
 /**
  * Defines the data model of a policy file, and the rules that a limit must satisfy. The module config/policies.ts
- * creates PolicyFile objects. Rate limits, sessions and the cache read them.
+ * creates PolicyFile objects. Rate limits, sessions and the cache read these objects.
  *
  * Invariant: a PolicyFile is immutable. A reload creates a new PolicyFile, which replaces the old one as a whole.
  */
@@ -48,7 +48,7 @@ export interface NamespaceSpec {
 export interface SessionSpec {
   readonly idleTtlMs: number;
   readonly absoluteTtlMs: number;
-  /** Limit of live sessions per user; unset means no limit. */
+  /** Limit on live sessions per user; unset means no limit. */
   readonly userLimit?: UserLimit;
 }
 

@@ -10,8 +10,7 @@
  *   2. The main thread receives one message per turn of its event loop.
  *   3. The main thread parses small files itself, which takes a few milliseconds. A worker would leave 7 to 13 MB of
  *      memory allocated after its exit.
- *   4. The time and memory of a worker are bounded. The promise rejects if a bound is exceeded or no worker can be
- *      started.
+ *   4. The time and memory of a worker have bounds. The promise rejects if the worker exceeds a bound or cannot start.
  */
 import { Worker } from 'node:worker_threads';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
@@ -29,7 +28,7 @@ export type ParsedPart =
 
 export interface PolicyParse {
   readonly result: Promise<PolicyFileResult>;
-  /** Stops the worker. If `result` is still pending, it rejects. */
+  /** Stops the worker. If `result` is still pending, the promise rejects. */
   cancel(): void;
 }
 

@@ -88,7 +88,7 @@ test('ignores a file that is missing for one read, and reports a missing or inva
   expect([...running.current().policies.keys()]).toEqual(['before']);
 });
 
-/** Writes the file and loads it: the first check detects the change, the second one confirms it. */
+/** Writes the file and loads it: the first check detects the change, and the second check confirms it. */
 async function reload(running: PolicyWatch, text: string): Promise<void> {
   writeFileSync(path, text);
   await running.check();

@@ -3,14 +3,14 @@
  * file changes.
  *
  * The watcher polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a
- * link, and editors rename a new file over the old one. Reading at most 1 MiB per second has no measurable cost. The
+ * link, and editors rename a new file over the old file. Reading at most 1 MiB per second has no measurable cost. The
  * watcher loads a changed file once two consecutive reads have returned the same content. A file that is written in
  * place is empty or truncated for a short time.
  *
  * Invariants:
  *   1. If the file is invalid or missing, the current policies stay active. The watcher logs all errors once for each
  *      content of the file.
- *   2. `current()` returns the same object until a reload, so that callers can cache what they compile from it.
+ *   2. `current()` returns the same object until a reload, so that callers can cache what they compile from the object.
  *   3. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
  *   4. If the worker fails, the watcher parses the file again after 5 to 10 s, and then at growing intervals of at most
  *      an hour. The cause, such as too little memory, may disappear without a change to the file.

@@ -117,7 +117,7 @@ function subjectKeyOf(reading: FileReading): Material<Buffer | undefined> {
   return { problems: [fileProblem(reading, cause)] };
 }
 
-/** Drops one trailing line end, because editors and `echo` add one. */
+/** Drops one trailing line end, because editors and `echo` add a line end. */
 function withoutLineEnd(content: Buffer): Buffer {
   const text = content.toString('latin1');
   return content.subarray(0, text.replace(/\r?\n$/, '').length);

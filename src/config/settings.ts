@@ -84,13 +84,13 @@ export const SETTINGS = [
     kind: { kind: 'text', accepted: 'a user name', accepts: (value) => value.length > 0 },
     initial: undefined,
     meaning: 'ACL user for Redis.',
-    why: 'If it is unset, the sidecar uses the user in the URL, or the default user if the URL has none.',
+    why: 'If it is unset, the sidecar uses the user in the URL, or the default user if the URL contains no user.',
   },
   {
     name: 'REDIS_PASSWORD_FILE',
     kind: path,
     initial: undefined,
-    meaning: 'File that holds the Redis password. The sidecar reads it again for every new connection.',
+    meaning: 'File that contains the Redis password. The sidecar reads the file again for every new connection.',
     why: 'A mounted Secret can be rotated without a restart, and a file does not show up in the environment.',
   },
   {
@@ -104,7 +104,8 @@ export const SETTINGS = [
     name: 'REDIS_SENTINEL_PASSWORD_FILE',
     kind: path,
     initial: undefined,
-    meaning: 'File that holds the password of the Sentinels. The sidecar reads it again for every new connection.',
+    meaning:
+      'File that contains the password of the Sentinels. The sidecar reads the file again for every new connection.',
     why: 'If it is unset, the sidecar sends the Sentinels no password. Sentinels have a separate login, and many Sentinels require no password.',
   },
   {
@@ -112,7 +113,7 @@ export const SETTINGS = [
     kind: path,
     initial: undefined,
     meaning:
-      'File with the CA certificates (PEM) that verify rediss:// servers. The sidecar reads it again for every new connection.',
+      'File with the CA certificates (PEM) that verify rediss:// servers. The sidecar reads the file again for every new connection.',
     why: 'If it is unset, the sidecar uses the CA certificates that Node contains. A new CA needs no restart.',
   },
   {
@@ -120,23 +121,23 @@ export const SETTINGS = [
     kind: path,
     initial: undefined,
     meaning:
-      'File with the client certificate and its chain (PEM) for rediss://. The sidecar reads it again for every new connection.',
-    why: 'If it is unset, the sidecar sends no client certificate. It must be set together with PANNIER_REDIS_TLS_KEY_FILE.',
+      'File with the client certificate and its chain (PEM) for rediss://. The sidecar reads the file again for every new connection.',
+    why: 'If it is unset, the sidecar sends no client certificate. Set both this setting and PANNIER_REDIS_TLS_KEY_FILE, or neither.',
   },
   {
     name: 'REDIS_TLS_KEY_FILE',
     kind: path,
     initial: undefined,
     meaning:
-      'File with the private key (PEM, without a passphrase) of the client certificate. The sidecar reads it again for every new connection.',
-    why: 'If it is unset, the sidecar sends no client certificate. It must be set together with PANNIER_REDIS_TLS_CERT_FILE.',
+      'File with the private key (PEM, without a passphrase) of the client certificate. The sidecar reads the file again for every new connection.',
+    why: 'If it is unset, the sidecar sends no client certificate. Set both this setting and PANNIER_REDIS_TLS_CERT_FILE, or neither.',
   },
   {
     name: 'REDIS_TLS_SERVER_NAME',
     kind: { kind: 'text', accepted: 'a host name (not an IP address)', accepts: isHostName },
     initial: undefined,
-    meaning: 'Name that the certificate of every rediss:// server must have. The sidecar also sends it as SNI.',
-    why: 'If it is unset, the certificate must match the host that the sidecar connects to. Set it if a Cluster announces IP addresses but its certificates contain a host name.',
+    meaning: 'Name that the certificate of every rediss:// server must have. The sidecar also sends the name as SNI.',
+    why: 'If it is unset, the certificate must match the host to which the sidecar connects. Use the setting if a Cluster announces IP addresses but its certificates contain a host name.',
   },
   {
     name: 'REDIS_ADDRESS_MAP',
@@ -151,7 +152,7 @@ export const SETTINGS = [
     },
     initial: undefined,
     meaning: 'Addresses at which the sidecar reaches nodes that announce an unreachable address.',
-    why: 'If it is unset, the sidecar connects to the addresses that nodes announce. Such connections fail behind a NAT, or if the certificates contain other names.',
+    why: 'If it is unset, the sidecar connects to the addresses that nodes announce. Connections to these addresses fail if the nodes are behind a NAT, or if the certificates contain other names.',
   },
   {
     name: 'REDIS_FILES_OPTIONAL',
@@ -167,13 +168,13 @@ export const SETTINGS = [
     initial: '250',
     meaning:
       'Timeout of a Redis command. Each KiB that the command transfers adds 1 ms. The sidecar also drops a connection that receives no byte for this time while a command is in flight.',
-    why: 'The default is far longer than a healthy round trip, and short enough for the failure mode to decide within 300 ms.',
+    why: 'The default is far longer than a healthy round trip, and short enough that the failure mode decides within 300 ms.',
   },
   {
     name: 'REDIS_CONNECT_TIMEOUT_MS',
     kind: milliseconds(20, 60_000),
     initial: '500',
-    meaning: 'Timeout for connecting and authenticating together.',
+    meaning: 'Timeout for establishing a connection, including authentication.',
     why: 'Without a timeout, a server that accepts connections but never replies would block the sidecar.',
   },
   {
@@ -216,14 +217,16 @@ export const SETTINGS = [
     name: 'GRPC_MAX_CONNECTION_AGE_MS',
     kind: milliseconds(0, MAX_TIMER_MS),
     initial: '0',
-    meaning: 'Age at which the sidecar drains a connection, so that the caller reconnects. 0 means never.',
+    meaning:
+      'Age at which the sidecar drains a connection, so that the caller reconnects. With 0, connections have no maximum age.',
     why: 'The address has only one server, so new connections would not balance any load.',
   },
   {
     name: 'GRPC_MAX_CONNECTION_IDLE_MS',
     kind: milliseconds(0, MAX_TIMER_MS),
     initial: '1800000',
-    meaning: 'Idle timeout: time without a call after which the sidecar drains a connection. 0 means never.',
+    meaning:
+      'Idle timeout: time without a call after which the sidecar drains a connection. With 0, connections have no idle timeout.',
     why: 'The timeout closes connections that clients have abandoned, and does not affect busy clients.',
   },
   {
@@ -273,14 +276,15 @@ export const SETTINGS = [
     initial: 'false',
     meaning:
       'If true, Redis stores a hash of each subject (the `key` of a check) instead of the subject. This also applies to limits that a call contains.',
-    why: 'Set it if subjects are secrets, such as API keys, or set `hash_subjects` for single policies. A change to this setting restarts all counts.',
+    why: 'Use the setting if subjects are secrets, such as API keys, or set `hash_subjects` for single policies. A change to this setting restarts all counts.',
   },
   {
     name: 'SUBJECT_KEY_FILE',
     kind: path,
     initial: undefined,
-    meaning: 'File with the HMAC-SHA-256 key for subject hashes, 16 bytes or more. The sidecar reads it at start.',
-    why: 'If it is unset, the hash is plain SHA-256, and anyone who can read Redis can guess subjects. All sidecars need the same key. A change to the key restarts the counts.',
+    meaning:
+      'File with the HMAC-SHA-256 key for subject hashes, 16 bytes or more. The sidecar reads the file at start.',
+    why: 'If it is unset, the hash is plain SHA-256, and anyone who can read Redis can guess subjects. All sidecars need the same key. A change to the key restarts all counts.',
   },
   {
     name: 'DEFAULT_DEADLINE_MS',
@@ -293,8 +297,8 @@ export const SETTINGS = [
     name: 'DRAIN_TIMEOUT_MS',
     kind: milliseconds(0, 600_000),
     initial: '10000',
-    meaning: 'Time after SIGTERM in which calls in flight may finish.',
-    why: 'The default is well below the 30 s after which Kubernetes by default kills a pod that is stopping.',
+    meaning: 'Maximum time that calls in flight may take after SIGTERM.',
+    why: 'By default, Kubernetes kills a stopping pod after 30 s, and the default of this setting is well below that.',
   },
   {
     name: 'LOG_LEVEL',
@@ -308,7 +312,8 @@ export const SETTINGS = [
     name: 'MEMORY_STORE_MAX_ENTRIES',
     kind: count(1, 100_000_000),
     initial: '200000',
-    meaning: 'Maximum number of entries in each memory store (limits, sessions, cache). It applies only without Redis.',
+    meaning:
+      'Maximum number of entries in each memory store (limits, sessions, cache). The setting applies only without Redis.',
     why: 'Unless the heap is large, a store reaches its maximum size in bytes first.',
   },
   {
@@ -316,8 +321,8 @@ export const SETTINGS = [
     kind: bytes(1_000_000, 100_000_000_000),
     initial: undefined,
     meaning:
-      'Maximum size of each memory store in bytes. All three stores can be full at once, and V8 then needs the same amount of memory in addition.',
-    why: 'If it is unset, a store may use an eighth of the V8 heap, at most 64 MiB. In a container with a memory limit of 192Mi, this is 14.2 MB, which is enough for 34,000 subjects with one limit.',
+      'Maximum size of each memory store in bytes. If all three stores are full at once, V8 needs the same amount of memory in addition.',
+    why: 'If it is unset, a store may use an eighth of the V8 heap, at most 64 MiB. In a container with a memory limit of 192Mi, an eighth is 14.2 MB, which is enough for 34,000 subjects with one limit.',
   },
   {
     name: 'NEAR_CACHE_MAX_ENTRIES',
@@ -338,11 +343,11 @@ export const SETTINGS = [
     kind: bytes(1, 3_145_728),
     initial: '1048576',
     meaning: 'Maximum size of a value in CacheSet.',
-    why: 'A large value delays the commands behind it on the connection. A gRPC message has at most 4 MiB.',
+    why: 'A large value delays the commands behind it on the connection. A gRPC message is at most 4 MiB long.',
   },
 ] as const satisfies readonly SettingRow[];
 
-/** Old names of settings, without the prefix. The loader rejects an old name and suggests the new one. */
+/** Old names of settings, without the prefix. The loader rejects an old name and suggests the new name. */
 export const RENAMED_SETTINGS: ReadonlyMap<string, SettingName> = new Map([
   ['TRANSPORT', 'GRPC_TRANSPORT'],
   ['GRPC_CONNECTION_AGE_MS', 'GRPC_MAX_CONNECTION_AGE_MS'],

@@ -3,8 +3,8 @@
  * certificates.
  *
  * Invariants:
- *   1. A certificate that TLS would ignore, a key with a passphrase, and a key that does not match its certificate are
- *      reported as problems.
+ *   1. The module reports a certificate that TLS would ignore, a key with a passphrase, and a key that does not match
+ *      its certificate as problems.
  *   2. No error text quotes the content of a file.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -65,7 +65,7 @@ function halfProblem(cert: FileReading & { content: Buffer | undefined }, key: F
 
 /**
  * Rejects content that Node would accept although it is wrong. Node treats content without a certificate as an empty
- * list, so it would trust no server. It also ignores the rest of a list after a damaged certificate.
+ * list, so the sidecar would trust no server. Node also ignores the rest of a list after a damaged certificate.
  */
 function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
   const blocks = content.toString('latin1').split(CERTIFICATE_BEGIN).slice(1);

@@ -57,8 +57,8 @@ export class YamlReader {
       this.problems.push({ line: 1, column: 1, message });
       return;
     }
-    // The reader itself finds duplicate keys. The library would compare each key with all others, which takes minutes
-    // for a large file.
+    // The reader itself finds duplicate keys. The library would compare each key with all others, which would take
+    // minutes for a large file.
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
@@ -75,8 +75,8 @@ export class YamlReader {
       return;
     }
     try {
-      // Only detects alias bombs. The reader does not use the result, because only nodes have line numbers. `mapAsMap`
-      // avoids warnings about non-string keys.
+      // This call only detects alias bombs. The reader does not use the result, because only nodes have line numbers.
+      // `mapAsMap` avoids warnings about non-string keys.
       document.toJS({ maxAliasCount: MAX_ALIASES, mapAsMap: true });
     } catch (error) {
       this.#note(

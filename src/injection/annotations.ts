@@ -1,13 +1,13 @@
 /**
- * Defines the annotations of pods in one table, and parses them.
+ * Defines the annotations of pods in one table, and parses the annotations of a pod.
  *
- * Annotations are set on the pod, or on the pod template of a workload. The parser, its errors,
+ * Users set the annotations on the pod, or on the pod template of a workload. The parser, its errors,
  * docs/reference/annotations.md and the JSON schema are derived from the table.
  *
  * Invariants:
  *   1. An unknown annotation with our prefix is an error, because a misspelled `inject` would otherwise leave a pod
  *      without its sidecar.
- *   2. All errors of a pod are reported at once.
+ *   2. The parser reports all errors of a pod at once.
  *   3. An error never shows a value that may contain a password.
  */
 import { nearestOf } from '../config/nearest.ts';
@@ -127,7 +127,7 @@ export const ANNOTATIONS = [
     kind: memoryLimit,
     initial: '`sidecar.resources.limits.memory`',
     initialOf: (config) => configured(config.resources.limits.memory),
-    meaning: 'Memory limit of the sidecar. The heap of the sidecar may use half of it.',
+    meaning: 'Memory limit of the sidecar. The heap of the sidecar may use half of this limit.',
     example: '256Mi',
     wrong: ['64Mi', '256', '256mi'],
   },
@@ -146,7 +146,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.policiesConfigMap`',
     initialOf: (config) => configured(config.policiesConfigMap),
     meaning:
-      'ConfigMap whose key `policies.yaml` contains the policy file. You can create the ConfigMap later: the sidecar loads changes without a restart.',
+      'ConfigMap whose key `policies.yaml` contains the policy file. You can create the ConfigMap later, because the sidecar loads changes without a restart.',
     example: 'team-policies',
     wrong: ['Team_Policies', 'policies/api', ''],
   },
@@ -156,7 +156,7 @@ export const ANNOTATIONS = [
     initial: "`sidecar.redis.urls`, otherwise the key `url` of the Secret, otherwise the sidecar's memory",
     initialOf: (config) => configured(config.redis.urls.length > 0 ? 'the URLs of the configuration' : undefined),
     meaning:
-      'URL of the Redis that stores limits, sessions and cache. Put a password into the Secret of `redis-secret`.',
+      'URL of the Redis that stores limits, sessions and the cache. Put a password into the Secret of `redis-secret`.',
     example: 'redis://redis.data:6379',
     wrong: ['redis.data:6379', 'http://redis.data', 'redis://redis.data/3', ''],
   },
@@ -166,7 +166,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.redis.secretName`; no Secret if `redis-url` is set, because a login belongs to one server',
     initialOf: (config) => configured(config.redis.secretName),
     meaning:
-      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt`, `tls.crt`, `tls.key` and `subject-key`. It must have the key `url` if neither an annotation nor the configuration sets a URL.',
+      'Secret with any of the keys `username`, `password`, `sentinel-username`, `sentinel-password`, `ca.crt`, `tls.crt`, `tls.key` and `subject-key`. The Secret must contain the key `url` if neither an annotation nor the configuration sets a URL.',
     example: 'redis-login',
     wrong: ['Redis', 'redis login'],
   },
@@ -176,7 +176,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.redis.tlsSecretName`, otherwise the Secret of `redis-secret`; none if `redis-url` is set',
     initialOf: (config) => configured(config.redis.tlsSecretName),
     meaning:
-      'Secret with the CA (`ca.crt`) and the client certificate (`tls.crt`, `tls.key`), in the format of cert-manager. Its keys replace those of `redis-secret`.',
+      'Secret with the CA (`ca.crt`) and the client certificate (`tls.crt`, `tls.key`), in the format of cert-manager. The keys of this Secret replace those of `redis-secret`.',
     example: 'redis-client-tls',
     wrong: ['Redis', 'redis tls'],
   },
@@ -186,7 +186,7 @@ export const ANNOTATIONS = [
     initial: 'the namespace of the pod',
     initialOf: () => byDefault('the namespace of the pod'),
     meaning:
-      'Scope of rate limits (PANNIER_SCOPE). Each scope counts a policy separately, unless the policy is shared.',
+      'Scope of rate limits (PANNIER_SCOPE). Each scope has separate counts for a policy, unless the policy is shared.',
     example: 'checkout',
     wrong: ['a b', 'x/y', ''],
   },
@@ -195,7 +195,7 @@ export const ANNOTATIONS = [
     kind: setting('DEFAULT_DEADLINE_MS'),
     initial: '`sidecar.env`, otherwise the default of the setting',
     initialOf: (config) => programSetting(config, 'DEFAULT_DEADLINE_MS'),
-    meaning: 'Deadline of calls that have no deadline.',
+    meaning: 'Deadline of calls that arrive without a deadline.',
     example: '500',
     wrong: ['0', '1s', '-5'],
   },
@@ -232,7 +232,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.socket`',
     initialOf: (config) => configured(String(config.socket)),
     meaning:
-      'Whether the sidecar also serves the API on a Unix socket, in a memory volume that every container mounts.',
+      'Whether the sidecar also serves the API on a Unix socket, in a memory volume that injection mounts into every container.',
     example: 'false',
     wrong: ['off', ''],
   },
@@ -242,7 +242,7 @@ export const ANNOTATIONS = [
     initial: '`sidecar.native`',
     initialOf: (config) => configured(config.native),
     meaning:
-      'Whether the sidecar is a native sidecar (an init container that keeps running). With `auto`, it is native unless a kubelet is older than 1.29.',
+      'Whether the sidecar is a native sidecar (an init container that keeps running). With `auto`, the sidecar is native unless a kubelet is older than 1.29.',
     example: 'true',
     wrong: ['yes', ''],
   },

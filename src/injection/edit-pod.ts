@@ -21,7 +21,7 @@ export interface PodEdit {
   readonly pod: Pod;
   readonly sidecar: Sidecar;
   readonly version: string;
-  /** Current sidecar of the pod, which is kept unchanged; undefined if the pod has none. */
+  /** Current sidecar of the pod, which the edit leaves unchanged; undefined if the pod has none. */
   readonly previous: Previous | undefined;
 }
 
@@ -33,7 +33,7 @@ export function editPod(edit: PodEdit): Pod {
 }
 
 /**
- * Records a part that the user wrote and that equals the part that injection would add. Only the first injection can
+ * Records a part that injection would add but that the user has already written. Only the first injection can
  * distinguish such a part from an injected one.
  */
 function keep(edit: PodEdit, kept: Set<string>, word: string): void {

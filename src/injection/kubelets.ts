@@ -1,14 +1,14 @@
 /**
  * Determines whether all kubelets of a cluster support native sidecars (init containers with `restartPolicy: Always`).
  *
- * Kubernetes enables native sidecars by default since 1.29. An older kubelet would wait forever for the sidecar to
+ * Kubernetes 1.29 and later enable native sidecars by default. An older kubelet would wait forever for the sidecar to
  * exit.
  */
 
 export interface Kubelets {
   /**
    * Minor version of Kubernetes 1; undefined if the kubelets are unknown, for example if the pod comes from a file.
-   * Unknown kubelets are assumed to support native sidecars.
+   * This module assumes that unknown kubelets support native sidecars.
    */
   readonly oldestMinor: number | undefined;
 }

@@ -3,7 +3,7 @@
  * these defaults.
  *
  * Invariants:
- *   1. Unknown keys are errors, and all errors of a file are reported at once.
+ *   1. Unknown keys are errors, and the parser reports all errors of a file at once.
  *   2. A key accepts the same values as the annotation of the same name.
  */
 import { isScalar, type Node } from 'yaml';
@@ -177,7 +177,7 @@ interface ExcessiveRequest {
 
 /**
  * Finds requests above their limits. The API server would also refuse such requests, but its error would not contain
- * the configuration key or annotation that sets them.
+ * the configuration key or annotation that sets the request.
  */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
   const names = ['cpu', 'memory'] as const;

@@ -26,7 +26,7 @@ const DEFAULT_ADMIN_PORT = 9471;
 export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
-  /** Whether the sidecar is an init container that keeps running. Otherwise it is the first container. */
+  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
   readonly isNative: boolean;
   readonly grpcPort: number;
   readonly adminPort: number;

@@ -1,6 +1,6 @@
 /**
  * Removes the sidecar from a pod. This module is the exact inverse of edit-pod.ts, even if other programs have edited
- * the pod in between.
+ * the pod after the injection.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';
@@ -112,7 +112,7 @@ function unlessEmptied<Key extends string, Value extends object>(
 
 /**
  * Null for a field of a pod. The types exclude null, because an API server never returns null, but files may contain
- * it.
+ * null.
  */
 const NULL = null as never;
 

@@ -1,6 +1,6 @@
 /**
  * Defines the kinds of values that annotations and the injector's configuration share. Each kind defines its valid
- * values in three forms: a description for people, a function and a JSON schema.
+ * values in three forms: a description in English, a function and a JSON schema.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
@@ -12,7 +12,7 @@ export interface ValueKind<Value> {
   /** Accepted values. Completes "must be …". */
   readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
-  /** Whether the value may contain a password. Such a value is never shown, not even in errors. */
+  /** Whether the value may contain a password. Output and errors never show such a value. */
   readonly isSecret?: boolean;
   /** Formats a valid value for display. Without this function, the value is shown as is. */
   show?(text: string): string;
@@ -177,7 +177,7 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
   },
 };
 
-/** Formats settings for people and hides Redis URLs, because they may contain a password. */
+/** Formats settings for display and hides Redis URLs, because a URL may contain a password. */
 export function environmentText(env: Readonly<Record<string, string>>): string {
   const secrets = new Set(
     (SETTINGS as readonly SettingRow[]).filter((row) => row.isSecret === true).map((row) => PREFIX + row.name),

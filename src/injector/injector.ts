@@ -4,7 +4,7 @@
  * Invariants:
  *   1. The path /livez succeeds from the start, before the first certificate exists.
  *   2. /readyz succeeds only if the served certificate verifies against the live caBundles, and the first listing of
- *      the nodes has succeeded or has failed several times. It fails once draining has started.
+ *      the nodes has succeeded or has failed several times. The path /readyz fails once draining has started.
  *   3. `drain` loses no review that is in flight.
  */
 import { setTimeout as wait } from 'node:timers/promises';
@@ -71,7 +71,7 @@ const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
 /**
  * Time without a call after which a draining replica is assumed to be removed from the Service. If the drain delay is
- * shorter, it is used instead.
+ * shorter, the injector uses the drain delay instead.
  */
 const QUIET_MS = 2_000;
 /**

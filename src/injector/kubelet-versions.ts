@@ -4,8 +4,8 @@
  *
  * Invariants:
  *   1. One poll reads at most `MAX_PAGES` pages.
- *   2. A failed poll keeps the last known version. Before the first successful poll, the version is unknown and is
- *      assumed to be new enough.
+ *   2. A failed poll keeps the last known version. Before the first successful poll, the version is unknown, and the
+ *      injector assumes that it is new enough.
  *   3. `isInitialized` returns true after the first successful poll, or after `MAX_INITIAL_FAILURES` consecutive
  *      failures.
  */

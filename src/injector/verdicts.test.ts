@@ -1,5 +1,5 @@
 /**
- * Tests the verdicts on pods and namespaces. The injection itself is tested in src/injection.
+ * Tests the verdicts on pods and namespaces. Tests in src/injection test the injection itself.
  */
 import { parseSidecarConfig } from '../injection/sidecar-config.ts';
 import type { AdmissionRequest, Verdict } from './admission-review.ts';

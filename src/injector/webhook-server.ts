@@ -6,7 +6,7 @@
  *      error. The API server then applies the failurePolicy of the webhook.
  *   2. The server uses a new certificate from the next handshake on.
  *   3. The size of a body, the memory of all bodies, the number of connections and the duration of a request are
- *      bounded. If the memory bound would be exceeded, the server answers 503.
+ *      bounded. If a body would exceed the memory bound, the server answers 503.
  *   4. Every connection serves one review. Otherwise an API server would keep calling a replica that is being replaced,
  *      and pods would get the previous configuration after `helm upgrade --wait` has returned. In addition, the server
  *      never closes a connection on which the API server is sending a review.
@@ -24,7 +24,7 @@ export interface WebhookServerOptions {
   readonly host: string;
   readonly port: number;
   readonly certificate: ServedCertificate;
-  /** Reviewers by path. If one throws, the server answers 500. */
+  /** Reviewers by path. If a reviewer throws, the server answers 500. */
   readonly reviewers: Readonly<Record<string, (request: AdmissionRequest) => Verdict>>;
   readonly onReview: (path: string, outcome: Outcome, durationMs: number) => void;
   readonly log: Logger;
@@ -75,7 +75,7 @@ const LIMITS: WebhookLimits = {
 
 const QUIET_POLL_MS = 50;
 
-/** Starts the server; rejects with an error that names the address if it cannot listen on it. */
+/** Starts the server; if it cannot listen on an address, rejects with an error that contains the address. */
 export async function startWebhookServer(options: WebhookServerOptions): Promise<WebhookServer> {
   const limits = { ...LIMITS, ...options.limits };
   const server = createServer({
@@ -90,7 +90,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   server.maxConnections = limits.maxConnections;
   const handler = new ReviewHandler(options, limits);
   server.on('request', (request, response) => void handler.answer(request, response));
-  // Port scans and plain TCP probes cause such errors, so they are logged only at level debug.
+  // Port scans and plain TCP probes cause such errors, so the server logs them only at level debug.
   server.on('tlsClientError', (error) => options.log.debug({ err: error }, 'TLS handshake failed'));
   await listenOn(server, options);
   server.on('error', (error) => options.log.error({ err: error }, 'webhook server error'));

@@ -1,7 +1,7 @@
 /**
  * Finds the files that are installed with the program: the protos and the Lua scripts.
  *
- * These files have the same relative paths in the repository and in dist/. The paths are relative to the nearest
+ * The files have the same relative paths in the repository and in dist/. The paths are relative to the nearest
  * directory above this module that contains proto/pannier.
  */
 import { existsSync, readFileSync } from 'node:fs';

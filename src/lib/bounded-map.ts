@@ -8,9 +8,10 @@
  * 100,000 entries, a read and a write then took 5 us instead of 1.7 us.
  *
  * Invariants:
- *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry above maxBytes.
- *   2. An expired entry is never returned. The map removes such an entry on access, when it needs space, or in `sweep`,
- *      which an ExpirySweeper calls.
+ *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry
+ *      above maxBytes.
+ *   2. An expired entry is never returned. The map removes such an entry on access, when the map needs space, or in
+ *      `sweep`, which an ExpirySweeper calls.
  *   3. While the map contains an expired entry, it evicts no live entry, and `isFullFor` does not return true.
  *   4. The map calls `onEvict`, with the reason, for every entry that it removes without a call of `delete`. `onEvict`
  *      must not change the map.
@@ -39,7 +40,7 @@ interface Entry<Value> {
 
 /**
  * Memory of an entry in addition to its key and value: slots of the Map and the heap, the key's header, and the Entry.
- * The number was measured and rounded up.
+ * The number is a measured value, rounded up.
  */
 const ENTRY_OVERHEAD_BYTES = 216;
 

@@ -9,8 +9,8 @@
  * Invariants:
  *   1. No item expires before the item that `first` returns.
  *   2. `heapIndex` of an item is its index in the heap. No other module writes `heapIndex`.
- *   3. Adding, moving and removing an item takes time logarithmic in the size. An item that expires after all others,
- *      which is the common case, is added in constant time.
+ *   3. Adding, moving and removing an item takes time logarithmic in the size. Adding an item that expires after all
+ *      others, which is the common case, takes constant time.
  */
 export interface Expiring {
   heapIndex: number;
@@ -58,8 +58,8 @@ export class ExpiryHeap<Item extends Expiring> {
     if (last === undefined || lastExpiryMs === undefined || last === item) {
       return;
     }
-    // The last item takes the place of the removed item. At this place, the heap still has the old expiry time, which
-    // `move` replaces.
+    // The last item takes the place of the removed item. At this place, the heap still contains the expiry time of the
+    // removed item, which `move` replaces.
     last.heapIndex = item.heapIndex;
     this.#items[last.heapIndex] = last;
     this.move(last, lastExpiryMs);

@@ -1,16 +1,16 @@
 /**
- * Removes expired entries from the maps of a store within seconds, even if no call accesses them.
+ * Removes expired entries from the maps of a store within seconds, even if no call accesses these entries.
  *
  * Invariants:
- *   1. An expired entry is removed within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper continues in
- *      every turn of the event loop until none is left. If the clock was set forward, the sweeper notices the change
- *      within `MAX_WAIT_MS`.
+ *   1. The sweeper removes an expired entry within `SWEEP_INTERVAL_MS`. If many entries have expired, the sweeper
+ *      continues in every turn of the event loop until none is left. If the clock was set forward, the sweeper notices
+ *      the change within `MAX_WAIT_MS`.
  *   2. Each turn of the event loop drops at most `ENTRIES_PER_TURN` entries per map.
  *   3. No timer runs while the maps are empty, and no timer keeps the process alive.
  */
 import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
-/** Minimum time between sweeps, so that entries that expire in between are removed together. */
+/** Minimum time between sweeps, so that one sweep removes all entries that expire in this time. */
 const SWEEP_INTERVAL_MS = 1_000;
 /** Maximum wait of a timer. The wait is short, because sessions and limits expire by Unix time, which may jump. */
 const MAX_WAIT_MS = 10_000;

@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. The id is random, so that a restarted container has a new id.
- *   2. The id is only for people: no key, message or decision depends on it.
+ *   2. The id only identifies a process to a reader: no key, message or decision depends on the id.
  */
 import { randomBytes } from 'node:crypto';
 

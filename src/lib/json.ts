@@ -9,7 +9,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Returns an own property. Inherited properties are excluded, because a key in a pod may be named `constructor`. */
+/** Returns an own property. Excludes inherited properties, because a key in a pod may be named `constructor`. */
 export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }

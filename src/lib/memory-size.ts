@@ -1,7 +1,7 @@
 /**
  * Estimates the memory that values use, for stores that are bounded in bytes.
  *
- * The constants were measured on Node 24 (64 bit) and rounded up. The test test/integration/memory-bytes.test.ts
+ * The constants are measured values from Node 24 (64 bit), rounded up. The test test/integration/memory-bytes.test.ts
  * compares the estimates of all stores with the memory of a process, and fails if an estimate is too low.
  */
 
@@ -13,7 +13,10 @@ const MAP_SLOT_BYTES = 56;
 /** Maximum length of a buffer that Node stores in the V8 heap. */
 const MAX_HEAP_BUFFER_BYTES = 64;
 const HEAP_BUFFER_OVERHEAD_BYTES = 240;
-/** Overhead of a larger buffer: 200 bytes of objects in the V8 heap, and the rest outside the heap. */
+/**
+ * Overhead of a larger buffer. Of this overhead, 200 bytes are objects in the V8 heap, and the rest is outside the
+ * heap.
+ */
 const BUFFER_OVERHEAD_BYTES = 470;
 
 /** Returns an upper bound: V8 uses only one byte per character if no character is above U+00FF. */
@@ -22,8 +25,8 @@ export function stringBytes(text: string): number {
 }
 
 /**
- * Returns the size of a Map without its keys and values. The size of an empty Map is 0, because one empty Map can be
- * shared.
+ * Returns the size of a Map without its keys and values. The size of an empty Map is 0, because all values can share
+ * one empty Map.
  */
 export function mapBytes(size: number): number {
   return size === 0 ? 0 : MAP_BYTES + size * MAP_SLOT_BYTES;

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. A problem states the invalid part and the accepted values.
- *   2. A problem never contains the user, the password, or text that may be a part of either. It quotes only digits
- *      that are not followed by `@`, and the first scheme if that consists of letters and `+`.
+ *   2. A problem never contains the user, the password, or text that may be a part of either. A problem quotes only
+ *      digits that are not followed by `@`, and the first scheme if the scheme consists of letters and `+`.
  *   3. The hosts of Sentinels are distinct, because each Sentinel has one vote.
  */
 import { isIPv6 } from 'node:net';
@@ -169,7 +169,7 @@ function splitUrl(url: string, text: string): UrlParts {
 
 /**
  * Returns a hint if the value may contain a password, because the `?` or `#` may be a part of it. If the password
- * contains a comma, its parts appear in different URLs.
+ * contains a comma, the parts of the password appear in different URLs.
  */
 function hintOf(text: string): string {
   return text.includes('@') ? ' (in a password write them as %3F and %23)' : '';

@@ -30,8 +30,8 @@ export class StoreError extends Error {
 }
 
 /**
- * Returns whether the server refused a command inside a script because of a missing permission. This error is not
- * transient, so it must not be reported as `unavailable`.
+ * Returns whether the server refused a script halfway because of a missing permission. This error is not transient, so
+ * stores must not report it as `unavailable`.
  */
 export function isPermissionRefusal(error: StoreError): boolean {
   return error.kind === 'unknown' && error.serverCode === 'NOPERM';

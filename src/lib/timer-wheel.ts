@@ -6,7 +6,7 @@
  * of slots. One interval advances through the ring, and stops while nothing is scheduled.
  *
  * Invariants:
- *   1. A callback never runs early. It runs at most two ticks late, or later if the event loop is blocked.
+ *   1. A callback never runs early. The callback runs at most two ticks late, or later if the event loop is blocked.
  *   2. `cancel` takes constant time, and a cancelled callback never runs.
  *   3. The interval does not keep the process alive.
  */

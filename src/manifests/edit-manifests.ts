@@ -2,7 +2,7 @@
  * Injects or uninjects the pods in a file, which may contain any number of documents of any kind.
  *
  * Invariants:
- *   1. Documents without changes are returned byte for byte.
+ *   1. The returned text contains documents without changes byte for byte.
  *   2. If one pod is refused, the returned text equals the source.
  */
 import { INJECT } from '../injection/annotations.ts';

@@ -34,7 +34,7 @@ class ShapeCheck {
     this.#problems = problems;
   }
 
-  /** Checks a mapping. An absent value and null are treated as an empty mapping. */
+  /** Checks a mapping. Treats an absent value and null as an empty mapping. */
   mapping(path: string, value: unknown): Fields {
     if (value === undefined || value === null) {
       return {};

@@ -76,7 +76,10 @@ export class TextLines {
   }
 }
 
-/** Returns the end of a node. A collection in block style ends with its last item, not with the comments below it. */
+/**
+ * Returns the end of a node. A collection in block style ends with its last item, not with the comments below that
+ * item.
+ */
 export function endOfContent(node: Node): number {
   if (isCollection(node) && node.flow !== true) {
     const last = node.items.at(-1) as Node | Pair<Node, Node | null> | undefined;

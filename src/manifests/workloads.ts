@@ -68,7 +68,9 @@ function identityOf(value: JsonObject): { kind: string; name: string; namespace:
   };
 }
 
-/** Formats a workload as kubectl does, such as `deployment/web`, with the namespace in front if it is known. */
+/**
+ * Formats a workload as kubectl does, such as `deployment/web`, with the namespace in front if the namespace is known.
+ */
 export function workloadText(workload: Pick<Workload, 'kind' | 'name' | 'namespace'>): string {
   const place = workload.namespace === undefined ? '' : `${workload.namespace}/`;
   return `${place}${workload.kind.toLowerCase()}/${workload.name}`;

@@ -3,9 +3,9 @@
  *
  * Invariants:
  *   1. Every YAML parser reads the same value from the expanded text.
- *   2. Scalars are copied as they are written, because YAML parsers read `0644`, `yes` and 9007199254740993
+ *   2. The module copies scalars as they are written, because YAML parsers read `0644`, `yes` and 9007199254740993
  *      differently.
- *   3. A value that cannot be copied exactly is not expanded.
+ *   3. The module does not expand a value that it cannot copy exactly.
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap } from 'yaml';
 import { inlineText } from './yaml-text.ts';
@@ -82,8 +82,8 @@ function scalarText({ source }: Written, scalar: Scalar): string | undefined {
 }
 
 /**
- * Returns the pairs that a mapping merges from others and does not override, or undefined if a pair cannot be copied
- * (see `exactText`).
+ * Returns the pairs that a mapping merges from other mappings and does not override, or undefined if a pair cannot be
+ * copied (see `exactText`).
  */
 export function mergedPairs(written: Written, node: YAMLMap<Node, Node | null>): string[] | undefined {
   const seen = new Set(node.items.filter((pair) => !isMerge(pair)).map((pair) => keyOf(pair)));

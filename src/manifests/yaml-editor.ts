@@ -10,7 +10,7 @@
  * changes in only one of the places that share it through an alias, the module first expands the alias in that place.
  *
  * Invariants:
- *   1. The result is parsed again and compared with the intended value.
+ *   1. The module parses the result again and compares it with the intended value.
  *   2. If the text cannot be edited in place, `editYaml` returns a problem and no text.
  */
 import { type Document, isAlias, type Node, visit, type YAMLMap } from 'yaml';
@@ -99,7 +99,7 @@ function aliasesOfEdited({ document, edits }: { document: Document; edits: reado
   return found;
 }
 
-/** Replaces shared places with their values. Returns undefined if one of them cannot be expanded. */
+/** Replaces shared places with their values. Returns undefined if one of these places cannot be expanded. */
 function expand(source: string, shared: readonly SharedPlace[]): string | undefined {
   const edits: TextEdit[] = [];
   for (const { document, node } of shared) {

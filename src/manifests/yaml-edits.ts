@@ -1,8 +1,8 @@
 /**
  * Computes the edits of a YAML text that turn the value of a document into another value.
  *
- * The edits insert new lines after the previous item, and remove whole lines. They replace a value whose kind changes.
- * The edits may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
+ * The edits insert new lines after the previous item, and remove whole lines. If the kind of a value changes, the edits
+ * replace the value. The edits may be wrong for unusual YAML, so yaml-editor.ts parses the result again.
  */
 import {
   type Alias,
@@ -251,8 +251,8 @@ function removeItem(
 }
 
 /**
- * Removes an item of a flow collection together with a comma: the comma after the item if all previous items are
- * removed too, otherwise the comma before it.
+ * Removes an item of a flow collection together with one comma. If all previous items are removed too, this is the
+ * comma after the item, otherwise the comma before the item.
  */
 function removePart(
   state: EditState,

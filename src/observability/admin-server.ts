@@ -3,10 +3,10 @@
  *
  * Invariants:
  *   1. The server is read-only: no request changes any state.
- *   2. A connection is closed if its request takes longer than 5 s or its response longer than 10 s. The server also
- *      limits the size of headers.
+ *   2. The server closes a connection if the request takes longer than 5 s or the response takes longer than 10 s. The
+ *      server also limits the size of headers.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
- *   4. No body contains a secret. Bodies name roles and nodes.
+ *   4. No body contains a secret. Bodies contain the names of roles and nodes.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { listenOn } from '../lib/listen.ts';
@@ -27,7 +27,7 @@ export interface AdminServerOptions {
   readonly metricsText: () => Promise<string>;
   readonly metricsContentType: string;
   readonly log: Logger;
-  /** Time after which the connection of a client that has not read its response is closed. */
+  /** Time after which the server closes the connection of a client that has not read its response. */
   readonly maxAnswerMs?: number;
 }
 

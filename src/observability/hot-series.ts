@@ -56,7 +56,7 @@ export class HistogramSeries {
 
 /**
  * All series of a counter or gauge. `create` does not check for duplicates, so callers create each series once and keep
- * it.
+ * the series.
  */
 export class NumberFamily {
   readonly #row: MetricRow;

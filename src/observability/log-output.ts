@@ -1,7 +1,7 @@
 /**
  * Writes log lines to standard output without ever blocking.
  *
- * If the reader of a pipe hangs, such as the container runtime, a blocking write would stop the whole process. A full
+ * If the reader of a pipe (such as the container runtime) hangs, a blocking write would stop the whole process. A full
  * disk would also stop the process if a library retried the write. This module therefore reopens the output in
  * non-blocking mode and drops lines that the output does not accept. Reopening does not change the mode of the pipe for
  * other processes.
@@ -9,7 +9,7 @@
  * Invariants:
  *   1. `write` neither blocks nor throws.
  *   2. Lines keep their order, and no line is cut.
- *   3. Once the output accepts lines again, a log line reports how many were dropped.
+ *   3. Once the output accepts lines again, a log line reports how many lines were dropped.
  */
 import { constants, fstatSync, openSync, writeSync } from 'node:fs';
 

@@ -48,7 +48,7 @@ export const METRICS = {
     name: 'pannier_grpc_connections_dropped_total',
     type: 'counter',
     labels: ['reason'],
-    help: 'Connections that the sidecar closed because the client violated HTTP/2 or exceeded a limit (enhance_your_calm), by HTTP/2 error code. Only the transport http2 counts them.',
+    help: 'Connections that the sidecar closed because the client violated HTTP/2 or exceeded a limit (enhance_your_calm), by HTTP/2 error code. Only the transport http2 counts these connections.',
   },
   decisions: {
     name: 'pannier_rate_limit_decisions_total',
@@ -66,7 +66,7 @@ export const METRICS = {
     name: 'pannier_rate_limit_peeks_total',
     type: 'counter',
     labels: ['policy', 'decided_by'],
-    help: 'Peeks (checks with cost 0), by policy and by what answered them: store or failure_mode.',
+    help: 'Peeks (checks with cost 0), by policy and by the source of the decision: store or failure_mode.',
   },
   unknownPolicyCalls: {
     name: 'pannier_rate_limit_unknown_policy_calls_total',
@@ -78,13 +78,13 @@ export const METRICS = {
     name: 'pannier_sessions_evicted_total',
     type: 'counter',
     labels: [],
-    help: 'Sessions ended by a login because the user had reached sessions.max_per_user (at_max_per_user: evict).',
+    help: 'Sessions that a login ended because the user had reached sessions.max_per_user (at_max_per_user: evict).',
   },
   sessionLoginsRefused: {
     name: 'pannier_session_logins_refused_total',
     type: 'counter',
     labels: [],
-    help: 'Logins refused because the user had reached sessions.max_per_user (at_max_per_user: refuse).',
+    help: 'Logins that the sidecar refused because the user had reached sessions.max_per_user (at_max_per_user: refuse).',
   },
   cacheReads: {
     name: 'pannier_cache_reads_total',
@@ -96,7 +96,7 @@ export const METRICS = {
     name: 'pannier_near_cache_hits_total',
     type: 'counter',
     labels: ['namespace'],
-    help: 'Reads answered from the near cache, by configured namespace. All other namespaces have the label value (other). Prometheus renames the label to exported_namespace if the target has a namespace label.',
+    help: 'Reads that the sidecar answered from the near cache, by configured namespace. All other namespaces have the label value (other). Prometheus renames the label to exported_namespace if the target has a namespace label.',
   },
   nearCacheBucketFlushes: {
     name: 'pannier_near_cache_bucket_flushes_total',
@@ -114,7 +114,7 @@ export const METRICS = {
     name: 'pannier_redis_conflicting_masters',
     type: 'gauge',
     labels: ['role'],
-    help: 'Standalone masters among the seeds that the sidecar does not use, because it does not know which one holds the data. If the value is above 0, make all but one of these masters a replica.',
+    help: 'Standalone masters among the seeds that the sidecar does not use, because it cannot determine which of them contains the data. If the value is above 0, make all but one of these masters a replica.',
   },
   redisMasterChanges: {
     name: 'pannier_redis_master_changes_total',
@@ -126,7 +126,7 @@ export const METRICS = {
     name: 'pannier_redis_silent_sentinels',
     type: 'gauge',
     labels: ['role'],
-    help: 'Sentinels of the URL that name no master, because they are down, reject the login or do not know the master name. Exported only with Sentinel.',
+    help: 'Sentinels of the URL that return no master, because they are down, reject the login or do not monitor a master of this name. The sidecar exports this metric only with Sentinel.',
   },
   redisFormatRefused: {
     name: 'pannier_redis_format_refused',
@@ -144,7 +144,7 @@ export const METRICS = {
     name: 'pannier_redis_damaged_values_total',
     type: 'counter',
     labels: ['role', 'code'],
-    help: 'Damaged values that the sidecar found and removed, by code: WRONGTYPE is a key of another type, and DAMAGED is an unreadable value. Either another program writes under the key prefix, or memory was corrupted.',
+    help: 'Damaged values that the sidecar found and removed, by code: WRONGTYPE means a key of another type, and DAMAGED means an unreadable value. Either another program writes under the key prefix, or memory was corrupted.',
   },
   redisRoundTrip: {
     name: 'pannier_redis_round_trip_seconds',
@@ -174,19 +174,19 @@ export const METRICS = {
     name: 'pannier_memory_store_entries',
     type: 'gauge',
     labels: ['store'],
-    help: 'Entries of a memory store (rate_limit, session, cache). Exported only without Redis. Expired entries are removed within seconds.',
+    help: 'Entries of a memory store (rate_limit, session, cache). The sidecar exports this metric only without Redis. The store removes expired entries within seconds.',
   },
   memoryStoreBytes: {
     name: 'pannier_memory_store_bytes',
     type: 'gauge',
     labels: ['store'],
-    help: 'Estimated size of a memory store, which PANNIER_MEMORY_STORE_MAX_BYTES limits. Exported only without Redis.',
+    help: 'Estimated size of a memory store, which PANNIER_MEMORY_STORE_MAX_BYTES limits. The sidecar exports this metric only without Redis.',
   },
   memoryStoreEvictions: {
     name: 'pannier_memory_store_evictions_total',
     type: 'counter',
     labels: ['store'],
-    help: 'Live entries that a full memory store evicted. Counted only for rate_limit, where the limits of the evicted subjects restart. Expired entries are not counted.',
+    help: 'Live entries that a full memory store evicted. The sidecar counts evictions only for rate_limit, where the limits of the evicted subjects restart. Expired entries are not counted.',
   },
   policyReloads: {
     name: 'pannier_policy_reloads_total',

@@ -2,9 +2,9 @@
  * The registry of /metrics, and the functions with which modules record metrics.
  *
  * Invariants:
- *   1. A series whose labels are known at start is created once and then only updated.
+ *   1. If the labels of a series are known at start, the module creates the series once and then only updates it.
  *   2. A label value from outside the process belongs to a bounded set, or is replaced with `(other)`.
- *   3. When a policy is removed, its series are removed too.
+ *   3. A reload that removes a policy also removes its series.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Registry } from 'prom-client';
@@ -268,7 +268,8 @@ function collectProcess(
   const delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS });
   delay.enable();
   gauge(METRICS.eventLoopDelay, function collect() {
-    // Node measures the time between samples, so an idle loop yields the resolution, and an empty histogram yields NaN.
+    // Node measures the time between samples. An idle loop therefore yields the sampling interval, and an empty
+    // histogram yields NaN.
     const seconds = (nanoseconds: number): number =>
       Number.isFinite(nanoseconds) ? Math.max(0, nanoseconds / 1e9 - DELAY_RESOLUTION_MS / 1e3) : 0;
     this.set({ quantile: '0.5' }, seconds(delay.percentile(50)));

@@ -4,7 +4,7 @@
  * Invariants:
  *   1. Label values are the policies and limits of the current policy file, and INLINE_POLICY. A caller cannot choose a
  *      label value.
- *   2. When a policy or limit is removed, its series are removed too.
+ *   2. A reload that removes a policy or a limit also removes its series.
  */
 import type { Counter } from 'prom-client';
 import { METRICS, type MetricRow } from './metric-table.ts';
@@ -23,7 +23,7 @@ export interface RateLimitSeries {
   setPolicies(policies: LimitsByPolicy): void;
 }
 
-/** Series whose first label is the policy. The values of the second label are a bounded set per policy. */
+/** Series whose first label is the policy. The values of the second label form a bounded set for each policy. */
 interface Family {
   count(policy: string, value: string): void;
   /** Removes the series of policies and limits that no longer exist. */

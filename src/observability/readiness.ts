@@ -2,8 +2,8 @@
  * Decides whether the sidecar is ready.
  *
  * Invariants:
- *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s, it no
- *      longer waits for Redis, because a pod whose failure modes decide is better than an unready pod.
+ *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s, the
+ *      sidecar no longer waits for Redis, because a pod that applies its failure modes is better than an unready pod.
  *   2. A ready sidecar stays ready until it drains, even if Redis fails. An outage of Redis must never remove a pod
  *      from its Service.
  *   3. The sidecar does not become ready while the stored data has a format that this release cannot read. This stops

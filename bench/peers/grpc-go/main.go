@@ -1,5 +1,5 @@
-// Command grpc-go is a grpc-go server whose only method returns an empty message and ignores the request. It listens on a loopback port and on a
-// unix socket (its argument), prints {"tcp": PORT}, and serves until a signal ends it.
+// Command grpc-go is a grpc-go server whose only method returns an empty message and ignores the request. The server listens on a loopback port and
+// on the unix socket that its argument names. It prints {"tcp": PORT} and serves until a signal ends the program.
 package main
 
 import (

@@ -1,5 +1,5 @@
 /**
- * Parses and writes CA bundles, which are concatenated PEM certificates as in the caBundle of a webhook. Verifies
+ * Parses and writes CA bundles, which are concatenated PEM certificates, as in the caBundle of a webhook. Verifies
  * served certificate chains against these bundles. Performs no I/O.
  */
 import { X509Certificate } from 'node:crypto';

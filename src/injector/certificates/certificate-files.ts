@@ -6,11 +6,12 @@
  * once and continues to use the current pair.
  *
  * Invariants:
- *   1. If the current pair verifies against every caBundle, a new pair replaces it only after the new pair has also
- *      verified for `settleMs`, because API servers read a changed caBundle with a delay. Otherwise the module serves
- *      the new pair at once.
- *   2. With `caFile` (cert-manager's ca.crt), this module adds the CAs of the pair to every caBundle. It removes only
- *      expired CAs, and the oldest CAs of a full caBundle. Without `caFile`, it never writes a caBundle.
+ *   1. If the current pair verifies against every caBundle, the module serves a new pair only after the new pair has
+ *      also verified for `settleMs`. The reason is that API servers read a changed caBundle with a delay. If the
+ *      current pair does not verify, the module serves the new pair at once.
+ *   2. With `caFile` (cert-manager's ca.crt), this module adds the CAs of the pair to every caBundle. The module
+ *      removes only expired CAs, and the oldest CAs of a full caBundle. Without `caFile`, the module never writes a
+ *      caBundle.
  *   3. `isReady` returns true only if the served certificate has verified against every caBundle for `settleMs`.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
@@ -145,7 +146,10 @@ export class CertificateFiles implements CertificateSource {
     }
   }
 
-  /** Reconciles the caBundles once; returns false if it tried to write, so that the caller reads them again soon. */
+  /**
+   * Reconciles the caBundles once; returns false if it tried to write, so that the caller soon reads the caBundles
+   * again.
+   */
   async #checkConfiguration(): Promise<boolean> {
     const { store } = this.#options;
     const configuration = await store.readConfiguration();
@@ -205,8 +209,8 @@ export class CertificateFiles implements CertificateSource {
   }
 
   /**
-   * Returns why API servers with the caBundles last read would reject the certificate, or undefined if they would
-   * accept it.
+   * Returns why API servers with the caBundles last read would reject the certificate, or undefined if the API servers
+   * would accept the certificate.
    */
   #problemOf(pair: LoadedPair): string | undefined {
     const { hostName, clock, caFile } = this.#options;

@@ -6,8 +6,8 @@
  * Invariants:
  *   1. The reconciler performs one step at a time. Each write contains the version that the replica has read, so a
  *      replica that loses a race must read again.
- *   2. While the API server is unreachable, the reconciler retries with a bounded backoff. It still renews serving
- *      certificates with a known CA.
+ *   2. While the API server is unreachable, the reconciler retries with a bounded backoff. During the outage, the
+ *      reconciler still renews serving certificates with a known CA.
  *   3. `isReady` returns true only if the served chain verifies against every caBundle as last read.
  */
 import { setTimeout as wait } from 'node:timers/promises';

@@ -11,8 +11,8 @@ export interface ServedCertificate {
 
 export interface CertificateSource {
   /**
-   * Registers a listener. The source calls it with the current certificate, if there is one, and with each later
-   * certificate.
+   * Registers a listener. The source calls the listener with the current certificate, if there is one, and with each
+   * later certificate.
    */
   onCertificate(listener: (certificate: ServedCertificate) => void): void;
   /**

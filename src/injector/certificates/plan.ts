@@ -6,14 +6,13 @@
  * and keeps it in memory. The caBundle of the webhooks contains every CA whose serving certificates a replica may still
  * use.
  *
- * Each write contains the version of the object that it changes, so replicas need no leader and need not know how many
- * replicas exist. The following invariants prevent API servers from receiving an untrusted certificate during a
- * rotation:
+ * Each write contains the version of the object that it changes, so replicas need neither a leader nor the number of
+ * replicas. The following invariants prevent API servers from receiving an untrusted certificate during a rotation:
  *   1. The first replica that finds the CA past two thirds of its lifetime, plus jitter, replaces the CA in the Secret.
  *   2. Each replica adds the CA of the Secret and the CA of its own serving certificate to the caBundle, and removes
  *      expired CAs.
  *   3. A replica that is already serving uses a serving certificate of a new CA only after that CA has been in every
- *      caBundle for `settleMs`, because API servers apply a change with a delay.
+ *      caBundle for `settleMs`. The reason is that API servers apply a change with a delay.
  *   4. A CA stays in the caBundle for a while after its expiry, until no replica can use serving certificates of this
  *      CA any longer.
  */
