@@ -1,7 +1,7 @@
 /**
  * Loads the protos with @grpc/proto-loader, for `pannier call`, benchmarks and tests.
  *
- * Invariant: the sidecar serves without this module, because service-table.ts uses generated codecs.
+ * Invariant: the sidecar can serve calls without this module, because service-table.ts uses generated codecs.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition, type PackageDefinition } from '@grpc/proto-loader';

@@ -1,5 +1,5 @@
 /**
- * Tests that docs/reference/errors.md lists every text of DEADLINE_EXCEEDED, and that no other module creates this
+ * Tests that docs/reference/errors.md lists every message of DEADLINE_EXCEEDED, and that no other module creates this
  * status.
  */
 import { readFileSync } from 'node:fs';

@@ -2,7 +2,7 @@
  * Creates the errors of calls whose deadline has passed.
  *
  *   1. This module creates every DEADLINE_EXCEEDED status, except those for store errors (error-status.ts).
- *   2. The text states whether the call may have been executed. docs/reference/errors.md lists both texts.
+ *   2. The status message states whether the call may have been executed. docs/reference/errors.md lists both messages.
  */
 import { Status, StatusError } from './status.ts';
 

@@ -5,7 +5,8 @@
  *   1. The module reads the set once, on first use. Reading takes about 6 ms.
  *   2. The module skips fields of descriptor.proto that no caller needs.
  *
- * This module does not use protobufjs, which loses map fields when it converts protos to descriptors or back.
+ * This module does not use protobufjs, which loses map fields when it converts protos to descriptors or descriptors to
+ * protos.
  */
 import { readBinaryAsset } from '../lib/assets.ts';
 

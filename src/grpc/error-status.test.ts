@@ -1,5 +1,6 @@
 /**
- * Tests the statuses of errors, that no cause reaches a caller, and that docs/reference/errors.md lists the same texts.
+ * Tests the statuses of errors, that no cause reaches a caller, and that docs/reference/errors.md lists the same
+ * messages.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

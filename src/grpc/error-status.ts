@@ -2,13 +2,13 @@
  * Converts errors to gRPC statuses. docs/reference/errors.md contains the same tables.
  *
  * Invariants:
- *   1. The status of a StatusError has the code and text of the error.
+ *   1. The status of a StatusError has the code and message of the error.
  *   2. A StoreError has the status of its Redis error code if the table contains that code, and otherwise the status of
  *      its kind. The kinds `unknown` and `deadline` take precedence over the error code, because they state whether the
  *      command may have been executed.
- *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed text, and the sidecar logs
- *      the cause.
- *   4. A text has at most 1,000 characters and no unpaired surrogates.
+ *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed message, and the sidecar
+ *      logs the cause.
+ *   4. A status message is at most 1,000 characters long and contains no unpaired surrogates.
  */
 import type { Logger } from '../lib/logger.ts';
 import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
@@ -24,7 +24,7 @@ export interface ErrorStatus {
   readonly retryPushbackMs?: number;
 }
 
-/** Log for unexpected errors. */
+/** Logger for unexpected errors. */
 export type ErrorLog = Pick<Logger, 'error'>;
 
 export interface StatusRow {
@@ -37,7 +37,7 @@ export interface StatusRow {
   readonly retryPushbackMs?: number;
 }
 
-/** Statuses by kind of StoreError. The status message is the detail of the error, followed by the text. */
+/** Statuses by kind of StoreError. The status message is the detail of the error, followed by `text`. */
 export const STORE_ERROR_ROWS = {
   unavailable: { code: Status.UNAVAILABLE, text: 'retry the call', retryPushbackMs: 100 },
   unknown: { code: Status.UNKNOWN, text: 'the call may have been executed' },
@@ -96,7 +96,7 @@ export function expectedErrorStatus(error: StatusError | StoreError): ErrorStatu
     : storeErrorStatus(error);
 }
 
-/** Returns only the code of the status, for metrics. */
+/** Returns only the status code of an error, for metrics. */
 export function statusCodeOf(error: unknown): StatusCode {
   return isExpected(error) ? expectedErrorStatus(error).code : Status.INTERNAL;
 }
@@ -107,8 +107,8 @@ function isExpected(error: unknown): error is StatusError | StoreError {
 
 /**
  * Describes an unexpected error for the log: its class, its stack, and its message if the class is in QUOTABLE_ERRORS.
- * Other messages are omitted because they may contain user data. For example, a SyntaxError quotes the text that it
- * cannot parse.
+ * Other messages are omitted because they may contain user data. For example, the message of a SyntaxError quotes the
+ * invalid input.
  */
 export function describeCause(error: unknown): { error: string; stack: string } {
   if (!(error instanceof Error)) {

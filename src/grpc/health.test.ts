@@ -11,7 +11,7 @@ const NOT_SERVING = 2;
 const SERVICE_UNKNOWN = 3;
 const context = {} as CallContext;
 
-/** Stream whose caller reads only when the test requests it. */
+/** Stream whose caller reads only when the test requests a read. */
 class FakeWatcher implements CallContext, ResponseStream<{ status?: unknown }> {
   readonly deadlineAtMs = Number.MAX_SAFE_INTEGER;
   readonly sent: unknown[] = [];

@@ -3,11 +3,12 @@
  * table.
  *
  * A transport relies on these invariants:
- *   1. `decode` throws if the bytes are malformed, and the transport then returns INTERNAL with a fixed text. After
+ *   1. `decode` throws if the bytes are malformed, and the transport then returns INTERNAL with a fixed message. After
  *      `decode` has returned, only the bytes fields of the message may refer to the buffer. The transport never writes
  *      to the buffer again.
  *   2. `handler` returns a value or a promise. A value is written to the socket in the same turn of the event loop.
- *   3. `handler` may throw or reject. `errorStatus` (error-status.ts) converts the error to a status.
+ *   3. `handler` may throw, or return a promise that rejects. `errorStatus` (error-status.ts) converts the error to a
+ *      status.
  * A handler relies on these invariants:
  *   4. `context.deadlineAtMs` is finite: the caller's deadline, or the default if the caller set none.
  *   5. The result of a handler is dropped if the call has already ended (`isOver`).
@@ -34,8 +35,8 @@ export interface CallContext {
   binaryMetadata(key: string): Buffer | undefined;
   /**
    * Sets the metadata of the response, and replaces metadata that was set earlier. Headers must be set before the first
-   * message. Trailers are sent with the status, even if it is an error. Throws a TypeError for invalid metadata and for
-   * more than 8 KiB.
+   * message. Trailers are sent with the status, even if the status is an error. Throws a TypeError if the metadata is
+   * invalid or larger than 8 KiB.
    */
   answerWith(metadata: AnswerMetadata): void;
   /**

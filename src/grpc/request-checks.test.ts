@@ -1,5 +1,5 @@
 /**
- * Tests the bounds and the error texts of the checks of request fields.
+ * Tests the bounds and the error messages of the checks of request fields.
  */
 import { checkBytes, checkCount, checkInteger, invalidEnum } from './request-checks.ts';
 import { Status, StatusError } from './status.ts';

@@ -1,10 +1,10 @@
 /**
  * Checks request fields for all services.
  *
- *   1. Each check has no side effects. It throws INVALID_ARGUMENT with a text that names the field and the accepted
- *      values.
- *   2. The text of an error contains the number or the size that the check found, but never the content of a string or
- *      of bytes.
+ *   1. Each check has no side effects. An invalid value throws INVALID_ARGUMENT with a message that names the field and
+ *      the accepted values.
+ *   2. The message of an error contains the number or the size that the check found, but never the content of a string
+ *      or of bytes.
  */
 import { invalidArgument, Status, StatusError } from './status.ts';
 

@@ -37,7 +37,7 @@ export interface GeneratedLanguage {
   readonly bufPlugins: readonly string[];
   /** Installs missing tools. Resolves with the directories that contain the programs of the tools. */
   installTools(): Promise<readonly string[]>;
-  /** Adds files that the command needs to `copy`. */
+  /** Adds to the directory `copy` the files that the command needs. */
   prepareCopy?(copy: string): Promise<void>;
   /**
    * Builds and runs the program of the page in `copy`, whose directory gen/ contains the generated code. Resolves with

@@ -15,7 +15,7 @@ import {
   startInteropServer,
 } from '../support/grpc/interop-run.ts';
 
-/** Number of cases of h2spec 2.2.1, including the strict ones. */
+/** Number of cases of h2spec 2.2.1, including the cases of strict mode. */
 const CASES_TOTAL = 146;
 const RUN_TIMEOUT_MS = 120_000;
 

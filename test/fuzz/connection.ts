@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   1. The connection throws nothing and logs no unexpected error.
- *   2. The output follows the rules of server-output.ts, and its length is at most a multiple of the input length.
+ *   2. The output follows the rules of server-output.ts, and is at most MAX_OUTPUT_PER_INPUT times as long as the
+ *      input, plus MAX_OUTPUT_BYTES.
  *   3. Every call of a valid conversation receives its response.
  *   4. After the peer has disconnected, the server buffers no bytes for it.
  */
@@ -19,7 +20,7 @@ import { ensure, type FuzzTarget } from './target.ts';
 const LIMITS = { maxMessageBytes: 1_500, maxMetadataBytes: 4_000, maxMetadataFields: 50 };
 /** Maximum output that is independent of the input: the first frames of the server. */
 const MAX_OUTPUT_BYTES = 2_000;
-/** Maximum output per input byte. The maximum allows for an error text in response to a request of a few bytes. */
+/** Maximum output per input byte. The maximum allows for an error message in response to a request of a few bytes. */
 const MAX_OUTPUT_PER_INPUT = 40;
 
 /** One run: its input and the server that received it. */

@@ -1,6 +1,6 @@
 /**
- * Simulates a socket in memory, with the members that a connection uses. It records written bytes, and the test acts as
- * the peer.
+ * Simulates a socket in memory, with the members that a connection uses. The socket records written bytes, and the test
+ * acts as the peer.
  */
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';

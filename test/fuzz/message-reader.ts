@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. The messages, and an error after them, do not depend on how DATA is split.
- *   2. Nothing but a StatusError from decompression is thrown.
+ *   2. The reader throws nothing, and decompression throws nothing but a StatusError.
  *   3. No message is longer than the limit, whether it was compressed or not.
  *   4. No message shares memory with the input.
  */

@@ -1,9 +1,9 @@
 /**
  * Fuzzes the HTTP/2 server: `node test/fuzz/run.ts --executions N --seed S [--target NAME] [--from INDEX]`.
  *
- * It prints the number of executions per target. At the first failure, it prints a command that reproduces the failure,
- * and exits with code 1. The targets run in a worker, so that the main thread can detect an endless loop: an execution
- * that takes longer than HANG_MS fails.
+ * The program prints the number of executions per target. At the first failure, the program prints a command that
+ * reproduces the failure, and exits with code 1. The targets run in a worker, so that the main thread can detect an
+ * endless loop: an execution that takes longer than HANG_MS fails.
  */
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';

@@ -13,8 +13,8 @@ export interface FuzzTarget {
   readonly share: number;
   /**
    * Runs one execution and throws if an invariant is violated. If a check must wait for turns of the event loop, the
-   * method returns the check as a function or a promise. `random` is valid only until the method returns, so a promise
-   * must create its own random numbers.
+   * method returns the check as a function or a promise. `random` is valid only until the method returns, so a check
+   * that runs later must create its own random numbers.
    */
   run(random: FastRandom): (() => void) | Promise<void> | undefined;
 }

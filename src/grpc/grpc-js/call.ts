@@ -1,5 +1,5 @@
 /**
- * Adapts a call of @grpc/grpc-js to what handlers use: the call context and the response stream.
+ * Adapts a call of @grpc/grpc-js to the interfaces that handlers use: the call context and the response stream.
  *
  * The library emits `cancelled` when a call ends for any reason. This class attaches no listener to the library's call
  * until a handler adds one.

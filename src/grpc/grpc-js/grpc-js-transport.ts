@@ -2,10 +2,10 @@
  * Transport based on @grpc/grpc-js. The library handles HTTP/2 and gRPC framing; our own code listens for connections
  * (listen-addresses.ts).
  *
- * Our own code also decodes messages and handles errors and deadlines, so that texts, logs and limits are the same on
- * both transports. The handlers of the library therefore exchange raw buffers. stream-guard.ts and message-guard.ts
- * work around bugs of the library before a call or a message reaches a handler. The library has its own timer for the
- * caller's deadline, and ends a call that is still open when the timer fires.
+ * Our own code also decodes messages and handles errors and deadlines, so that error messages, logs and limits are the
+ * same on both transports. The handlers that the library calls therefore receive and return raw buffers.
+ * stream-guard.ts and message-guard.ts work around bugs of the library before a call or a message reaches a handler.
+ * The library has its own timer for the caller's deadline, and ends a call that is still open when the timer fires.
  */
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { Listeners } from '../transport/listen-addresses.ts';
@@ -23,7 +23,7 @@ import { guardStreams } from './stream-guard.ts';
 const KEEPALIVE_TIME_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 /**
- * Maximum time between the first GOAWAY and the end of the streams. The transport serves calls that arrive in this
+ * Maximum time between the first GOAWAY and the end of the streams. The transport serves calls that arrive during this
  * time.
  */
 const MAX_SOFT_DRAIN_MS = 50;
@@ -45,7 +45,7 @@ class GrpcJsTransport implements Transport {
   #isClosed = false;
 
   constructor(options: TransportOptions) {
-    // The log of the library is off, because the library would write invalid metadata including its values to stderr.
+    // Turns off the log of the library, because the library would write invalid metadata, including values, to stderr.
     setLogVerbosity(logVerbosity.NONE);
     this.#limits = { ...TRANSPORT_LIMITS, ...options.limits };
     const { maxConnectionIdleMs } = this.#limits;

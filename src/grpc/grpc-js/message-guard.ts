@@ -7,8 +7,8 @@
  *      a message compressed until its handler reads it (request-message.ts).
  *   3. The library ignores an incomplete last message. This module rejects a unary or server-streaming call whose last
  *      message is incomplete.
- *   4. This module replaces the error texts of the library with our texts, and adds `grpc-accept-encoding` to every
- *      response.
+ *   4. This module replaces the error messages of the library with our messages, and adds `grpc-accept-encoding` to
+ *      every response.
  *
  * The module uses the public interceptor API of the library, but it also replaces private members of the call. The
  * version of the library is therefore pinned, and the first call fails if a member is missing.
@@ -33,7 +33,7 @@ interface LibraryStatus {
 interface LibraryCall {
   readonly decoder: { readonly readState: number };
   readonly metadataSent: boolean;
-  /** True once the request has ended. In a call with one request message, the handler has started by this time. */
+  /** True once the request has ended. The handler of a call with one request message has then started. */
   readonly receivedHalfClose: boolean;
   decompressMessage(message: Buffer, encoding: string): unknown;
   handleEndEvent(): void;
@@ -41,7 +41,7 @@ interface LibraryCall {
   sendStatus(status: LibraryStatus | StatusError): void;
 }
 
-/** Returns patterns of the library's error texts and the errors that replace them. */
+/** Returns patterns of the library's error messages, each with the error that replaces the matching messages. */
 function ourErrors(maxBytes: number): readonly (readonly [RegExp, (found: string) => StatusError])[] {
   return [
     [/^Received message larger than max \((\d+) vs/, (bytes) => messageTooLarge(bytes, maxBytes)],

@@ -4,13 +4,13 @@
  *   1. A GOAWAY with the highest stream id asks the client to open no more calls. The transport serves the calls that
  *      the client sent before it received the GOAWAY.
  *   2. A connection that reaches its maximum age receives this GOAWAY and a PING. The connection closes after the
- *      client has acknowledged the PING, because every call that the client sent before the GOAWAY has arrived by that
- *      time.
+ *      client has acknowledged the PING, because every call that the client sent before it received the GOAWAY has
+ *      arrived by that time.
  *   3. The module tracks a connection from its first call, and measures the age of the connection from that call.
  *
- * The library would send GOAWAY and close at once. After a GOAWAY sent with `node:http2`, nghttp2 would ignore every
- * later stream. This module therefore writes its GOAWAY directly to the socket. Each write of `node:http2` consists of
- * complete frames, so the GOAWAY is never inside another frame.
+ * The library itself would send GOAWAY and close the connection at once. After a GOAWAY sent with `node:http2`, nghttp2
+ * would ignore every later stream. This module therefore writes its GOAWAY directly to the socket. Each write of
+ * `node:http2` consists of complete frames, so the GOAWAY is never inside another frame.
  */
 import type { ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -50,7 +50,8 @@ export class GrpcJsSessions {
   }
 
   /**
-   * Asks the client of every connection to open no more calls. The transport still serves calls that arrive afterwards.
+   * Asks the client of every connection to open no more calls. The transport still serves calls that arrive after this
+   * request.
    */
   announceEnd(): void {
     for (const session of this.#sessions) {

@@ -2,12 +2,13 @@
  * Corrects how @grpc/grpc-js 1.14 handles new streams.
  *
  *   1. The library stores `grpc-timeout` in 32 bits, so a timeout of 25 days or more overflows and ends the call at
- *      once. This module shortens such a timeout to the maximum of a timer. The library misreads some malformed
- *      timeouts. It rejects others, but starts the handler anyway. This module rejects calls with malformed timeouts.
+ *      once. This module shortens such a timeout to the maximum delay of a timer. The library misreads some malformed
+ *      timeouts. The library rejects other malformed timeouts, but starts the handler anyway. This module rejects calls
+ *      with malformed timeouts.
  *   2. The library copies an unknown path into a response header without encoding it. This module responds to unknown
  *      methods itself.
  *   3. The library does not limit request metadata. This module ends a call whose metadata exceeds the limit with
- *      RESOURCE_EXHAUSTED. Node's HTTP/2 resets a stream with more than 64 KiB of headers.
+ *      RESOURCE_EXHAUSTED. Node's HTTP/2 implementation resets a stream with more than 64 KiB of headers.
  *   4. The library serves requests that are not gRPC. This module rejects them with an HTTP status, as the other
  *      transport does.
  *

@@ -13,7 +13,7 @@ export const SWEEP_MS = 1_000;
 export interface LifetimeState {
   /** True once the first SETTINGS frame of the peer has arrived. */
   readonly isSettled: boolean;
-  /** True while a header block has started but not ended. */
+  /** True while a header block is incomplete. */
   readonly isBlockOpen: boolean;
   readonly isDraining: boolean;
   /**
@@ -40,7 +40,7 @@ export interface LifetimeState {
  * - `drain`: close gracefully
  * - `drain_further`: continue the drain, because the peer has not acknowledged the PING of the drain in time
  * - `destroy`: close the socket, because the peer is gone
- * - a ConnectionFault: send a GOAWAY with its code and text, and close
+ * - a ConnectionFault: send a GOAWAY with the code and message of the fault, and close
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 

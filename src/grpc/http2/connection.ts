@@ -1,5 +1,5 @@
 /**
- * Runs one HTTP/2 connection: socket, connection preface, connection errors, drain and close.
+ * Runs one HTTP/2 connection. Handles its socket, its preface and its errors, and drains and closes the connection.
  *
  * Invariants:
  *   1. After a connection error, the connection reads no more frames and cancels all its calls. The socket stays open
@@ -240,7 +240,7 @@ export class Http2Connection {
     }
   }
 
-  /** Handles a connection error: sends GOAWAY with the code and text of the error, cancels the calls, and closes. */
+  /** Handles a connection error: sends GOAWAY with the code and message of the error, cancels the calls, and closes. */
   #fail(error: unknown): void {
     if (this.#isDead) {
       return;
@@ -271,8 +271,8 @@ export class Http2Connection {
   }
 
   /**
-   * Continues the drain after the peer has received the first GOAWAY. Sends a second GOAWAY with the last stream that
-   * we serve, and ends the streaming calls. The connection closes when no stream is open.
+   * Continues the drain after the peer has received the first GOAWAY. Sends a second GOAWAY with the id of the last
+   * stream that we serve, and ends the streaming calls. The connection closes when no stream is open.
    */
   #drainFurther(): void {
     if (this.#isDead || this.#isDrainSeen) {

@@ -5,8 +5,8 @@
  *   1. The total weight of the calls in flight never exceeds `max`. A call that does not fit is rejected at once and is
  *      not executed.
  *   2. Heavy calls (weight above 1) together use at most three quarters of `max`, so that small calls are still served.
- *   3. A single heavy call may exceed three quarters if it fits into `max`, so every request of a valid size is
- *      admitted eventually.
+ *   3. A heavy call may exceed three quarters of `max` if no other heavy call is in flight and the total stays within
+ *      `max`. Every request of a valid size is therefore admitted eventually.
  */
 import type { CacheGetManyRequestOutput } from '../generated/pannier/v1/CacheGetManyRequest.ts';
 import type { CacheInvalidateRequestOutput } from '../generated/pannier/v1/CacheInvalidateRequest.ts';
@@ -25,7 +25,7 @@ const FLUSH_WEIGHT = 16;
  */
 const MAX_WEIGHT = 516;
 
-/** Functions that weigh calls, by path of the method. Calls of other methods have weight 1. */
+/** Functions that determine the weights of calls, by method path. Calls of other methods have weight 1. */
 const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>([
   [
     '/pannier.v1.CacheService/CacheGetMany',
@@ -43,7 +43,7 @@ const WEIGHTS: ReadonlyMap<string, Weigh<never>> = new Map<string, Weigh<never>>
   ],
 ]);
 
-/** Returns the function that weighs the calls of a method, or undefined if each call has weight 1. */
+/** Returns the function that determines the weights of a method's calls, or undefined if each call has weight 1. */
 export function weigherOf(path: string): ((request: unknown) => number) | undefined {
   const weigh = WEIGHTS.get(path);
   if (weigh === undefined) {
@@ -62,7 +62,7 @@ export class Admission {
   #weight = 0;
   #heavyWeight = 0;
 
-  /** Creates an admission control for at most `max` calls. `noun` is `calls` or `streams`, for error texts. */
+  /** Creates an admission control for at most `max` calls. `noun` is `calls` or `streams`, for error messages. */
   constructor(options: { readonly max: number; readonly noun: string }) {
     this.#max = options.max;
     this.#maxHeavy = Math.floor(options.max * HEAVY_SHARE);

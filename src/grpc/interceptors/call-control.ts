@@ -13,7 +13,7 @@
  *   7. A synchronous result stays synchronous, and needs no promise and no entry in the timer wheel.
  *
  * This is one interceptor instead of three, because each interceptor would add a promise to every call. The promises of
- * three interceptors were a quarter of the memory that a call allocates.
+ * three interceptors accounted for a quarter of the memory that a call allocated.
  */
 
 import type { Clock } from '../../lib/clock.ts';

@@ -41,7 +41,7 @@ export function metadataFields(entries: readonly MetadataEntry[]): readonly (rea
         `cannot send metadata: key ${JSON.stringify(key)} is invalid or reserved, or does not fit the type of its value`,
       );
     }
-    // Some clients do not accept padding.
+    // Some clients do not accept base64 with padding.
     const text = Buffer.isBuffer(value) ? value.toString('base64').replace(/=+$/, '') : value;
     if (!TEXT.test(text)) {
       throw new TypeError(

@@ -3,11 +3,11 @@
  * does not read.
  *
  * Invariant: an allocation keeps at most 4 KiB of other memory alive. In Node's pool, a few bytes would keep 64 KiB
- * alive. A peer that leaves a few responses unread could make the server keep a thousand times as many bytes alive as
- * it counts.
+ * alive. A peer that leaves a few responses unread could then make the server keep a thousand times as many bytes alive
+ * as the server counts.
  */
 
-/** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as a pool. */
+/** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as allocating from a pool. */
 const MAX_ENGINE_BYTES = 64;
 const SLAB_BYTES = 4_096;
 /** Maximum size of an allocation from a slab. A larger allocation gets its own memory. */

@@ -25,7 +25,7 @@ export class Listener {
   constructor(options: { maxConnections: number; onConnection: (socket: Socket) => void }) {
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket);
-      // The transport handles broken connections. Without this listener, an error would also end the process.
+      // The transport handles broken connections. Without this event listener, an error would end the process.
       socket.on('error', () => {});
       socket.once('close', () => this.#forget(socket));
       options.onConnection(socket);
@@ -101,7 +101,7 @@ export class Listener {
       this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(name, error)));
       this.#server.listen(options, () => {
         this.#server.removeAllListeners('error');
-        // Without this listener, a failure to accept a connection, such as EMFILE, would end the process.
+        // Without this event listener, a failure to accept a connection, such as EMFILE, would end the process.
         this.#server.on('error', () => {});
         resolve();
       });

@@ -1,6 +1,6 @@
 /**
- * Tests that docs/reference/errors.md lists the code of every refusal and the beginning of its text. Also tests which
- * requests receive an HTTP status.
+ * Tests that docs/reference/errors.md lists the status code of every refusal and the beginning of its message. Also
+ * tests which requests receive an HTTP status.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

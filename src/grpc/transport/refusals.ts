@@ -99,7 +99,7 @@ export function malformedCompression(encoding: string, cause: unknown): StatusEr
   return new StatusError(Status.INTERNAL, text, { cause });
 }
 
-/** Texts of responses to HTTP/2 requests that are not gRPC, by HTTP status. */
+/** Bodies of responses to HTTP/2 requests that are not gRPC, by HTTP status. */
 export const HTTP_TEXTS = {
   '405': 'cannot serve the request: its method is not POST; use a gRPC client for this port\n',
   '415': 'cannot serve the request: its content-type is not application/grpc; use a gRPC client for this port\n',
@@ -116,7 +116,7 @@ export function httpRefusal(method: string, contentType: string): HttpRefusal | 
 }
 
 /**
- * Returns true for `application/grpc`, with or without a message format such as `+proto` and parameters. Returns false
+ * Returns true for `application/grpc`, with or without parameters or a message format such as `+proto`. Returns false
  * for grpc-web.
  */
 function isGrpc(contentType: string): boolean {

@@ -1,12 +1,13 @@
 /**
- * Represents a request message. The message stays compressed until a handler reads it. Only then is it decompressed and
- * decoded.
+ * Represents a request message. The message stays compressed until a handler reads it. Reading the message decompresses
+ * and decodes it.
  *
  *   1. A message stays compressed while it is queued, so buffered bytes never exceed the bytes that arrived.
  *   2. Decompression stops at the maximum size of a message, so a small request cannot use more memory than a large
  *      one.
  *   3. Messages that decompress to more than MAX_SYNC_BYTES are decompressed in another thread, so that they do not
- *      block other calls. At most MAX_THREADS messages are decompressed at the same time, and further ones are queued.
+ *      block other calls. At most MAX_THREADS messages are decompressed at the same time, and further messages are
+ *      queued.
  *   4. A queued message is dropped as soon as its call ends, because no budget counts its bytes after that.
  *   5. An invalid message ends its call with a StatusError, and never ends a connection.
  *
@@ -64,7 +65,7 @@ export class CompressedMessage {
   readonly #encoding: string;
   readonly #maxBytes: number;
 
-  /** Creates a message. `maxBytes` limits its decompressed size. */
+  /** Creates a message. `maxBytes` is the maximum size of the decompressed message. */
   constructor(options: { bytes: Buffer; encoding: string; maxBytes: number }) {
     this.#bytes = options.bytes;
     this.#encoding = options.encoding;

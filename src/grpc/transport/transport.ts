@@ -26,8 +26,8 @@ export interface TransportOptions {
    */
   readonly adminUrl?: string | undefined;
   /**
-   * Called when a connection is dropped because its peer violated the protocol or a limit. Only the built-in HTTP/2
-   * server calls this function.
+   * Called when a connection is dropped because its peer violated the protocol or exceeded a limit. Only the built-in
+   * HTTP/2 server calls this function.
    */
   readonly onConnectionDropped?: (reason: string) => void;
 }
@@ -56,7 +56,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   maxConnectionIdleMs: 1_800_000,
 };
 
-/** Log for unexpected errors. A pino logger implements this interface. */
+/** Logger for unexpected errors. A pino logger implements this interface. */
 export interface TransportLog {
   error(fields: Readonly<Record<string, unknown>>, text: string): void;
 }

@@ -1,6 +1,6 @@
 /**
  * Tests the reader with bytes that valid messages of the contract do not contain, such as groups and deep nesting. Also
- * tests its limits, text of every length, and the release of messages.
+ * tests the limits of the reader, strings of every length, and the release of messages.
  */
 import { isUtf8 } from 'node:buffer';
 import fc from 'fast-check';

@@ -123,7 +123,7 @@ export class WireReader {
     return (this.#low | this.#high) !== 0;
   }
 
-  /** Reads text. `field` is the name of the field, which an error contains. */
+  /** Reads a string. `field` is the name of the field, for the path in an error. */
   string(field: string): string {
     const length = this.#length();
     const start = this.#take(length);
@@ -132,8 +132,8 @@ export class WireReader {
       return short;
     }
     const text = this.#bytes.toString('utf8', start, start + length);
-    // The first check is fast for ASCII and Latin-1. V8 stores such text with one byte per character, so it need not
-    // search for a character above U+00FF.
+    // The first check is fast for ASCII and Latin-1. V8 stores such text with one byte per character, so V8 need not
+    // search such text for a character above U+00FF.
     if (text.includes(REPLACEMENT_CHARACTER) && !isUtf8(this.#bytes.subarray(start, start + length))) {
       throw this.#invalidText(field);
     }
@@ -237,7 +237,7 @@ export class WireReader {
     return this.#low >>> 0;
   }
 
-  /** Reads a varint of up to ten bytes into #low and #high. Bits beyond the 64th are dropped. */
+  /** Reads a varint of up to ten bytes into #low and #high. Drops all bits after the 64th bit. */
   #varint(): void {
     let low = 0;
     let high = 0;

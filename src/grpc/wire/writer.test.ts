@@ -1,6 +1,6 @@
 /**
- * Tests what the writer guarantees beyond single fields: finished messages stay unchanged, lengths of every size are
- * correct, and numbers are clamped at their bounds.
+ * Tests the guarantees of the writer: finished messages stay unchanged, lengths of every size are correct, and numbers
+ * are clamped at their bounds.
  */
 import fc from 'fast-check';
 import { WireReader } from './reader.ts';

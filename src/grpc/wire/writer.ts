@@ -10,9 +10,9 @@
  *
  * Invariants:
  *   1. The writer never changes a message that `finish` has returned.
- *   2. Numbers are converted as protobufjs does: truncated towards zero, NaN to 0, and 64-bit values clamped. A 64-bit
- *      integer may also be a decimal string, or an object with the halves `low` and `high`. A string for a bytes field
- *      must be base64.
+ *   2. The writer converts numbers as protobufjs does: it truncates them towards zero, converts NaN to 0, and clamps
+ *      64-bit values. A 64-bit integer may also be a decimal string, or an object with the halves `low` and `high`. A
+ *      string for a bytes field must be base64.
  *   3. A lone surrogate is written as U+FFFD.
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
@@ -97,8 +97,8 @@ export class WireWriter {
     this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
-    // The start of the text assumes one byte per code unit, as in ASCII. Other text is moved if the length prefix needs
-    // more bytes.
+    // The start of the string is correct if each code unit needs one byte, as in ASCII. Otherwise the string is moved
+    // if its length prefix needs more bytes.
     const start = lengthAt + varintBytes(units);
     if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;
@@ -153,7 +153,7 @@ export class WireWriter {
     this.#position = end;
   }
 
-  /** Writes a number of a packed field, between `open` and `close`. */
+  /** Writes a number of a packed field; must be called between `open` and `close`. */
   packedInt32(value: number): void {
     this.#reserve(MAX_SCALAR_BYTES);
     this.#int32(value | 0);

@@ -1,9 +1,9 @@
-// A test client based on grpc-go. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
+// A test client based on grpc-go. The client runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
 // `FAIL name reason` for each case.
 //
 //	client ADDRESS DESCRIPTOR_SET (all|load)
 //
-// It builds messages from the descriptor set of the repository, so it needs no generated code.
+// The client builds messages from the descriptor set of the repository, so it needs no generated code.
 package main
 
 import (
@@ -280,7 +280,8 @@ func keepAlive() error {
 	return rateLimitOnce(channel)
 }
 
-// Reads the marker while connections end, until a thousand calls have found it and a thousand later calls have not.
+// Reads the marker while connections end, until a thousand reads have found it and a thousand later reads have not
+// found it.
 func underLoad(channel *grpc.ClientConn) error {
 	if _, err := invoke(channel, setPath, fields{"key": []byte("marker"), "value": []byte("first")}); err != nil {
 		return err

@@ -1,6 +1,6 @@
 /**
- * A test client based on @grpc/grpc-js. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
- * `FAIL name reason` for each case.
+ * A test client based on @grpc/grpc-js. The client runs the cases of ../cases.ts against a sidecar. For each case, it
+ * prints `PASS name` or `FAIL name reason`.
  *
  *   client.ts ADDRESS DESCRIPTOR_SET (all|load)
  */
@@ -297,7 +297,10 @@ async function keepAlive(): Promise<void> {
   idle.channel.close();
 }
 
-/** Reads the marker while connections end, until a thousand calls have found it and a thousand later calls have not. */
+/**
+ * Reads the marker while connections end, until a thousand reads have found it and a thousand later reads have not
+ * found it.
+ */
 async function underLoad(): Promise<void> {
   const key = Buffer.from('marker');
   await client.call(SET, { key, value: Buffer.from('first') });

@@ -1,6 +1,6 @@
 /**
- * Generates malformed and unusual messages. It mutates valid requests for every method with pseudorandom numbers from a
- * seed.
+ * Generates malformed and unusual messages. The module mutates valid requests for every method with pseudorandom
+ * numbers from a seed.
  */
 import { loadContract, methodsOf } from '../../../src/grpc/contract.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Makes gRPC calls with raw bytes. It uses @grpc/grpc-js, or node:http2 for requests that a client library would not
- * send.
+ * Makes gRPC calls with raw bytes. The module uses @grpc/grpc-js, and uses node:http2 for requests that a client
+ * library would not send.
  *
  * Invariant: the promise of a call resolves to its outcome, and does not reject if the call fails.
  */

@@ -1,7 +1,7 @@
 /**
- * Sends a request as raw HTTP/2 frames while another call is open on the same connection, and reports its outcome. The
- * outcome consists of the response, the number of times that a handler was called, and the state of the connection and
- * the other calls.
+ * Sends a request as raw HTTP/2 frames while another call is open on the same connection, and reports the outcome of
+ * the request. The outcome consists of the response, the number of times that a handler was called, and the state of
+ * the connection and the other calls.
  */
 import { HpackDecoder } from '../../../src/grpc/http2/hpack/decoder.ts';
 import type { Field } from '../../../src/grpc/http2/hpack/field.ts';

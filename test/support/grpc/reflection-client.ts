@@ -1,6 +1,6 @@
 /**
- * Implements a client of gRPC server reflection. It lists services, fetches files, and resolves types from these files
- * only.
+ * Implements a client of gRPC server reflection. The client lists services, fetches files, and resolves types from
+ * these files only.
  */
 import { join } from 'node:path';
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader';

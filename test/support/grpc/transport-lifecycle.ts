@@ -17,7 +17,7 @@ import { connectHttp2, connectRaw, http2Call, frame as messageFrame, type RawAns
 import { createTestMethods, methodPath } from './test-methods.ts';
 import { DEFAULT_DEADLINE_MS, openFixture, type StartTransport, type TransportFixture } from './transport-contract.ts';
 
-/** Grace period of drains that should end long before the period does, even on a slow and busy machine. */
+/** Grace period of drains that should end long before this period has passed, even on a slow and busy machine. */
 const GRACE_MS = 60_000;
 const LONG_MESSAGE_BYTES = 1024 * 1024;
 

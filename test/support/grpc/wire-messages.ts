@@ -41,7 +41,7 @@ function valuesOf(contract: Contract, field: FieldDescriptor): fc.Arbitrary<unkn
   return field.isRepeated ? fc.array(one, { maxLength: 4 }) : one;
 }
 
-/** Strings whose length takes one byte or two bytes, or exceeds a slab of the writer. */
+/** Strings whose length prefix needs one or two bytes, and strings that are longer than a slab of the writer. */
 const texts = fc.oneof(
   fc.string({ unit: 'binary-ascii', maxLength: 70, size: 'max' }),
   fc.string({ unit: 'binary', maxLength: 70, size: 'max' }),

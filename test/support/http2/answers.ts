@@ -10,7 +10,7 @@ import { FrameFlag, FrameType } from './frames.ts';
 import type { Http2Peer } from './peer.ts';
 
 export interface PeerAnswer {
-  /** Status of the first HEADERS: `200`, `415`, and so on. */
+  /** HTTP status in the first HEADERS frame: `200`, `415`, and so on. */
   readonly httpStatus: string;
   /** Value of grpc-status; -1 if the response has no such field. */
   readonly grpcStatus: number;

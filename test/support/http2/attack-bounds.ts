@@ -21,8 +21,8 @@ export interface AttackBounds {
   readonly maxBufferedRequestBytes: number;
   readonly effort: AttackEffort;
   /**
-   * Maximum CPU time per frame, as a multiple of the CPU time of an honest call. If frames are large, the bytes of one
-   * honest call are treated as one frame.
+   * Maximum CPU time per frame, as a multiple of the CPU time of an honest call. Large frames are measured in bytes
+   * instead: as many bytes as one honest call sends are treated as one frame.
    */
   readonly maxCallsPerFrame: number;
 }

@@ -3,8 +3,9 @@
  * attack.
  *
  * The CPU time of an attack is compared with the CPU time of honest calls in the same run, never with an absolute time.
- * One unit is the CPU time of an honest call. An attack may cost a limited number of units per frame. If frames are
- * large, the bytes of one honest call are treated as one frame. Memory is measured after a garbage collection.
+ * One unit is the CPU time of an honest call. An attack may cost a limited number of units per frame. Large frames are
+ * measured in bytes instead: as many bytes as one honest call sends are treated as one frame. Memory is measured after
+ * a garbage collection.
  */
 import { join } from 'node:path';
 import type { Http2Limits } from '../../../src/grpc/http2/limits/http2-limits.ts';

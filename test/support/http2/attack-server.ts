@@ -1,6 +1,6 @@
 /**
- * Runs the HTTP/2 server in its own process, with methods for attacks. attack-range.ts starts it, so that its memory
- * and CPU time can be measured separately.
+ * Runs the HTTP/2 server in its own process, with methods for attacks. attack-range.ts starts this process, so that the
+ * memory and CPU time of the server can be measured separately.
  *
  * `node --expose-gc test/support/http2/attack-server.ts OPTIONS`, with the options as JSON, prints the line
  * `{"port":N}` and serves calls until it is killed. The method `Report` returns counters and resource usage, and must

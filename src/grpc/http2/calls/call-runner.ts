@@ -164,7 +164,7 @@ export class CallRunner {
     );
   }
 
-  /** Records that the handler has started and has not returned its result. */
+  /** Records that the handler has started but has not returned its result yet. */
   #started(stream: Http2Stream): void {
     stream.isRunning = true;
     this.#times.watch(stream);

@@ -1,5 +1,5 @@
 /**
- * Tests the error of a call at its deadline. The text of the error states whether the handler had started.
+ * Tests the error of a call at its deadline. The error message states whether the handler had started.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';
@@ -21,7 +21,7 @@ const TIMEOUT = literal('grpc-timeout', '300m');
 async function answerAtDeadline(...frames: readonly Buffer[]): Promise<readonly [string, string]> {
   const { socket, connection } = startMemoryServer({});
   socket.receive(Buffer.concat([PREFACE, settings(), ...frames]));
-  // The server watches the deadline of a call with an incomplete message only from the next sweep on.
+  // The server starts to watch the deadline of an incomplete call only at the next sweep.
   connection.sweep();
   connection.expire(Number.MAX_VALUE);
   await new Promise((resolve) => setImmediate(resolve));

@@ -57,8 +57,9 @@ export class CallTimes {
 
   /**
    * Returns the calls to reset, because their peer does not read the response or does not finish the request. Must be
-   * called once a second. If the window of a stream is open, its response waits only for the connection's window. Such
-   * a call is not reset as long as the peer reads other responses of the connection (`isConnectionTaking`).
+   * called once a second. If the window of a stream is open, its response waits only for the connection's window. The
+   * call of such a stream is not reset as long as the peer reads other responses of the connection
+   * (`isConnectionTaking`).
    */
   sweep(isConnectionTaking: boolean): readonly Http2Stream[] {
     this.sweeps += 1;

@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. Every header block is decoded, including those of refused streams, because our HPACK dynamic table must stay
- *      equal to the peer's.
+ *      equal to the peer's table.
  *   2. A stream error ends only the stream in which it occurred. Only a connection error throws a ConnectionFault.
  *   3. Each call gets one final status, and nothing is sent for a stream that has ended.
  */
@@ -170,8 +170,8 @@ export class ConnectionCalls {
       this.#frameBudget.consume(1);
       return;
     }
-    // Clients normally cancel calls that have run for a while. A reset immediately after the call was opened is a sign
-    // of an attack (CVE-2023-44487).
+    // Clients normally cancel only calls that have run for a while. A reset immediately after the call was opened is a
+    // sign of an attack (CVE-2023-44487).
     if (this.#turn - stream.bornTurn <= 1) {
       this.#frameBudget.consume(1);
     }
@@ -276,7 +276,7 @@ export class ConnectionCalls {
   }
 
   /**
-   * Counts an open call against the request budget. A large header list counts with its full size. Returns an error if
+   * Counts an open call against the request budget, including the full size of a large header list. Returns an error if
    * the budget is exceeded.
    */
   #reserveOpenCall(stream: Http2Stream): StatusError | undefined {
@@ -296,7 +296,7 @@ export class ConnectionCalls {
     if (stream.contentLengthLeft > 0) {
       this.#reset(stream, ErrorCode.protocol);
     } else if (this.#sender.hasTooMuchQueued()) {
-      // HEADERS passed the same check earlier, but many calls may have opened before the first response was queued.
+      // The call passed this check when its HEADERS arrived, but the server may have queued many responses since then.
       this.#reset(stream, ErrorCode.refusedStream);
     } else if (this.#isStopping && stream.request.method?.kind !== 'unary') {
       this.#runner.fail(stream, stopping());

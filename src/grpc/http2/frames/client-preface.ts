@@ -1,11 +1,11 @@
 /**
- * Recognizes what the first bytes of a connection are: the HTTP/2 connection preface (RFC 9113, section 3.4), an
- * HTTP/1.x request, or something else.
+ * Identifies the first bytes of a connection: the HTTP/2 connection preface (RFC 9113, section 3.4), an HTTP/1.x
+ * request, or something else.
  *
  * Invariants:
- *   1. The result does not depend on how the bytes are split into chunks. The result is returned as soon as the bytes
- *      identify the protocol.
- *   2. The object keeps no more bytes than the length of the preface.
+ *   1. The result does not depend on how the bytes are split into chunks. The first result other than `incomplete` is
+ *      returned as soon as the bytes identify the protocol.
+ *   2. The object never buffers more bytes than the preface contains.
  */
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');

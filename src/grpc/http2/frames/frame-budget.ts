@@ -1,10 +1,10 @@
 /**
- * Frame budget of a connection: limits the number of frames that serve no call. The text of `maxFrameBudget` in
- * http2-limits.ts lists those frames.
+ * Frame budget of a connection: limits the number of frames that serve no call. The description of `maxFrameBudget` in
+ * http2-limits.ts lists these frames.
  */
 import { ConnectionFault, ErrorCode } from './protocol.ts';
 
-/** Cost of a SETTINGS frame; most other frames cost 1. */
+/** Cost of a SETTINGS frame, in points; most other frames cost 1 point. */
 export const SETTINGS_COST = 20;
 /**
  * Cost of a stream that the server refuses or resets. The cost is higher than 1, because the server must also send a

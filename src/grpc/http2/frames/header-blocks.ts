@@ -29,7 +29,7 @@ export class HeaderBlocks {
     this.#limits = limits;
   }
 
-  /** True while a block has started and not ended. */
+  /** True while a block is incomplete. */
   get isOpen(): boolean {
     return this.#open !== undefined;
   }

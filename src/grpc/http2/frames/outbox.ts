@@ -72,7 +72,7 @@ export class Outbox {
     return this.#length;
   }
 
-  /** Adds a frame; its payload has at most MAX_FRAME_BYTES. */
+  /** Adds a frame, whose payload must be at most MAX_FRAME_BYTES long. */
   frame(type: number, flags: number, id: number, payload: Uint8Array): void {
     const bytes = FRAME_HEADER_BYTES + payload.length;
     const buffer = this.reserve(bytes);

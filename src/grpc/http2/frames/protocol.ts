@@ -66,7 +66,7 @@ export const DROP_REASONS: Readonly<Record<ErrorCode, string>> = {
   [ErrorCode.enhanceYourCalm]: 'enhance_your_calm',
 };
 
-/** A connection error (RFC 9113, section 5.4.1): the connection sends GOAWAY with this code and text, and closes. */
+/** A connection error (RFC 9113, section 5.4.1): the connection sends GOAWAY with this code and message, and closes. */
 export class ConnectionFault extends Error {
   readonly code: ErrorCode;
 

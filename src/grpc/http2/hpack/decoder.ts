@@ -2,11 +2,11 @@
  * Decodes header blocks (RFC 7541) into fields.
  *
  * Invariants:
- *   1. A block is decoded to its end even if its header list exceeds the limit, because the dynamic table must stay
- *      equal to the peer's.
+ *   1. A block is decoded to its end even if its header list exceeds the limit, because our dynamic table must stay
+ *      equal to the peer's table.
  *   2. A list uses memory only for references to its fields, and stops growing at the limit.
  *   3. An invalid block throws a ConnectionFault with COMPRESSION_ERROR, because our dynamic table may no longer be
- *      equal to the peer's.
+ *      equal to the peer's table.
  */
 
 import { ConnectionFault, ErrorCode } from '../frames/protocol.ts';
@@ -45,7 +45,8 @@ export class HpackDecoder {
   }
 
   /**
-   * Appends the fields of `block[start, end)`. Returns false if the list exceeds a limit; `fields` is incomplete then.
+   * Appends the fields of `block[start, end)`. Returns false if the list exceeds a limit; in this case `fields` is
+   * incomplete.
    */
   decode(block: Buffer, start: number, end: number, fields: Field[]): boolean {
     this.#block = block;

@@ -57,11 +57,11 @@ export class Field {
   /** Value; each character represents one byte. */
   readonly value: string;
   readonly role: Role;
-  /** Size of the entry as HPACK counts it (RFC 7541, section 4.1). */
+  /** Size of the entry as HPACK defines it (RFC 7541, section 4.1). */
   readonly bytes: number;
   /**
-   * Milliseconds for the role timeout, and bytes for contentLength; NaN if the value of such a field is malformed. 0
-   * for all other roles.
+   * Number of milliseconds for the role `timeout`, and of bytes for the role `contentLength`; NaN if the value is
+   * malformed. The number is 0 for all other roles.
    */
   readonly number: number;
 

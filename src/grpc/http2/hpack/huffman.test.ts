@@ -10,7 +10,7 @@ function decode(encoded: Uint8Array): Buffer | undefined {
   return length < 0 ? undefined : target.subarray(0, length);
 }
 
-/** Converts a text of zeros and ones to bytes. */
+/** Converts a string of zeros and ones to bytes. */
 function bits(text: string): Buffer {
   expect(text.length % 8).toBe(0);
   const bytes = Array.from({ length: text.length / 8 }, (_, at) => Number.parseInt(text.slice(at * 8, at * 8 + 8), 2));
@@ -58,7 +58,7 @@ test('decodes an empty input to an empty output', () => {
 
 test('accepts padding of up to seven one bits', () => {
   for (let zeros = 1; zeros <= 8; zeros += 1) {
-    // Texts of 1 to 8 five-bit codes end at every possible bit position of a byte.
+    // Sequences of 1 to 8 five-bit codes end at every possible bit position of a byte.
     const missing = (8 - ((zeros * 5) % 8)) % 8;
     expect(decode(bits('00000'.repeat(zeros) + '1'.repeat(missing)))).toEqual(Buffer.alloc(zeros, '0'));
   }

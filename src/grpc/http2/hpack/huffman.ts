@@ -35,8 +35,8 @@ const MAY_STOP = new Uint8Array(STATES);
 type Tree = [number, number][];
 
 /**
- * Decodes `source[start, end)` into `target`, which must have `huffmanBound` bytes. Returns the decoded length, or -1
- * if the input is invalid.
+ * Decodes `source[start, end)` into `target`, which must be at least `huffmanBound` bytes long. Returns the decoded
+ * length, or -1 if the input is invalid.
  */
 export function huffmanDecode(source: Uint8Array, start: number, end: number, target: Uint8Array): number {
   if (MAY_STOP[0] === 0) {

@@ -65,7 +65,9 @@ export class HpackTable {
     return back < this.#count ? this.#ring[(this.#newest - back) & this.#mask] : undefined;
   }
 
-  /** Inserts a field and evicts old ones. A field larger than the table only empties it (RFC 7541, section 4.4). */
+  /**
+   * Inserts a field and evicts old ones. A field larger than the table only empties the table (RFC 7541, section 4.4).
+   */
   insert(field: Field): void {
     this.version += 1;
     this.#evictTo(this.#maxBytes - field.bytes);

@@ -81,7 +81,7 @@ test.each(['EchoLater', 'Talk'])(
     for (let count = 0; count < connections; count += 1) {
       await attack(startMemoryServer({}, budgets), method);
     }
-    // Each connection may use the equal quota of the limit that applied when it arrived, plus one response.
+    // Each connection may buffer the equal quota that applied when the connection arrived, plus one response.
     const quotas = Array.from({ length: connections }, (_, before) => MAX_QUEUED / (before + 1) + 2 * ANSWER_BYTES);
     expect(budgets.answers.bytes).toBeLessThan(quotas.reduce((sum, bytes) => sum + bytes, 0));
   },

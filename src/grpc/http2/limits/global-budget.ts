@@ -32,7 +32,7 @@ export class GlobalBudget {
     }
   }
 
-  /** Returns true if a connection that buffers `ownBytes` must not buffer more. */
+  /** Returns true if a connection that buffers `ownBytes` must not buffer any more bytes. */
   isOver(ownBytes: number): boolean {
     return this.#bytes > this.#maxBytes && ownBytes > this.#maxBytes / Math.max(1, this.#users);
   }

@@ -29,17 +29,17 @@ export interface RequestHeaders {
   /** Error of a call that the server rejects because of its headers. */
   readonly refusal: StatusError | undefined;
   readonly method: AnyMethod | undefined;
-  /** Value of `grpc-timeout`; Infinity if the caller did not set it, NaN if it is malformed. */
+  /** Value of `grpc-timeout`; Infinity if the header is absent, NaN if it is malformed. */
   readonly timeoutMs: number;
   readonly encoding: string;
   /** Value of `content-length`; -1 if the header is absent. */
   readonly contentLength: number;
-  /** HTTP status for the verdict `http`. */
+  /** HTTP status of the response if `verdict` is `http`. */
   readonly httpStatus: HttpRefusal;
-  /** True for a HEAD request, whose response must have no body. Used only for the verdict `http`. */
+  /** True for a HEAD request, whose response must have no body. Used only if `verdict` is `http`. */
   readonly isHeadRequest: boolean;
   readonly metadata: readonly Field[];
-  /** Size of the header list as HPACK counts it. */
+  /** Size of the header list as HPACK defines it. */
   readonly listBytes: number;
 }
 

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. Every DATA byte counts against the connection's window before any other check of the frame.
- *   2. The window of a stream is replenished when its handler reads messages. If the handler does not read, the caller
- *      must therefore stop sending.
+ *   2. The window of a stream is replenished when the handler of the call reads messages. If the handler does not read,
+ *      the caller must therefore stop sending once the window is used up.
  *   3. Buffered bytes are limited per connection and in total. A call that exceeds a limit ends.
  */
 import { Status, StatusError } from '../../status.ts';

@@ -81,7 +81,7 @@ export class Sender {
   /** Returns whether a streaming handler must wait before it sends more. */
   isFull(stream: Http2Stream): boolean {
     const { queuedBytes } = stream;
-    // While the connection has too much DATA queued, a handler waits as long as its own stream has any queued byte. A
+    // While the connection has too much DATA queued, a handler waits as long as its own stream has any bytes queued. A
     // handler with an empty queue must not wait, because nothing would resume it.
     const isMuch =
       queuedBytes > this.#limits.maxBufferedAnswerBytesPerStream || (queuedBytes > 0 && this.hasTooMuchQueued());
@@ -203,7 +203,7 @@ export class Sender {
     if (stream.endBlock === undefined) {
       return;
     }
-    // The stream may still be in #pending from an earlier call, and must not remain there after its end.
+    // The stream may still be in #pending, and must not remain there after it has ended.
     this.#pending.delete(stream);
     if (stream.endBlock !== null) {
       this.#headers(stream, stream.endBlock, true);

@@ -45,8 +45,8 @@ async function send(...parts: readonly Buffer[]): Promise<void> {
 }
 
 /**
- * Opens a connection and starts `calls` echo calls. The connection's window has space for six responses to start. The
- * window of each stream has `streamBytes`.
+ * Opens a connection and starts `calls` echo calls. The connection's window is initially large enough for six
+ * responses. The initial window of each stream is `streamBytes`.
  */
 async function begin(options: { calls: number; streamBytes?: number; limits?: object }): Promise<void> {
   const { calls, streamBytes = OPEN_BYTES, limits } = options;
@@ -66,7 +66,7 @@ function call(streamId: number, method: string, request: Buffer): Buffer {
   return Buffer.concat([block, data(streamId, message(request), FrameFlag.endStream)]);
 }
 
-/** Simulates that seconds pass. In each second, the peer sends the bytes that `everySecond` returns. */
+/** Simulates the passage of some seconds. In each second, the peer sends the bytes that `everySecond` returns. */
 async function pass(seconds: number, everySecond: () => Buffer = () => Buffer.alloc(0)): Promise<void> {
   for (let second = 0; second < seconds; second += 1) {
     await send(everySecond());

@@ -2,8 +2,8 @@
  * State of one call: its flow-control windows, its buffered bytes, and the context that its handler receives.
  *
  * Invariants:
- *   1. `isClosed` is set once, when the stream leaves the table of its connection. The server sends nothing on the
- *      stream after that.
+ *   1. `isClosed` is set once, when the stream leaves the table of its connection. The server sends no part of a
+ *      response on a closed stream.
  *   2. `isRunning` is true from the start of the handler until the handler settles, even if the stream ends earlier.
  *   3. Each listener is called once when the call ends for any reason.
  */
@@ -39,7 +39,7 @@ export class Http2Stream implements CallContext {
   openCallBytes = 0;
   /** Buffered DATA bytes of a streaming call that have not been credited to the caller's window yet. */
   uncreditedBytes = 0;
-  /** Bytes of the body that must still arrive according to `content-length`; -1 if there is no such field. */
+  /** Bytes of the body that must still arrive according to `content-length`; -1 if the request has no such field. */
   contentLengthLeft: number;
   reader: MessageReader | undefined;
   /** Complete message of a call with one request message. */
@@ -160,7 +160,7 @@ export class Http2Stream implements CallContext {
     return droppedBytes;
   }
 
-  /** Cancels the call. From this time, nothing that its handler sends reaches the caller. */
+  /** Cancels the call. Nothing that the handler sends after the cancellation reaches the caller. */
   cancel(): void {
     this.isCancelled = true;
     this.message = undefined;

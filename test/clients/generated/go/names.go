@@ -2,8 +2,8 @@ package main
 
 import (
 	pannierv1 "example.com/app/gen/pannier/v1"
-	// Registers the protos of gRPC health. If the generated code contained a second copy of them, the program would panic
-	// before main.
+	// Registers the protos of gRPC health. If the generated code contained a second copy of these protos, the program
+	// would panic before main.
 	_ "google.golang.org/grpc/health"
 )
 

@@ -1,4 +1,4 @@
-//! A test client based on tonic. It runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
+//! A test client based on tonic. The client runs the cases of ../cases.ts against a sidecar, and prints `PASS name` or
 //! `FAIL name reason` for each case.
 //!
 //!     client ADDRESS DESCRIPTOR_SET (all|load)
@@ -333,9 +333,9 @@ async fn open_namespace(channel: &Channel, namespace: &str) -> Result<(Watch, Ev
     Ok((stream, event))
 }
 
-/// Reads the marker while connections end, until a thousand calls have found it and a thousand later calls have not.
-/// The library has neither wait-for-ready nor retries, so the test itself repeats calls that were certainly not
-/// executed. Any other error is a failure.
+/// Reads the marker while connections end, until a thousand reads have found it and a thousand later reads have not
+/// found it. The library has neither wait-for-ready nor retries, so the test itself repeats calls that were certainly
+/// not executed. Any other error is a failure.
 async fn under_load(channel: Channel) -> Outcome {
     set(&channel, "marker", b"first".to_vec()).await?;
     let with_marker = Arc::new(AtomicU64::new(0));
