@@ -1,10 +1,10 @@
 /**
  * Stores cache entries in the memory of this process. The sidecar uses this store by default, without Redis.
  *
- * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may evict any of
- * them to stay within its bounds, because an entry whose sequence or tag is missing is treated as a miss. So the store
- * needs no list of the entries of a namespace or a tag, and the cost of a flush does not depend on the number of
- * entries.
+ * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may evict any
+ * entry, sequence or version to stay within its bounds, because an entry whose sequence or tag is missing is treated as
+ * a miss. So the store needs no list of the entries of a namespace or a tag, and the cost of a flush does not depend on
+ * the number of entries.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts.
@@ -50,7 +50,7 @@ interface MemoryEntry {
   readonly writtenAtMs: number;
   readonly tags: readonly string[];
   readonly tagVersions: readonly number[];
-  /** Monotonic time of the write; age and TTL are measured from it. */
+  /** Monotonic time of the write, from which the store measures age and TTL. */
   readonly createdAtMs: number;
   readonly ttlMs: number;
 }
@@ -59,7 +59,7 @@ interface MemoryEntry {
 interface NamespaceState {
   readonly incarnation: Buffer;
   flushedAtStamp: number;
-  /** Number of the last change of each bucket: first the buckets for keys, then the buckets for tags. */
+  /** Number of the last change of each bucket; the buckets for keys precede the buckets for tags. */
   readonly sequences: Float64Array;
 }
 
@@ -209,7 +209,7 @@ export class MemoryCacheStore implements CacheStore {
 
   flush(namespace: string, _deadlineAtMs: number): void {
     this.#stamp += 1;
-    // A namespace that is not remembered has no entries. Remembering it now could evict another namespace.
+    // A namespace that is not remembered has no entries. Remembering the namespace now could evict another one.
     const state = this.#namespaces.get(namespace, this.#clock.monotonicMs());
     if (state !== undefined) {
       state.flushedAtStamp = this.#stamp;
@@ -225,7 +225,7 @@ export class MemoryCacheStore implements CacheStore {
     if (entry === undefined) {
       return undefined;
     }
-    // This lookup marks the namespace as recently used. The store therefore evicts namespaces that are not read first.
+    // This lookup marks the namespace as recently used. So the store first evicts the namespaces without recent reads.
     const state = this.#namespaces.get(namespace, nowMs);
     const isOfState = state === entry.namespace && entry.stamp > entry.namespace.flushedAtStamp;
     if (isOfState && this.#tagsAreCurrent(entry, namespace, nowMs)) {

@@ -1,9 +1,9 @@
 /**
  * Encodes and decodes cache entries as Redis stores them.
  *
- * An entry is one string, so one key contains everything that decides whether the value may be served. Numbers are
- * big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows the number and the time
- * of the write.
+ * An entry is one string, so a single key contains all data that a reader needs to decide whether to serve the value.
+ * Numbers are big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows the number
+ * and the time of the write.
  *
  * ```text
  * offset  bytes  field
@@ -23,11 +23,11 @@
  * ```
  *
  * Invariants:
- *   1. Two writes never have the same `version` (bytes 3 to 26). After a failover that lost writes, the number may
- *      repeat, but not together with the time in ms.
- *   2. `decodeEntry` never throws. It returns undefined, which callers treat as a miss, for an entry with another
- *      format or an unknown flag, and for bytes that are not an entry.
- *   3. A newer release may add fields to the header. If an older release must not serve the value, the newer one
+ *   1. Two writes never have the same `version` (bytes 3 to 26). After a failover that lost writes, a number may
+ *      repeat, but not in combination with the same time in ms.
+ *   2. `decodeEntry` never throws. It returns undefined for an entry with another format or an unknown flag, and for
+ *      bytes that are not an entry. Callers treat undefined as a miss.
+ *   3. A newer release may add fields to the header. If an older release must not serve the value, the newer release
  *      changes the format or sets a flag.
  */
 
@@ -76,7 +76,7 @@ export interface Entry {
 
 /**
  * Tags of the entry that was decoded last. Entries that are read together often have the same tags and versions, so the
- * memo saves decoding them again.
+ * memo avoids decoding the same tags repeatedly.
  */
 export interface TagMemo {
   block: Buffer;
@@ -88,7 +88,9 @@ export function createTagMemo(): TagMemo {
   return { block: Buffer.alloc(0), tags: NO_TAGS, names: [] };
 }
 
-/** Decodes an entry, or returns undefined if the bytes are not one. The buffers of the entry are views of `bytes`. */
+/**
+ * Decodes an entry, or returns undefined if the bytes are not an entry. The buffers of the entry are views of `bytes`.
+ */
 export function decodeEntry(bytes: Buffer, memo?: TagMemo): Entry | undefined {
   const headerBytes = bytes[2] ?? 0;
   if (bytes[0] !== ENTRY_FORMAT || headerBytes < ENTRY_HEADER_BYTES || bytes.length < headerBytes) {

@@ -11,7 +11,7 @@ export function namespaceSpec(policies: PolicySource, namespace: string): Namesp
 }
 
 /**
- * Returns the metric label of a namespace: its name if the policy file contains it, otherwise a fixed text. Callers
+ * Returns the metric label of a namespace: its name if the policy file contains it, otherwise a fixed string. Callers
  * therefore cannot add time series.
  */
 export function namespaceLabel(policies: PolicySource, namespace: string): string {

@@ -1,12 +1,13 @@
 /**
- * Serves CacheGet and CacheGetMany: reads from the near cache, else from the store, and fills the near cache with the
- * result.
+ * Serves CacheGet and CacheGetMany: reads from the near cache or, after a miss, from the store. Fills the near cache
+ * with the results of the store.
  *
  * Invariants:
  *   1. A failure of the store does not fail the call. The affected keys have the outcome UNAVAILABLE.
  *   2. A read that may fill the near cache gets a placeholder before it is sent. The placeholder remains until the read
  *      has ended, even if the read fails.
- *   3. CacheGetMany returns results in the order of the keys, reads a repeated key once, and stays within its budget.
+ *   3. CacheGetMany returns results in the order of the keys, reads a repeated key once, and stays within its byte
+ *      budget.
  */
 import type { PolicySource } from '../config/policy-file.ts';
 import type { CacheGetManyRequestOutput } from '../grpc/generated/pannier/v1/CacheGetManyRequest.ts';

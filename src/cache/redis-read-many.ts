@@ -1,15 +1,16 @@
 /**
  * Reads many entries from Redis in one call. It runs one script per bucket and reads each distinct tag once.
  *
- * Round 1 fetches every entry up to `min(64 KiB, budget / keys)`, so it cannot fetch more than the call may return. For
- * a larger entry, the round returns only the length. Round 2 fetches the larger entries that fit the remaining budget.
- * Afterwards the call compares the tag versions in all fetched entries with the current versions.
+ * Round 1 fetches every entry of at most `min(64 KiB, budget / keys)`, so the round cannot fetch more than the call may
+ * return. For a larger entry, the round returns only the length. Round 2 fetches the larger entries that fit the
+ * remaining budget. After both rounds, the call compares the tag versions in all fetched entries with the current
+ * versions.
  *
  * Invariants:
  *   1. A call fetches at most about twice its budget.
  *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends commands, and
- *      waits for the reservation until its deadline at most. It keeps the reservation until it returns. A call in round
- *      1 never waits for a call in round 2.
+ *      waits for the reservation at most until its deadline. The call keeps the reservation until it returns. A call in
+ *      round 1 never waits for a call in round 2.
  *   3. The outcome of an entry that cannot be read is `unavailable`. A StoredFormatError rejects the call, because an
  *      operator must act. A malformed reply also rejects the call.
  *   4. A call releases its reservations when it ends, even if it fails.
@@ -196,7 +197,7 @@ export class RedisManyReader {
   }
 }
 
-/** Returns the script arguments with the byte limits: a single one if all entries have the same limit. */
+/** Returns the byte limits as script arguments: a single argument if all entries have the same limit. */
 function limitsOf(members: readonly EntryFetch[]): string[] {
   const first = members[0]?.maxBytes ?? 0;
   return members.every((member) => member.maxBytes === first)

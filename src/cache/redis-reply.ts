@@ -2,9 +2,9 @@
  * Decodes the replies of the cache scripts. read.lua and read-many.lua document their forms.
  *
  * Invariants:
- *   1. An entry that cannot be decoded, or that has expired by the server's clock, is decoded as undefined, which is a
- *      miss.
- *   2. The functions throw a plain Error for a malformed reply (redis/script-reply.ts).
+ *   1. The decoder returns undefined, which is a miss, for an entry that it cannot decode and for an entry that has
+ *      expired by the server's clock.
+ *   2. A malformed reply throws a plain Error (redis/script-reply.ts).
  */
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';

@@ -33,7 +33,8 @@ const DIRECTORY = 'src/cache/scripts';
  */
 const SMALL_ENTRY = [String(MAX_FIRST_ENTRY_BYTES)];
 /**
- * Maximum number of reads of a large entry. A repetition is needed if another client writes a larger value in between.
+ * Maximum number of reads of a large entry. The store must repeat a read if another client has just written a larger
+ * value.
  */
 const MAX_LARGE_READS = 3;
 
@@ -43,7 +44,8 @@ function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): S
 }
 
 /**
- * Maximum number of attempts for a conditional write that must compare tags. Each concurrent write costs one attempt.
+ * Maximum number of attempts for a conditional write that must compare tags. Each concurrent write makes at most one
+ * attempt fail.
  */
 const MAX_JUDGEMENTS = 4;
 
@@ -88,7 +90,7 @@ export class RedisCacheStore implements CacheStore {
       if (attempt === MAX_LARGE_READS) {
         throw new StoreError('unavailable', 'cannot read the cached value: it grew during each read');
       }
-      // The connection uses the size, which is known now, to limit the reply bytes in flight.
+      // The size is known now. The connection uses it to limit the reply bytes in flight.
       const expectedReplyBytes = read.items[0];
       const limit = [String(expectedReplyBytes)];
       read = toBucketRead(

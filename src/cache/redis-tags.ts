@@ -1,13 +1,13 @@
 /**
- * Manages tags in Redis. Each tag is one key with a random version. The first write with the tag creates it, and an
- * invalidation of the tag deletes it.
+ * Manages tags in Redis. Each tag is one key with a random version. The first write with the tag creates this key, and
+ * an invalidation of the tag deletes the key.
  *
- * An entry contains the versions that its tags had before it was written. It is invalid if a tag is missing or has a
- * different version. Versions are random and never repeat, so an invalid entry never becomes valid again, in whatever
- * order writes, invalidations and evictions happen.
+ * An entry contains the versions that its tags had before it was written. The entry is invalid if a tag is missing or
+ * has a different version. Versions are random and never repeat, so an invalid entry never becomes valid again, in
+ * whatever order writes, invalidations and evictions happen.
  *
- * Invariant: `ensure`, `areCurrent` and `judgeOf` report an unknown outcome as `unavailable`, because repeating them is
- * harmless. The exception is a missing permission, for which a retry does not help.
+ * Invariant: `ensure`, `areCurrent` and `judgeOf` report an unknown outcome as `unavailable`, because callers can
+ * safely repeat these methods. The exception is a missing permission, for which a retry does not help.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf, keyHash } from '../lib/key-hash.ts';
@@ -48,7 +48,7 @@ export class RedisTags {
     this.#lookups = new TagLookups(options);
   }
 
-  /** Returns the tags with their versions and creates missing ones. The tags outlive an entry with this TTL. */
+  /** Returns the tags with their versions and creates missing tags. The tags outlive an entry with this TTL. */
   async ensure(
     namespace: string,
     tags: readonly string[],
@@ -156,7 +156,7 @@ function verdictOf(tags: readonly EntryTag[], versions: ReadonlyMap<string, TagV
 function versionOf(reply: RedisReply | undefined): Buffer {
   const version = asBytes(reply);
   if (version.length !== TAG_VERSION_BYTES) {
-    // An entry with this version could never be decoded.
+    // No reader could decode an entry that contains a version of another length.
     throw malformedReply(`a version of ${TAG_VERSION_BYTES} bytes`, version);
   }
   return version;

@@ -21,8 +21,8 @@ const MAX_INVALIDATE_KEYS = 1_000;
 const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /**
- * Maximum length of `if_version`. A version has 24 bytes, and a version of another length matches no entry. The service
- * rejects a version above this bound, because such a request must be an error.
+ * Maximum length of `if_version`. A version has 24 bytes, and a version of another length matches no entry. A version
+ * above this bound cannot come from an earlier response, so the service rejects the request.
  */
 const MAX_IF_VERSION_BYTES = 64;
 

@@ -5,7 +5,8 @@
  *   1. CacheGet and CacheGetMany succeed even if the store fails: the outcome of a key that cannot be read is
  *      UNAVAILABLE. The exception is data with an unknown format, which fails the call with FAILED_PRECONDITION.
  *   2. A near-cache hit is returned synchronously.
- *   3. CacheSet and CacheInvalidate drop the near-cache entries that they change before they return, even if they fail.
+ *   3. Before CacheSet or CacheInvalidate returns, the service drops the near-cache entries that the call affects, even
+ *      if the call fails.
  *   4. A call whose deadline has passed does not use the store. Other calls stop using the store before the deadline of
  *      the caller.
  */

@@ -6,10 +6,10 @@
  *   1. `read` returns the value of the last write to the key. It returns undefined if the entry has expired, or if the
  *      entry was removed or flushed. It also returns undefined if one of the entry's tags was removed after the write
  *      began.
- *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. They never become valid
- *      again.
- *   3. A write and its message to the near caches are one atomic step. The same holds for each bucket of `remove`,
- *      `removeTags` and `flush`.
+ *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. These entries never become
+ *      valid again.
+ *   3. A write and its message to the near caches are one atomic step. `remove`, `removeTags` and `flush` are atomic
+ *      for each bucket, including the message.
  *   4. `remove`, `removeTags` and `flush` publish their messages even if there was nothing to remove, because a near
  *      cache may have an entry that the store has lost.
  *   5. Everything that a store creates has an expiry.
@@ -20,7 +20,7 @@ import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
 
 export interface StoredValue {
-  /** Whether the entry records that the key has no value. `value` is empty then. */
+  /** Whether the entry records that the key has no value. In this case, `value` is empty. */
   readonly absent: boolean;
   readonly value: Buffer;
   readonly version: Buffer;
@@ -35,7 +35,7 @@ export interface StoredValue {
 
 export type WriteCondition =
   | { readonly kind: 'none' }
-  /** Stores the value only if the key has no value. An absent entry is treated as no value. */
+  /** Stores the value only if the key has no value. An entry that is `absent` is treated as no value. */
   | { readonly kind: 'if_absent' }
   /** Stores the value only if the entry still has this version. */
   | { readonly kind: 'if_version'; readonly version: Buffer };

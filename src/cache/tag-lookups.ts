@@ -7,7 +7,7 @@
  *      read of the entry.
  *   2. If several callers request the same tag in one turn, the command contains it once.
  *   3. Callers share a command only if their deadlines differ by less than 64 ms. The command uses the earliest of
- *      these deadlines, so no caller waits longer than its own.
+ *      these deadlines, so no caller waits beyond its own deadline.
  *   4. A command contains at most 256 tags. Further tags go into another command.
  */
 import { bucketOf } from '../lib/key-hash.ts';
@@ -17,7 +17,7 @@ import type { Keyspace } from '../redis/keyspace.ts';
 import { asBytes, asList } from '../redis/script-reply.ts';
 import { TAG_VERSION_BYTES } from './model.ts';
 
-/** Version of a tag; null if the tag is missing; a StoreError if it could not be read. */
+/** Version of a tag; null if the tag is missing; a StoreError if the version could not be read. */
 export type TagVersion = Buffer | null | StoreError;
 
 interface Batch {

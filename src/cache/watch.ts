@@ -1,12 +1,12 @@
 /**
- * Implements WatchInvalidations and ConfirmInvalidations. They let an application that has its own cache follow the
- * invalidations of a namespace, and check that it has received all of them.
+ * Implements WatchInvalidations and ConfirmInvalidations. With these calls, an application that has its own cache can
+ * follow the invalidations of a namespace. The application can also check that it has received every invalidation.
  *
  * Invariants:
  *   1. The first event is `started`. The service sends it once all channels of the namespace are live, so the stream
  *      contains every later invalidation.
- *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces its events. A stream that has
- *      ended uses no resources.
+ *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces the queued events. A stream
+ *      that has ended uses no resources.
  *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream
  *      of the watch. Every server with a channel of the watch has proved to be a master that serves this channel
  *      (Subscriber.barrier).

@@ -11,9 +11,9 @@ export interface BucketQuestion {
   readonly incarnation: string | undefined;
   /** Number of the change whose stamp the probe requests. */
   readonly number: number;
-  /** Expected stamp; empty if it is unknown. */
+  /** Expected stamp; empty if unknown. */
   readonly stamp: string;
-  /** Numbers of changes that reads have reported and messages have not. */
+  /** Numbers of changes that reads have reported, but messages have not yet reported. */
   readonly shown: readonly number[];
 }
 
@@ -30,7 +30,7 @@ export function probeCommand(sequenceKey: string, question: BucketQuestion): rea
   return ['HMGET', sequenceKey, 'inc', 'n', String(question.number % RING_SIZE)];
 }
 
-/** Decodes the reply of a probe, or returns undefined if it is malformed. */
+/** Decodes the reply of a probe, or returns undefined if the reply is malformed. */
 export function decodeAnswer(reply: unknown, question: BucketQuestion): BucketAnswer | undefined {
   if (!Array.isArray(reply) || reply.length !== 3) {
     return undefined;

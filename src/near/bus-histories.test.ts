@@ -2,8 +2,8 @@
  * Tests the bus with random histories of failovers: acknowledged writes are lost, their numbers repeat with other
  * stamps, messages are missing, and a replaced master answers reads.
  *
- * Invariant: once all messages and reads have arrived and a later probe was answered, each entry belongs to the current
- * history of the server. No change in that history invalidates the entry.
+ * Invariant: once all messages and reads have arrived and the server has answered a later probe, each entry belongs to
+ * the current history of the server. No change in that history invalidates the entry.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -57,8 +57,8 @@ class World {
   filled = 0;
 
   /**
-   * Makes the subscribed server receive the history only as snapshots of a full resync, so it publishes no messages
-   * from now on.
+   * Makes the subscribed server receive the history only as snapshots of a full resync, so this server publishes no
+   * messages from now on.
    */
   breakLink(): void {
     this.#isSilent = true;

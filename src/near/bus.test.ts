@@ -1,6 +1,6 @@
 /**
- * Tests the bus with lost, repeated, late and reordered messages: it contains examples of each event, and generates
- * thousands of random histories.
+ * Tests the bus with lost, repeated, late and reordered messages. The file contains examples of each event, and
+ * generates thousands of random histories.
  */
 import fc from 'fast-check';
 import type { BucketAnswer } from './bucket-probe.ts';
@@ -368,8 +368,8 @@ test('in random histories, no entry remains that an applied message or an earlie
             break;
         }
       }
-      // Delivers the remaining messages in order. The bus has then applied all published messages, so no entry may be
-      // invalid.
+      // Delivers the remaining messages in order. After that, the bus has applied all published messages, so no entry
+      // may be invalid.
       if (state.live) {
         for (const message of published.slice(nextIndex)) {
           deliver(message);

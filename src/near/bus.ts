@@ -1,7 +1,7 @@
 /**
- * Decides which near-cache entries the events of one channel invalidate. It is a state machine that uses no clock, no
- * connections and no entries. So tests can run it on thousands of histories with lost, late, repeated and reordered
- * messages.
+ * Decides which near-cache entries the events of one channel invalidate. The module is a state machine that uses no
+ * clock, no connections and no entries. So tests can run it on thousands of histories with lost, late, repeated and
+ * reordered messages.
  *
  * Three sources report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
  * connection that receives the messages. A read returns the position of the bucket together with the value. Each source
@@ -10,28 +10,28 @@
  *
  * The following invariants hold if the caller executes each action before it passes the next event. R1 to R7 are the
  * races in docs/internals/cache-coherence.md.
- *   1. After message n of an incarnation was applied, no entry remains that message n or an earlier one invalidates. A
- *      missing message leaves a gap in the numbers, and a gap invalidates the whole bucket (R2).
- *   2. While the channel is not live, the bucket has no entries: `lost` invalidates it (R3), and results of reads are
- *      not cached. Messages are ignored.
+ *   1. Once the bus has applied message n of an incarnation, no entry remains that message n or an earlier message
+ *      invalidates. A missing message leaves a gap in the numbers, and a gap invalidates the whole bucket (R2).
+ *   2. While the channel is not live, the bucket has no entries: `lost` invalidates the bucket (R3), and results of
+ *      reads are not cached. The bus ignores messages.
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
  *      messages. A new subscription starts without a known position. The channels of a moved slot are first reported as
- *      lost. So a number that is not above the known one shows that the server now has another history (R7). The bus
+ *      lost. So a number that is not above the known number shows that the server now has another history (R7). The bus
  *      then invalidates the bucket.
- *   5. Once all reads and messages have arrived and a later probe was answered, the mark of each entry belongs to the
- *      current history of the server. No later change of that history invalidates the entry.
+ *   5. Once all reads and messages have arrived and the server has answered a later probe, the mark of each entry
+ *      belongs to the current history of the server. No later change of that history invalidates the entry.
  *
- * Invariant 5 has one exception. It does not hold if another history replaces the known one without a message, ends at
- * exactly the known number, and continues with messages before the next probe. The replacement then remains unnoticed,
- * because the first message has the next number and does not name the stamp of the change before it. An entry that was
- * read before the replacement may then be stale for the rest of its lifetime.
+ * Invariant 5 has one exception. Another history may replace the known history without a message, end at exactly the
+ * known number, and continue with messages before the next probe. The replacement then remains unnoticed, because the
+ * first message has the next number and does not contain the stamp of the previous change. An entry that was read
+ * before the replacement may then be stale for the rest of its lifetime.
  *
- * The bus has applied all messages that were published before the server ran a probe when the reply of the probe
- * arrives. It may also have applied later messages, because node-redis delivers the messages in a chunk before the
- * replies in it. So the number in a reply must lie between the number known when the probe was sent and the number
- * known now. The next probe checks later changes.
+ * When the reply of a probe arrives, the bus has applied all messages that the server published before it ran the
+ * probe. The bus may also have applied later messages, because node-redis delivers the messages of a chunk before the
+ * replies of the same chunk. So the number in a reply must lie between the number known when the probe was sent and the
+ * number known now. The next probe checks later changes.
  */
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
@@ -69,11 +69,13 @@ export interface BucketReads {
 export type BusEvent =
   | { readonly kind: 'live' }
   | { readonly kind: 'lost' }
-  /** A message arrived; `message` is undefined if it could not be decoded. */
+  /** A message arrived; `message` is undefined if the message could not be decoded. */
   | { readonly kind: 'message'; readonly message: InvalidationMessage | undefined }
   /** A probe was answered; `answer` is undefined if the reply could not be decoded. */
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer | undefined }
-  /** A read that was sent in this generation has ended. `sentAt` is the position that was known when it was sent. */
+  /**
+   * A read that was sent in this generation has ended. `sentAt` is the position that was known when the read was sent.
+   */
   | { readonly kind: 'read'; readonly mark: BucketMark; readonly sentAt: SentAt | undefined };
 
 /** Known position of the bucket when a read was sent. */
@@ -85,7 +87,7 @@ export type FlushCause =
   | 'asked'
   /**
    * The first message arrived after the channel became live, and earlier messages may be missing. A watch needs only
-   * the names of the message, because it starts or reports a flush once all of its channels are live.
+   * the names of the message, because the watch starts or reports a flush once all of its channels are live.
    */
   | 'first'
   /** Messages are missing, the sequence or its history has been replaced, or a message could not be decoded. */
@@ -100,11 +102,11 @@ export type BusAction =
   | { readonly kind: 'drop'; readonly names: readonly string[] }
   | { readonly kind: 'flush'; readonly cause: FlushCause; readonly names: readonly string[] };
 
-/** Maximum number of remembered stamps. A read whose change is older than these is not cached. */
+/** Maximum number of remembered stamps. The result of a read is not cached if its change is older than these stamps. */
 const MAX_STAMPS = 4;
 /**
- * Maximum number of changes that reads have reported before their messages. A read that reports a further change is not
- * cached.
+ * Maximum number of changes that reads have reported before their messages. The result of a read that reports a further
+ * change is not cached.
  */
 const MAX_AHEAD = 16;
 
@@ -145,7 +147,7 @@ export function applyBusEvent(state: BucketReads, event: BusEvent): BusAction {
 }
 
 function applyLive(state: BucketReads): BusAction {
-  // A second `live` means that the channel was subscribed again, and messages in between may be missing.
+  // A second `live` means that the channel was subscribed again, so messages in between may be missing.
   const wasLive = state.live;
   state.live = true;
   const flushed = flush(state, 'lost', undefined);
@@ -289,7 +291,10 @@ function stampOfAnswer(question: BucketQuestion, answer: BucketAnswer): string {
   return question.number === answer.number ? answer.stampOfAsked : '';
 }
 
-/** Invalidates the bucket, and refuses reads until a probe or a message shows the history of the server. */
+/**
+ * Invalidates the bucket, and refuses to cache results of reads until a probe or a message shows the history of the
+ * server.
+ */
 function doubt(state: BucketReads, known: Known | undefined): BusAction {
   const action = flush(state, 'gap', known);
   state.isDoubted = true;

@@ -1,10 +1,10 @@
 /**
- * Manages the invalidation channels of this process. It subscribes to the channels that the near cache and the watches
- * use, and passes the events of these channels to its listeners.
+ * Manages the invalidation channels of this process. The hub subscribes to the channels that the near cache and the
+ * watches use, and passes the events of these channels to its listeners.
  *
  * Invariants:
- *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch holds its namespace, or
- *      if the near cache has used it within `idleMs`.
+ *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch of its namespace is
+ *      open, or if the near cache has used the channel within `idleMs`.
  *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
  *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel is not a use by the near
  *      cache.

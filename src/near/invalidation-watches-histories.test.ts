@@ -127,7 +127,7 @@ class World {
     expect(this.#watch.queueLength).toBe(0);
   }
 
-  /** Requests a confirmation. Meanwhile `act` runs and the stream delivers events. */
+  /** Requests a confirmation. While the request is pending, `act` runs and the stream delivers events. */
   async confirm(act: () => void): Promise<void> {
     const before = new Map(this.#current);
     const confirmed = this.#watches.confirm(this.#watch.id, clock.monotonicMs() + 10_000);

@@ -2,8 +2,8 @@
  * Queues the invalidations of a namespace for each watch, in order.
  *
  * A watch is current while all channels of its namespace are live. If a channel is lost, the watch reports a `flush`.
- * It reports another one once all channels are live again, because the application may have cached stale values in
- * between.
+ * The watch reports another `flush` once all channels are live again, because the application may have cached stale
+ * values in between.
  *
  * Invariants:
  *   1. Every invalidation after `start` resolved to true is added to the queue. Only a later flush may replace it.
@@ -64,8 +64,8 @@ export class InvalidationWatches implements HubListener {
   }
 
   /**
-   * Opens a watch, or returns undefined if `maxWatches` are open. Callers must call `start` on it first and `close` at
-   * the end.
+   * Opens a watch, or returns undefined if `maxWatches` are open. Callers must first call `start` on the watch, and
+   * call `close` at the end.
    */
   open(namespace: string): InvalidationWatch | undefined {
     if (this.#byId.size >= this.#maxWatches) {
@@ -121,7 +121,7 @@ export class InvalidationWatches implements HubListener {
     }
   }
 
-  /** Returns a random unused id, so that an id from before a restart never names the watch of another caller. */
+  /** Returns a random unused id, so that an id from before a restart never identifies the watch of another caller. */
   #freeId(): number {
     let id = randomInt(1, 2 ** 48 - 1);
     while (this.#byId.has(id)) {
@@ -270,7 +270,7 @@ export class InvalidationWatch {
   }
 
   #pushFlush(): void {
-    // The flush replaces all queued events, because it invalidates everything that they name.
+    // The flush replaces all queued events, because it invalidates every key and tag in these events.
     this.#queue = [FLUSH];
     this.#queuedCount += 1;
     this.#wake();

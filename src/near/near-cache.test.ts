@@ -252,7 +252,7 @@ describe('bounds', () => {
     }
     t.near.fill(t.near.begin(namespace, KEY), nearValue('v1', { tags }));
     expect(t.near.size).toBe(1);
-    // Such an entry was measured to take 950 bytes, plus 520 bytes per tag.
+    // In a measurement, such an entry took 950 bytes, plus 520 bytes per tag.
     expect(t.near.bytes).toBeGreaterThanOrEqual(950 + 16 * 520);
   });
 

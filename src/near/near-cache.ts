@@ -36,15 +36,15 @@ export interface NearValue {
 }
 
 export interface NearEntry extends NearValue {
-  /** Monotonic time when the read was sent; age and TTL are measured from it. */
+  /** Monotonic time when the read was sent, from which the near cache measures age and TTL. */
   readonly sentAtMs: number;
   /** Sequence number of the read (`Placeholder.order`). */
   readonly order: number;
-  /** Channel of the key, followed by those of the tags. */
+  /** Channel of the key, followed by the channels of the tags. */
   readonly channels: readonly Channel[];
 }
 
-/** Read in flight. `begin` returns it, and callers pass it to `fill`. */
+/** Read in flight. `begin` returns the placeholder, and callers pass it to `fill`. */
 export interface Placeholder {
   readonly name: string;
   readonly namespace: string;
@@ -75,7 +75,7 @@ export interface NearCacheOptions {
 const LIFE_MS = 1_000;
 /** Measured memory of an entry's objects, rounded up, without its buffers and the bytes that BoundedMap adds. */
 const ENTRY_BYTES = 300;
-/** Memory of one tag in its entry and in the index, without the text of the tag. */
+/** Memory of one tag in its entry and in the index, without the string of the tag. */
 const TAG_EXTRA_BYTES = 320;
 const MAX_PLACEHOLDERS = 10_000;
 
@@ -86,7 +86,7 @@ export class NearCache implements HubListener {
   readonly #maxPlaceholders: number;
   readonly #entries: BoundedMap<NearEntry>;
   readonly #sweeper: ExpirySweeper;
-  /** Placeholders of the reads in flight, by name. An invalidation of a read removes its placeholder. */
+  /** Placeholders of the reads in flight, by name. An invalidation of a key removes the placeholders of its reads. */
   readonly #placeholders = new Map<string, Set<Placeholder>>();
   #placeholderCount = 0;
   /** Names of entries by channel, and by tag. */
@@ -235,7 +235,7 @@ export class NearCache implements HubListener {
     this.#byTag.clear();
   }
 
-  /** Returns whether the channel has been live since the read was sent and the mark agrees with the bus. */
+  /** Returns whether the channel has stayed live since the read was sent and the mark agrees with the bus. */
   #agrees({ channel, generation, sentAt }: Placeholder, { mark }: NearValue): boolean {
     if (channel === undefined || !channel.state.live || channel.state.generation !== generation) {
       return false;
@@ -249,8 +249,8 @@ export class NearCache implements HubListener {
     let areUnchanged = true;
     for (const tag of tags) {
       const channel = this.#hub.useForNear(placeholder.namespace, bucketOf(tag), true);
-      // The tags are known only from the reply, so their events could not remove the placeholder. Therefore any event
-      // on the channel of a tag since the read was sent prevents caching, even the event that the channel became live.
+      // Only the reply names the tags, so events of the tags could not remove the placeholder. Therefore any event of a
+      // tag's channel since the read was sent prevents caching, even an event of kind `live`.
       if (channel === undefined || !channel.state.live || channel.changedAt > placeholder.hubNow) {
         areUnchanged = false;
       } else if (!channels.includes(channel)) {
@@ -309,7 +309,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** Removes this placeholder and those of earlier reads of the key. Returns whether this one still existed. */
+  /** Removes the placeholders of this read and of earlier reads of the key. Returns whether this read still had one. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

@@ -34,7 +34,10 @@ class Sequence {
     return { incarnation: 'first', number: this.number, entries: [...this.entries] };
   }
 
-  /** Fails over to a replica that lacks later changes. Stamps do not repeat, because they are random. */
+  /**
+   * Fails over to a replica that lacks the changes after its own position. Stamps do not repeat, because they are
+   * random.
+   */
   fallBack(to: Ring): void {
     this.number = to.number;
     this.entries = [...to.entries];

@@ -61,10 +61,12 @@ export type RingVerdict =
    * A change concerned the key or may have concerned it (a flush, a change of several keys, a number without an entry).
    */
   | 'changed'
-  /** The ring does not have the mark, because the sequence is new, writes were lost, or too many changes followed. */
+  /**
+   * The ring does not contain the mark, because the sequence is new, writes were lost, or too many changes followed.
+   */
   | 'unknown';
 
-/** Decodes a ring entry, or returns undefined if the bytes are not one. */
+/** Decodes a ring entry, or returns undefined if the bytes are not a ring entry. */
 export function decodeRingEntry(bytes: unknown): RingEntry | undefined {
   if (!Buffer.isBuffer(bytes) || bytes.length !== RING_ENTRY_BYTES) {
     return undefined;
@@ -101,10 +103,11 @@ function shows(ring: Ring, mark: BucketMark): boolean {
     return false;
   }
   if (mark.number === 0) {
-    // The ring has every change if there were at most 64. The caller detects missing entries.
+    // The ring contains every change if there were at most 64 changes. The caller detects missing entries.
     return ring.number <= RING_SIZE;
   }
-  // An entry that is 64 numbers older was overwritten. The check also limits the caller's loop to 63 rounds.
+  // A newer change has overwritten the entry if the numbers differ by 64 or more. The check also limits the caller's
+  // loop to 63 rounds.
   const entry = entryOf(ring, mark.number);
   return ring.number - mark.number < RING_SIZE && entry !== undefined && entry.stamp === mark.stamp;
 }

@@ -13,14 +13,14 @@ import type { StoreError } from '../lib/store-error.ts';
 export interface SubscriberListener {
   /** Receives a message of a live channel. */
   onMessage(channel: string, message: Buffer): void;
-  /** Reports that the channel is subscribed. Messages published from now on reach onMessage, until onLost. */
+  /** Reports that the channel is subscribed. Messages published from now on reach onMessage, until onLost is called. */
   onLive(channel: string): void;
   /** Reports that messages may be missing from now on. onLive follows once the channel is subscribed again. */
   onLost(channel: string): void;
   /**
    * Receives the reply of a probe of a live channel. At most one probe per channel is in flight. The subscriber drops
    * replies to probes that it sent before the last onLive. All messages published before the server ran the probe have
-   * reached onMessage. Later messages may have reached it too.
+   * reached onMessage. Messages published later may have reached onMessage too.
    */
   onProbe?(channel: string, reply: unknown): void;
 }

@@ -1,10 +1,10 @@
 /**
  * Stores rate limits in the memory of this process. The sidecar uses this store by default, without Redis. Tests
- * compare the Lua scripts with it.
+ * compare the Lua scripts with this store.
  *
  * Invariants:
  *   1. The store never exceeds its maximum number of entries and bytes.
- *   2. A subject is removed within seconds after all of its limits have expired.
+ *   2. The store removes a subject within seconds after all of its limits have expired.
  *   3. If the store is full of live subjects, it evicts the least recently used one and calls `onEvict`. The limits of
  *      the evicted subject start empty again.
  */

@@ -2,7 +2,7 @@
  * Metrics of RateLimitService: decisions, denials by limit, peeks, and calls that name an unknown policy.
  *
  * Invariants:
- *   1. A `policy` is a name from the policy file, or undefined for inline limits. It is never a text that a caller
+ *   1. A `policy` is a name from the policy file, or undefined for inline limits. It is never a string that a caller
  *      chose.
  */
 export type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';

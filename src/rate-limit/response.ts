@@ -14,7 +14,7 @@ import type { TakeResult } from './store.ts';
  */
 const FAILURE_RETRY_MS = 1_000;
 
-/** Parts of a request that its response depends on. */
+/** Parts of a request on which the response depends. */
 export interface AnsweredRequest {
   readonly cost: number;
   readonly isPeek: boolean;

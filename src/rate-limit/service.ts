@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. A denial is a response with status OK. If the store fails, the failure mode decides (fail open or fail closed),
- *      and the response reports this.
+ *      and the response reports that the failure mode decided.
  *   2. The deadline for the store is earlier than the deadline of the caller, so that the failure mode can still decide
  *      in time.
  *   3. A request that sets an unimplemented option fails with UNIMPLEMENTED, and the error names the option.
@@ -48,8 +48,8 @@ export interface RateLimitServiceOptions {
   readonly policies: PolicySource;
   readonly scope: string;
   /**
-   * Whether the store hashes the subjects of all policies, whatever each policy sets. It is the only setting that
-   * hashes the subjects of inline limits.
+   * Whether the store hashes the subjects of all policies, whatever each policy sets. No other setting hashes the
+   * subjects of inline limits.
    */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;

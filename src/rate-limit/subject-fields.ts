@@ -63,7 +63,7 @@ export class FieldMap extends Map<string, FieldState> {
     return super.delete(field);
   }
 
-  /** Removes expired fields among the next `count` fields. The next call continues after them. */
+  /** Removes expired fields among the next `count` fields. The next call continues after these fields. */
   sweep(nowMs: number, count: number): void {
     for (let left = Math.min(count, this.size); left > 0; left -= 1) {
       this.#sweepPosition ??= this.values();

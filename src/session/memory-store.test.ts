@@ -90,7 +90,7 @@ test('counts a session of many small fields at its actual size', () => {
   const store = memorySessionStore({ clock: new FakeClock() });
   const names = Array.from({ length: 50 }, (_, index) => String(index).padStart(20, 'n'));
   store.create(session(1, { data: new Map(names.map((name) => [name, Buffer.alloc(5)])) }));
-  // On Node 24, such a session was measured to take 830 bytes, plus 300 bytes per field.
+  // In a measurement on Node 24, such a session took 830 bytes, plus 300 bytes per field.
   expect(store.bytes).toBeGreaterThanOrEqual(830 + 50 * 300);
 });
 

@@ -15,11 +15,11 @@ import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
  */
 export const MAX_SESSION_ID_BYTES = 256;
 /**
- * Maximum length of a user id. It exceeds the length of the ids from known identity providers (a subject of OpenID
- * Connect has at most 255 ASCII characters).
+ * Maximum length of a user id. The maximum exceeds the length of the ids from known identity providers (a subject of
+ * OpenID Connect has at most 255 ASCII characters).
  */
 export const MAX_USER_ID_BYTES = 256;
-/** Maximum number of data fields. A script can read this many without blocking the server noticeably. */
+/** Maximum number of data fields. A script can read this many fields without blocking the server noticeably. */
 export const MAX_DATA_FIELDS = 256;
 export const MAX_DATA_FIELD_NAME_BYTES = 256;
 /**
@@ -48,15 +48,17 @@ export const LISTED_SESSIONS_DROPPED = 50;
 export const MAX_GRACE_MS = 30_000;
 /**
  * Minimum age at which ListUserSessions may remove a list entry that has no session. A store lists a handle before it
- * creates the session or rotates it to the user, so this age exceeds the duration of such a call.
+ * creates the session or rotates it to the user, so this age must exceed the duration of such a call.
  */
 export const LIST_ENTRY_SETTLES_MS = 60_000;
 /**
  * Time within which a login under a user limit must create its session; until then, the limit counts its list entry as
- * a session. The time is short, because the entry of an interrupted login can block another login until then.
+ * a session. The time is short, because the entry of an interrupted login can block another login for this long.
  */
 export const LOGIN_SETTLES_MS = 2_000;
-/** Time by which a user's record outlives the user's last session. It covers clock differences between masters. */
+/**
+ * Time by which a user's record outlives the user's last session. This margin covers clock differences between masters.
+ */
 export const USER_TTL_MARGIN_MS = 3_600_000;
 
 const PART_BYTES = 16;
@@ -71,7 +73,7 @@ export interface SessionCredential {
 }
 
 export interface IssuedSessionId {
-  /** Complete id. Only the caller for whom it was issued may receive it. */
+  /** Complete id. Only the caller for whom the id was issued may receive it. */
   readonly sessionId: string;
   readonly selector: string;
   readonly credential: SessionCredential;

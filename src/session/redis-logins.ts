@@ -5,10 +5,10 @@
  *   1. One script counts the list and enters the login, so concurrent logins cannot exceed the limit.
  *   2. An entry is removed only if its session certainly does not exist: the login did not create the session in time,
  *      or the session has ended. So the limit counts every listed session that a caller can present.
- *   3. The module ends a session only after it has read all entries of the list, and only if too few of their sessions
- *      had ended. It ends the sessions of the oldest logins first.
- *   4. A login under a limit must create its session by `untilMs`. After that time, other logins may treat its entry as
- *      abandoned.
+ *   3. The module ends a session only after it has read all entries of the list, and only if too few sessions of these
+ *      entries had ended. The module ends the sessions of the oldest logins first.
+ *   4. A login under a limit must create its session by `untilMs`. After that time, other logins may treat the entry of
+ *      this login as abandoned.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserLimit } from '../config/policy-file.ts';
@@ -50,7 +50,7 @@ export interface RedisLoginsOptions {
   readonly users: RedisUsers;
   readonly clock: Clock;
   readonly readListed: (handle: string, deadlineAtMs: number) => Promise<StoredListedSession | undefined>;
-  /** Ends the session if it has that generation; returns whether it did. */
+  /** Ends the session if it has that generation; returns whether this call ended the session. */
   readonly end: (handle: string, generation: string, deadlineAtMs: number) => Promise<boolean>;
 }
 

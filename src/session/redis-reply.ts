@@ -39,7 +39,7 @@ export interface StoredListedSession extends ListedSession {
 /** Fields of a user's hash that decide which of its sessions are valid. */
 export interface UserGeneration {
   readonly generation: string;
-  /** `<handle> <generation>` of the session that stays valid with an older generation, or empty. */
+  /** `<handle> <generation>` of the session that stays valid with an older generation; empty if there is none. */
   readonly kept: string;
 }
 

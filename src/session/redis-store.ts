@@ -266,7 +266,7 @@ export class RedisSessionStore implements SessionStore {
     if (except !== undefined && (kept?.isCurrent !== true || kept.session.userId !== userId)) {
       return { outcome: 'not_found' };
     }
-    // The script checks the generation of the kept session again, because that session may have ended meanwhile.
+    // The script checks the generation of the kept session again, because the session may have ended in between.
     const ended = await this.#users.end(userId, kept?.session, deadlineAtMs);
     if (ended === undefined) {
       return { outcome: 'not_found' };
@@ -338,7 +338,7 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  /** Returns whether the session is valid, and removes it if not. `absoluteTtlMs` also extends the user's lifetime. */
+  /** Returns whether the session is valid; removes an invalid session. `absoluteTtlMs` extends the user's lifetime. */
   async #isValid(
     session: { handle: string; userId: string; generation: string },
     absoluteTtlMs: number | undefined,
@@ -365,7 +365,7 @@ export class RedisSessionStore implements SessionStore {
     return await this.#unlessDamaged(handle, listedSessionOf(handle, reply), deadlineAtMs);
   }
 
-  /** Ends the session if it has one of these generations; returns whether it did. */
+  /** Ends the session if it has one of these generations; returns whether this call ended the session. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
     return asCode(removed, [0, 1]) === 1;

@@ -19,10 +19,10 @@ import {
 } from './model.ts';
 import { GENERATION_FIELDS, generationOf, type UserGeneration } from './redis-reply.ts';
 
-/** User whose generation was replaced by a logout everywhere. */
+/** User whose generation a logout everywhere has replaced. */
 export interface EndedUser {
   readonly before: UserGeneration | undefined;
-  /** Handles that were in the list, without the kept session. */
+  /** Handles that were in the list, except the handle of the kept session. */
   readonly handles: readonly string[];
 }
 
@@ -93,8 +93,8 @@ export class RedisUsers {
   }
 
   /**
-   * Lists the session under the user. If the user has a limit, lists the session only if fewer other sessions are
-   * listed.
+   * Lists the session under the user. If `maxSessions` is set, lists the session only if the list contains fewer other
+   * sessions than `maxSessions`.
    */
   async enter(entry: UserEntry, deadlineAtMs: number): Promise<EnterOutcome> {
     const reply = await this.#run(

@@ -111,8 +111,8 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls, ...limit };
     return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
-        // Two random handles of 144 bits never collide, so the random source is broken. The service must not issue ids
-        // from this source.
+        // A working random source practically never produces the same handle twice, so the random source is broken. The
+        // service must not issue ids from this source.
         throw new Error('cannot create session: its random handle is already in use');
       }
       if (answer.outcome === 'user_full') {

@@ -7,8 +7,8 @@ import { StoreError } from '../lib/store-error.ts';
 const MAX_PARALLEL_COMMANDS = 64;
 
 /**
- * Awaits a step after an earlier step of the same call took effect. Converts its StoreErrors to kind `unknown`, because
- * the call has already changed something.
+ * Awaits a step of a call whose earlier step took effect. Converts a StoreError of the awaited step to kind `unknown`,
+ * because the call has already changed something.
  */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   try {
@@ -22,7 +22,7 @@ export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Ignores the result of a cleanup step, which no response depends on. Data that the step leaves behind is invalid and
+ * Ignores the result of a cleanup step, on which no response depends. Data that the step leaves behind is invalid and
  * has a TTL.
  */
 export function unattended(step: Promise<unknown>): void {

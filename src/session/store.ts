@@ -6,15 +6,16 @@
  *   1. A session is live from `create` until its idle expiry, its absolute expiry, `delete`, or `endUserSessions` of
  *      its user. No later write revives a session that has ended, and only `create` creates sessions.
  *   2. Each method takes effect completely or not at all, and only for the current verifier. There is one exception:
- *      until the grace period ends, the verifier before the last rotation may `read`. Such a read does not renew the
- *      idle timeout.
+ *      until the grace period ends, `read` also accepts the verifier before the last rotation. Such a read does not
+ *      renew the idle timeout.
  *   3. Of two rotations with the same verifier, exactly one takes effect.
  *   4. Timeouts and last-seen times use the store's clock.
  *   5. An expected failure is a StoreError. After `unavailable`, `deadline` and `full` the session is unchanged; after
- *      `unknown` it may have changed. `read` and `list` never throw `unknown`, because they can be repeated safely.
- *   6. After a login (`create`, or `rotate` to another user) with a user limit, the user has at most that many live
- *      listed sessions. Ended sessions do not count. The store ends the sessions above the limit before it responds,
- *      oldest login first.
+ *      `unknown` it may have changed. `read` and `list` never throw `unknown`, because callers can safely repeat these
+ *      methods.
+ *   6. After a login (`create`, or `rotate` to another user) with a user limit, the user has at most as many live
+ *      listed sessions as the limit allows. Ended sessions do not count. The store ends the sessions above the limit
+ *      before it responds, oldest login first.
  *   7. A store may return a value instead of a promise if it does not have to wait.
  */
 import type { UserLimit } from '../config/policy-file.ts';
@@ -45,10 +46,10 @@ export interface SessionUpdate {
 export interface SessionRotation {
   /** Verifier of the new secret. The handle stays the same. */
   readonly verifier: string;
-  /** New user of the session, empty for none; undefined keeps the user. */
+  /** New user of the session; empty for no user; undefined to keep the user. */
   readonly userId: string | undefined;
   readonly change: DataChange;
-  /** Time for which the old verifier may still read. This time must be 0 if the user changes. */
+  /** Time for which `read` still accepts the old verifier. This time must be 0 if the user changes. */
   readonly graceMs: number;
   /** Limit of live sessions of a new user; unset for no limit. Stores ignore this limit if the user stays the same. */
   readonly userLimit?: UserLimit;
@@ -101,11 +102,14 @@ export type EndUserSessionsOutcome =
   /** The session to keep is not a live session of this user. Nothing was ended. */
   | NotFound;
 
-/** Store of sessions. `deadlineAtMs` is a Clock.monotonicMs() time, after which the result is of no use. */
+/** Store of sessions. `deadlineAtMs` is a Clock.monotonicMs() time, after which the caller cannot use the result. */
 export interface SessionStore {
   create(session: NewSession, deadlineAtMs: number): MaybePromise<CreateOutcome>;
 
-  /** Returns the session, if any. `touch` renews its idle timeout (see touchIntervalMs for its precision). */
+  /**
+   * Returns the session, if any. With `touch`, the read renews the idle timeout of the session (see touchIntervalMs for
+   * its precision).
+   */
   read(
     credential: SessionCredential,
     options: { readonly touch: boolean },

@@ -1,5 +1,5 @@
--- Returns the versions of tags of one tag bucket, and creates missing tags. Afterwards the TTL of each tag is at least
--- the requested TTL.
+-- Returns the versions of tags of one tag bucket, and creates missing tags. Extends the TTL of each tag to at least the
+-- requested TTL.
 -- KEYS contains the tags.
 -- ARGV contains the TTL in ms and a random version for each tag.
 local versions = {}

@@ -127,7 +127,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         fc.pre(taken.outcome.allowed);
         const returned = algorithm.give(taken.state, limit, nowMs, units);
         expect(returned.outcome).toEqual(before.outcome);
-        // Returns more units than were used. The limit must be unused afterwards.
+        // Returns more units than were used. After that, the limit must be unused.
         const emptied = algorithm.give(taken.state, limit, nowMs, 1_000_000);
         expect(emptied.outcome).toMatchObject({ remaining: 100, resetAfterMs: 0 });
         expect(algorithm.take(emptied.state, limit, nowMs, 101, undefined).outcome.allowed).toBe(false);

@@ -9,8 +9,8 @@ local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
 -- Maximum number of chunks whose units one command reads.
 local LOG_CHUNKS_READ = 16
--- Whether the script found a chunk that it cannot read. Results that it computes afterwards are meaningless, so it must
--- not write them.
+-- Whether the script found a chunk that it cannot read. Results that the script computes after such a chunk are
+-- meaningless, so the script must not write them.
 local hasNewerChunk = false
 -- Fields of the logs that have a damaged chunk. A log with a chunk of a newer layout is not in this list.
 local damagedLogs = {}
@@ -120,9 +120,9 @@ end
 
 -- Returns the chunk that contains unit number `target`, and the number of units in the chunks before it. Units are
 -- numbered from the first unit of the first chunk. Returns nil if the unit is in the tail. `chunkUnits` is the number
--- of units in all chunks. If it equals the number of entries, every entry has exactly one unit, so the function
--- computes the chunk without reading any. Otherwise the function reads the chunks from the end that is nearer to the
--- unit.
+-- of units in all chunks. If this number equals the number of entries, every entry has exactly one unit, so the
+-- function computes the chunk without reading any chunk. Otherwise the function reads the chunks from the end that is
+-- nearer to the unit.
 local function logFindChunk(field, log, target, chunkUnits)
   if target > chunkUnits then
     return nil, chunkUnits

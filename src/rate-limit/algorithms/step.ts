@@ -6,11 +6,12 @@
  *   1. A state stores used units, never remaining units, so that a changed limit applies to the next call.
  *   2. A call that is denied or has cost 0 returns the state unchanged. Rule 4 is the only exception.
  *   3. The time of a state never moves backwards. The time of a state may be later than `nowMs`, because a failover can
- *      promote a master with a slower clock. If it is later by at most one window, the algorithm decides the call at
- *      the time of the state. The reported waiting times still start at `nowMs`.
+ *      promote a master with a slower clock. If the time is later by at most one window, the algorithm decides the call
+ *      at the time of the state. The reported waiting times still start at `nowMs`.
  *   4. If the time of a state is later by more than one window, the state was written with a broken clock. The
- *      algorithm moves the state to `nowMs` and keeps its used units. `repaired` is then true, and the store must write
- *      the state even after a denial. Otherwise calls would be denied until the time of the state is reached.
+ *      algorithm moves the state to `nowMs` and keeps its used units. In this case, `repaired` is true, and the store
+ *      must write the state even after a denial. Otherwise the algorithm would deny calls until the clock reaches the
+ *      time of the state.
  *   5. All numbers are integers within +-2^53, and the .lua file of the algorithm computes identical numbers.
  *   6. `give` returns units that were consumed earlier. The used units never drop below zero, even if some of the
  *      returned units have already expired.

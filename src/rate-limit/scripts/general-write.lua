@@ -96,7 +96,8 @@ local function lastEndOfOthers(isWritten)
   return lastMs
 end
 
--- Writes the states of the given outcomes. The key in `outcomes` is the index of the limit, and limits may be missing.
+-- Writes the states of the given outcomes. The keys in `outcomes` are the indexes of the limits, and `outcomes` may
+-- omit limits.
 -- Returns an error reply, or nil after success.
 local function write(outcomes)
   local writes, isWritten = {}, {}

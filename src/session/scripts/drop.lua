@@ -1,5 +1,5 @@
--- Removes an invalid session if it still has one of these generations. A session with another generation has been
--- rotated to another user in the meantime.
+-- Removes an invalid session if it still has one of these generations. If the session has another generation, a
+-- concurrent call has rotated the session to another user.
 -- KEYS  Session.
 -- ARGV  Generations.
 -- Returns the number of removed sessions. The script does not remove a session with an unknown layout.

@@ -1,6 +1,6 @@
--- Reads a session and writes nothing, so the script works while Redis rejects writes. It runs more often than any other
--- session script, so it does not include session-common.lua: creating the functions of that file in each run would take
--- a fifth more time. The file session-common.lua explains the fields.
+-- Reads a session and writes nothing, so the script works while Redis rejects writes. The script does not include
+-- session-common.lua, because read.lua runs more often than any other session script. Creating the functions of that
+-- file in each run would take a fifth more time. The file session-common.lua explains the fields.
 -- KEYS  Session.
 -- ARGV  Verifier.
 -- Returns a code and all fields, nil if the caller may not read a live session, or UNKNOWN_LAYOUT. Codes: 0 for the

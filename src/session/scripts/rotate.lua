@@ -1,7 +1,7 @@
--- Replaces the verifier of a session and changes its data in one step. At a login or logout it replaces the user as
--- well.
+-- Replaces the verifier of a session and changes its data in one step. At a login or logout, the script replaces the
+-- user as well.
 -- KEYS  Session.
--- ARGV  Verifier, new verifier, grace period of the old one, '1' to set the user or '0' to keep it, new user,
+-- ARGV  Verifier, new verifier, grace period of the old verifier, '1' to set the user or '0' to keep it, new user,
 --       generation of the new user, then the change.
 -- Returns nil, UNKNOWN_LAYOUT, { 1, all fields }, or { 3, fields, bytes } if the data would be too large.
 local session, refusal = loadSession()

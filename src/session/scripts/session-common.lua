@@ -44,8 +44,8 @@ local function loadSession()
   return session
 end
 
--- Sets the expiry of the session. A script must call it last, because PEXPIREAT with a time in the past deletes the
--- key.
+-- Sets the expiry of the session. A script must call this function last, because PEXPIREAT with a time in the past
+-- deletes the key.
 local function setEnd(seen, idle, absoluteEnd)
   redis.call('PEXPIREAT', KEYS[1], whole(math.min(seen + idle, absoluteEnd)))
 end

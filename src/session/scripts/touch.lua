@@ -7,7 +7,7 @@ local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then
   return refusal
 end
--- This is the same rule as in touchIntervalMs (model.ts).
+-- The function touchIntervalMs (model.ts) implements the same rule.
 if nowMs <= session.seen or nowMs - session.seen < math.min(1000, math.floor(session.idle / 100)) then
   return session.seen
 end

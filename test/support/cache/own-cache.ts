@@ -10,7 +10,10 @@ import { callContext, setRequest, TestStream } from './requests.ts';
 interface CachedValue {
   readonly value: string;
   readonly version: string;
-  /** Whether the event of its CacheSet has arrived. Until then, events of the key belong to earlier changes. */
+  /**
+   * Whether the event of the CacheSet that wrote this value has arrived. Until it arrives, events of the key belong to
+   * earlier changes.
+   */
   isAnnounced: boolean;
 }
 

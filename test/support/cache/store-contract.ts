@@ -1,5 +1,6 @@
 /**
- * Contract tests of the cache stores. The tests of each store run them once; store-histories.ts adds random histories.
+ * Contract tests of the cache stores. The test file of each store runs these tests; store-histories.ts adds random
+ * histories.
  */
 import { randomBytes } from 'node:crypto';
 import type { CacheStore, CacheWrite, StoredValue } from '../../../src/cache/store.ts';

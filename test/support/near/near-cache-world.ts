@@ -1,7 +1,7 @@
 /**
  * Models the environment of a near cache for random histories. The environment consists of a store with its messages,
- * the steps of reads, changes by this sidecar and by others, and channels that are lost and repaired. `get` throws if a
- * hit violates an invariant of near-cache-histories.test.ts.
+ * the steps of reads, changes by this sidecar and by other sidecars, and channels that are lost and repaired. `get`
+ * throws if a hit violates an invariant of near-cache-histories.test.ts.
  */
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import type { BucketMark } from '../../../src/near/bucket-mark.ts';
@@ -15,7 +15,7 @@ import { FakeClock } from '../lib/fake-clock.ts';
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
 /**
- * Maximum number of reads in flight. It is small, so that a history is likely to continue each read, and exceeds
+ * Maximum number of reads in flight. The number is small, so that a history is likely to continue each read. It exceeds
  * MAX_PLACEHOLDERS by one.
  */
 const MAX_READS = 3;

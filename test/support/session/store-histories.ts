@@ -1,6 +1,6 @@
 /**
- * Tests every session store with random histories. It compares sequential steps with a simple model, and checks the
- * results of racing steps against conditions that hold in any order. store-contract.ts tests single cases.
+ * Tests every session store with random histories. The suite compares sequential steps with a simple model, and checks
+ * the results of racing steps against conditions that hold in any order. store-contract.ts tests single cases.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';

@@ -6,9 +6,9 @@
 -- Reply    See one-end.lua. The reply is `F` if this script changed nothing and the general script (take.lua) must
 --          decide.
 --
--- This script creates no function and no table, and calls Redis only three times for most decisions. Each function,
--- table and Redis call takes about a tenth of the script's time. The script leaves rare cases (a clock that moved
--- backwards, a newer layout, a damaged value) to the general script.
+-- This script creates no function and no table, and calls Redis only three times for most decisions. Each new function,
+-- each new table and each Redis call takes about a tenth of the script's time. The script leaves rare cases (a clock
+-- that moved backwards, a newer layout, a damaged value) to the general script.
 
 local field = string.sub(ARGV[1], 21)
 local cost = 1
