@@ -106,7 +106,7 @@ test('only http2 responds to HTTP/1.x in HTTP/1.x', async () => {
   const [ours, theirs] = await Promise.all([http2, grpcJs].map(({ port }) => answerToHttp1(port)));
   expect(ours).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
   expect(theirs).not.toContain('HTTP/1.1');
-  expect(readPage()).toContain('A client that speaks HTTP/1.x receives `400 Bad Request` and a text on `http2`.');
+  expect(readPage()).toContain('On `http2`, a client that uses HTTP/1.x receives `400 Bad Request` and a text.');
 });
 
 async function answerToHttp1(port: number): Promise<string> {
