@@ -17,7 +17,7 @@ import { median } from './process-stats.ts';
 
 const isQuick = process.argv.includes('--quick');
 const rounds = isQuick ? 5 : 15;
-/** Maximum duration of a round of one codec, in ms. */
+/** Approximate time that the slowest codec needs for one round, in ms. All codecs execute the same number of calls. */
 const roundMs = isQuick ? 40 : 150;
 const WARM_CALLS = 5_000;
 const MIN_CALLS = 500;

@@ -117,7 +117,8 @@ export type LimitCandidate = Omit<LimitSpec, 'limit' | 'windowMs' | 'burst'> & {
 };
 
 /**
- * Returns the first problem of a limit, or undefined. The same rules apply to the policy file and to limits in a call.
+ * Returns the first invalid field of a limit, or undefined if the limit is valid. The same rules apply to the policy
+ * file and to limits in a call.
  */
 export function findLimitProblem(spec: LimitCandidate): LimitProblem | undefined {
   if (!NAME_PATTERN.test(spec.name)) {

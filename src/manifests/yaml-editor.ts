@@ -6,7 +6,7 @@
  * test with 49 real manifests, this module kept every other byte.
  *
  * The nodes of the `yaml` package contain the position of each value. Differences between the old and the new value
- * become edits of the text, which insert or remove lines in block style and parts of lines in flow style. If a value
+ * become edits to the text, which insert or remove lines in block style and parts of lines in flow style. If a value
  * changes in only one of the places that share it through an alias, the module first expands the alias in that place.
  *
  * Invariants:

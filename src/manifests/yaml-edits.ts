@@ -1,5 +1,5 @@
 /**
- * Computes the edits of a YAML text that turn the value of a document into another value.
+ * Computes the edits to a YAML text that change the value of a document to a given value.
  *
  * The edits insert new lines after the previous item, and remove whole lines. If the kind of a value changes, the edits
  * replace the value. The edits may be wrong for unusual YAML, so yaml-editor.ts parses the result again.

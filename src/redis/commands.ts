@@ -72,8 +72,8 @@ export interface RedisListener {
   /** Handles a completed subscription. Messages published from now on reach onMessage, until onLost is called. */
   onLive(channel: string): void;
   /**
-   * Handles a lost subscription (connection lost, slot moved). Messages may have been missed. onLive is called after
-   * the repair.
+   * Handles a lost subscription (connection lost, slot moved). The listener may have missed messages. The subscriber
+   * calls onLive once it has subscribed to the channel again.
    */
   onLost(channel: string): void;
   /**

@@ -10,9 +10,9 @@
  *   3. At start, a standalone master is chosen only if no other seed is a master or may be one. A seed that does not
  *      answer is treated as a possible master until it has been silent for 10 s.
  *   4. A Cluster is replaced only by servers that report one of its node ids. As an exception, the Cluster is also
- *      replaced if no such server has answered for 30 s. In this case, every seed must answer and lead to the same
- *      other deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster, because the
- *      server may be a node of that Cluster.
+ *      replaced if no such server has answered for 30 s. In this case, every seed must answer, and all seeds must
+ *      lead to the same deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster,
+ *      because the server may be a node of that Cluster.
  *   5. The outcome of a round does not depend on the order in which its reports arrive.
  */
 import { addressText, type NodeAddress } from './address.ts';
@@ -36,9 +36,7 @@ export type Deployment =
   | {
       readonly kind: 'cluster';
       readonly nodeIds: ReadonlySet<string>;
-      /**
-       * Time of the first round since which no known node has answered; undefined if one answered in the last round.
-       */
+      /** Time of the first round in which no known node answered; undefined if one answered in the last round. */
       readonly unknownSinceMs: number | undefined;
     };
 

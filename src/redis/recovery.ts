@@ -305,7 +305,7 @@ class Attempt {
     }
   }
 
-  /** Ends the damage report once the repeated command has succeeded. */
+  /** Reports to the refusal log that the command has succeeded after the removal of a damaged value. */
   #noteRepaired(): void {
     if (this.#hasRepaired) {
       const kind = this.#request.script?.kind ?? 'other';

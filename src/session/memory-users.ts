@@ -102,7 +102,7 @@ export class MemoryUsers {
     return user.generation === session.generation || isKept;
   }
 
-  /** Extends the lifetime of the user to that of this session. */
+  /** Updates the expiry of a listed session, and keeps the user at least until this session expires. */
   extend(session: UserSession, nowMs: number): void {
     const user = this.#users.peek(session.userId, nowMs);
     if (user === undefined) {

@@ -11,8 +11,8 @@
  *   4. This module replaces `redis://127.0.0.1:6379` with the address of a real Redis. The Redis starts when the first
  *      sidecar uses this address.
  *   5. A variable that a command sets is available to later commands, as in one shell.
- *   6. Programs listen on the port in the variable PORT. Commands connect to these programs at 127.0.0.1:8080. This
- *      module also replaces the address 127.0.0.1:8080.
+ *   6. Programs listen on the port in the variable PORT. The commands of the page connect to these programs at
+ *      127.0.0.1:8080. This module replaces 127.0.0.1:8080 with the real address.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -5,7 +5,7 @@ import type { FastRandom } from '../support/http2/random.ts';
 
 const INTERESTING = [0x00, 0x01, 0x7f, 0x80, 0xff, 0x1f, 0x3f, 0x20, 0x40, 0x10];
 
-/** Mutates bytes one to `maxRounds` times. */
+/** Returns the bytes after at least one and at most `maxRounds` random mutations. */
 export function mutate(bytes: Buffer, random: FastRandom, maxRounds = 4): Buffer {
   let mutated = bytes;
   for (let rounds = 1 + random.below(maxRounds); rounds > 0; rounds -= 1) {

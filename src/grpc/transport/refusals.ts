@@ -1,5 +1,6 @@
 /**
- * Defines the statuses with which all transports end calls that no handler ends.
+ * Defines the errors of calls that a transport ends instead of the handler, so that all transports return the same
+ * codes and texts.
  */
 import { invalidArgument, Status, StatusError } from '../status.ts';
 

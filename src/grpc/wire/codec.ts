@@ -11,7 +11,7 @@ import { WireWriter } from './writer.ts';
 export const reader = new WireReader();
 export const writer = new WireWriter();
 
-/** Kind and codec of a method, as its proto declares it. */
+/** Kind of a method, decoder of its requests, and encoder of its responses. */
 export interface MethodCodec {
   readonly kind: AnyMethod['kind'];
   decode(bytes: Buffer): object;

@@ -44,7 +44,10 @@ export interface CertificateFilesOptions {
 interface LoadedPair {
   readonly certificate: ServedCertificate;
   readonly cas: readonly BundleEntry[];
-  /** Monotonic time since which the certificate verifies against every caBundle. */
+  /**
+   * Monotonic time at which the certificate first verified against every caBundle; undefined if the last verification
+   * failed.
+   */
   trustedSinceMs: number | undefined;
 }
 

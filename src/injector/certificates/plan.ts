@@ -75,7 +75,7 @@ export class CertificatePlan {
   /** CAs whose keys this replica has, oldest first. */
   #known: readonly CaFacts[] = [];
   #servingCertificate: ServingCertificateFacts | undefined;
-  /** Monotonic time since which each CA has been in the caBundle of every webhook. */
+  /** Monotonic time from which each CA has always been in the caBundle of every webhook. */
   #trustedSinceMs: ReadonlyMap<string, number> = new Map();
 
   constructor(timing: CertificateTiming) {

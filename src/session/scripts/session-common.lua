@@ -1,4 +1,4 @@
--- Defines the functions that the scripts of a session's hash share. In all of these scripts, KEYS[1] is the session.
+-- Defines functions for all scripts that read or change the hash of one session. KEYS[1] is the key of this hash.
 --
 -- Fields that identify the session: y (layout), v (verifier), p (previous verifier), q (end of its grace period),
 -- u (user), g (generation), n (version).

@@ -1,7 +1,7 @@
 /**
  * Checks the control frames of a peer, and encodes our GOAWAY.
  *
- * Invariant: a frame with an invalid stream id or length throws a ConnectionFault (RFC 9113, section 6).
+ * Invariant: the checks throw a ConnectionFault for a frame with an invalid stream id or length (RFC 9113, section 6).
  */
 import type { Frame } from './frame-reader.ts';
 import { checkDependency } from './header-blocks.ts';
