@@ -1,5 +1,6 @@
 /**
- * Tests the parsing of `grpc-timeout`, and how long before the deadline the response and the store must finish.
+ * Tests the parsing of `grpc-timeout`, and how long before the deadline of a call the sidecar must respond and the
+ * store must finish.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { answerByMs, parseGrpcTimeout } from './deadline.ts';

@@ -1,6 +1,6 @@
 /**
- * Calculates deadlines: parses `grpc-timeout`, and determines how long before its deadline a call must receive its
- * response.
+ * Calculates deadlines: parses `grpc-timeout`, and determines how long before the deadline of a call the sidecar must
+ * respond.
  *
  * The sidecar responds before the caller's deadline passes, because the error of the sidecar states the cause. The
  * caller's own timer would report only that no response arrived. Stores have an even earlier deadline
@@ -12,7 +12,7 @@ export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** Deadline of a stream whose caller set no deadline. The value is finite but too large to be reached. */
 export const NO_DEADLINE_MS = Number.MAX_SAFE_INTEGER;
 
-/** Maximum delay of the timer wheel (two ticks, 10 ms), plus 10 ms for sending the response to the caller. */
+/** Maximum lateness of a timer in the timer wheel (two ticks, 10 ms), plus 10 ms for sending the response. */
 const MAX_ANSWER_MARGIN_MS = 20;
 const ANSWER_MARGIN_SHARE = 0.2;
 

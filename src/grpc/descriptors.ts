@@ -190,7 +190,7 @@ function withoutDot(typeName: string): string {
   return typeName.startsWith('.') ? typeName.slice(1) : typeName;
 }
 
-/** Undecoded fields of a message, by number. */
+/** Undecoded fields of a message, by field number. */
 interface RawFields {
   all(number: number): Buffer[];
   text(number: number): string;

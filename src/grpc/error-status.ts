@@ -1,11 +1,11 @@
 /**
- * Converts errors to gRPC statuses. docs/reference/errors.md contains the same tables.
+ * Converts errors to gRPC statuses. docs/reference/errors.md contains the same tables as this module.
  *
  * Invariants:
  *   1. The status of a StatusError has the code and message of the error.
- *   2. A StoreError has the status of its Redis error code if the table contains that code, and otherwise the status of
- *      its kind. The kinds `unknown` and `deadline` take precedence over the error code, because they state whether the
- *      command may have been executed.
+ *   2. A StoreError has the status of its Redis error code if SERVER_ERROR_ROWS contains that code, and otherwise the
+ *      status of its kind. The kinds `unknown` and `deadline` take precedence over the error code, because they state
+ *      whether the command may have been executed.
  *   3. Any other error is a defect of the sidecar. The caller receives INTERNAL with a fixed message, and the sidecar
  *      logs the cause.
  *   4. A status message is at most 1,000 characters long and contains no unpaired surrogates.
@@ -89,7 +89,7 @@ export function errorStatus(error: unknown, log: ErrorLog, method: string | unde
   return { code: Status.INTERNAL, message: INTERNAL_TEXT };
 }
 
-/** Returns the status of an error that services throw on purpose. */
+/** Returns the status of a StatusError or StoreError, which services throw on purpose. */
 export function expectedErrorStatus(error: StatusError | StoreError): ErrorStatus {
   return error instanceof StatusError
     ? withPushback(error.code, error.message, error.retryPushbackMs)

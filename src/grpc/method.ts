@@ -10,12 +10,12 @@
  *   3. `handler` may throw, or return a promise that rejects. `errorStatus` (error-status.ts) converts the error to a
  *      status.
  * A handler relies on these invariants:
- *   4. `context.deadlineAtMs` is finite: the caller's deadline, or the default if the caller set none.
- *   5. The result of a handler is dropped if the call has already ended (`isOver`).
- *   6. A call is passed to its handler only once.
+ *   4. `context.deadlineAtMs` is finite: the caller's deadline, or the default deadline if the caller set no deadline.
+ *   5. The transport drops the result of a handler if the call has already ended (`isOver`).
+ *   6. The transport passes a call to its handler only once.
  */
 
-/** Entry of metadata. The value is printable ASCII, or bytes if the key ends in -bin. */
+/** Entry of metadata. The value is a string of printable ASCII, or a Buffer if the key ends in -bin. */
 export type MetadataEntry = readonly [key: string, value: string | Buffer];
 
 export interface AnswerMetadata {
@@ -24,7 +24,7 @@ export interface AnswerMetadata {
 }
 
 export interface CallContext {
-  /** Deadline of the call, on the scale of `Clock.monotonicMs()`. */
+  /** Deadline of the call, as a time of the clock `Clock.monotonicMs()`. */
   readonly deadlineAtMs: number;
   /**
    * Returns the first value of `key`, which must be in lower case. Returns undefined if there is no value, or if the
@@ -34,9 +34,9 @@ export interface CallContext {
   /** Returns the first value of a key that ends in -bin, or undefined if there is no value. */
   binaryMetadata(key: string): Buffer | undefined;
   /**
-   * Sets the metadata of the response, and replaces metadata that was set earlier. Headers must be set before the first
-   * message. Trailers are sent with the status, even if the status is an error. Throws a TypeError if the metadata is
-   * invalid or larger than 8 KiB.
+   * Sets the metadata of the response, and replaces metadata that was set earlier. A handler must set headers before it
+   * sends the first message. The transport sends trailers with the status, even if the status is an error. Throws a
+   * TypeError if the metadata is invalid or larger than 8 KiB.
    */
   answerWith(metadata: AnswerMetadata): void;
   /**
@@ -73,7 +73,7 @@ export interface UnaryMethod<Request, Response> extends MethodBase<Request, Resp
 
 export interface ServerStreamMethod<Request, Response> extends MethodBase<Request, Response> {
   readonly kind: 'server_stream';
-  /** Handles a call. When the returned promise resolves, the stream ends with OK. */
+  /** Handles a call. When the returned promise resolves, the transport ends the stream with OK. */
   handler(request: Request, context: CallContext, responses: ResponseStream<Response>): Promise<void>;
 }
 

@@ -73,7 +73,7 @@ function fileAnswer(contract: Contract, file: FileDescriptor | undefined, what: 
     return notFound(what);
   }
   const needed = new Set<FileDescriptor>([file]);
-  // The loop also visits the files that it adds, so the answer includes each transitive import once.
+  // The loop also visits the files that it adds, so the response includes each transitive import once.
   for (const each of needed) {
     for (const name of each.dependencies) {
       const dependency = contract.files.get(name);

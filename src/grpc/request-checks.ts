@@ -1,8 +1,8 @@
 /**
  * Checks request fields for all services.
  *
- *   1. Each check has no side effects. An invalid value throws INVALID_ARGUMENT with a message that names the field and
- *      the accepted values.
+ *   1. Each check has no side effects. For an invalid value, the check throws INVALID_ARGUMENT with a message that
+ *      names the field and the accepted values.
  *   2. The message of an error contains the number or the size that the check found, but never the content of a string
  *      or of bytes.
  */

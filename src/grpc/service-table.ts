@@ -3,12 +3,15 @@
  * capabilities, and the interceptors.
  *
  * Invariants:
- *   1. Starting fails if a method of a service has no handler, or if a handler has no method.
- *   2. Messages are decoded to the generated `...Output` types. Fields that are declared `optional` or belong to a
- *      oneof are absent if unset. Bytes are Buffers (views of the message). Enums and int64 are numbers.
+ *   1. The sidecar does not start if a method of a service has no handler, or if a handler does not belong to any
+ *      method.
+ *   2. The codecs decode messages to the generated `...Output` types. Fields that are declared `optional` or belong to
+ *      a oneof are absent if the message does not contain them. Bytes are Buffers (views of the message). Enums and
+ *      int64 are numbers.
  *   3. An int64 beyond 2^53 - 1 is rounded, but stays beyond 2^53 - 1. A service that checks the bounds of the field
  *      therefore rejects it.
- *   4. The first interceptor is the outermost. A result that a handler returns synchronously stays synchronous.
+ *   4. The first interceptor is the outermost. The method table adds no promise to a result that a handler returns
+ *      synchronously.
  *   5. Serving loads no protobuf library and parses no protos.
  */
 import { METHOD_CODECS } from './generated/codec/methods.ts';
@@ -17,7 +20,7 @@ import type { MethodCodec } from './wire/codec.ts';
 
 /** Handler of any kind of method, for interceptors. Only handlers of streaming methods receive `responses`. */
 export type Handler = (request: unknown, context: CallContext, responses: ResponseStream<unknown>) => unknown;
-/** Wraps the handler of a method. The method table calls an interceptor once per method, when it is created. */
+/** Wraps the handler of a method. The method table calls an interceptor once per method, when the table is created. */
 export type Interceptor = (method: AnyMethod, next: Handler) => Handler;
 
 export interface ServiceHandlers {

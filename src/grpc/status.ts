@@ -26,7 +26,7 @@ export const Status = {
 
 export type StatusCode = (typeof Status)[keyof typeof Status];
 
-/** Returns the name of a code, e.g. `NOT_FOUND`. Metrics use it as a label value. */
+/** Returns the name of a code, e.g. `NOT_FOUND`. Metrics use this name as a label value. */
 export function statusName(code: StatusCode): string {
   return NAMES[code] ?? 'UNKNOWN';
 }
@@ -34,12 +34,14 @@ export function statusName(code: StatusCode): string {
 const NAMES: readonly string[] = Object.keys(Status);
 
 /**
- * Error that ends a call with a status. Its message is sent to the caller, so it must not contain a session id, key or
- * value.
+ * Error that ends a call with a status. The caller receives the message of the error, so the message must not contain a
+ * session id, key or value.
  */
 export class StatusError extends Error {
   readonly code: StatusCode;
-  /** Delay before a retry, sent as `grpc-retry-pushback-ms`. If it is undefined, no delay is sent. */
+  /**
+   * Delay before a retry, sent as `grpc-retry-pushback-ms`. If this field is undefined, the response contains no delay.
+   */
   readonly retryPushbackMs: number | undefined;
 
   constructor(code: StatusCode, message: string, options?: { cause?: unknown; retryPushbackMs?: number }) {

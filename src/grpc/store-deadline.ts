@@ -3,8 +3,8 @@
  * respond in time.
  *
  * callControlInterceptor ends a call 20 ms (or a fifth of the remaining time) before its deadline, or up to two timer
- * ticks later. The store must fail before that time, because only the service can then return a suitable result, such
- * as the decision of the failure mode.
+ * ticks later. The store must fail before that time, so that the service still has time to return a suitable result,
+ * such as the decision of the failure mode.
  */
 import type { Clock } from '../lib/clock.ts';
 import { deadlineOverBeforeStart } from './deadline-errors.ts';

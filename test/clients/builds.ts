@@ -44,7 +44,7 @@ export async function requirePrograms(language: string, programs: readonly strin
   }
 }
 
-/** Runs `work`, unless it has already succeeded for the same contents of the files in `inputs`. */
+/** Runs `work`, unless `work` has already succeeded with the same contents of the files in `inputs`. */
 export async function once(name: string, inputs: readonly string[], work: () => Promise<void>): Promise<void> {
   const stamp = join(cacheDirectory(name), 'done');
   const hash = createHash('sha256');

@@ -2,12 +2,12 @@
  * Lists the cases that the test client of every language runs.
  *
  * - `client ADDRESS DESCRIPTOR_SET all` runs CASES, prints `PASS name` or `FAIL name reason` for each case, and exits.
- * - `client ADDRESS DESCRIPTOR_SET load` runs LOAD_CASE: it sets the cache key `marker` and reads it with 50 calls in
- *   flight. The program prints LOADED after a thousand reads have found the marker, and exits after a thousand later
- *   reads have not found the marker.
+ * - `client ADDRESS DESCRIPTOR_SET load` runs LOAD_CASE: the program sets the cache key `marker` and reads this key
+ *   with 50 calls in flight. The program prints LOADED after a thousand reads have found the marker, and exits after a
+ *   thousand later reads have not found the marker.
  *
- * Invariant: the client program, and not the test, checks whether a case has passed. A case for which the program
- * prints no line has failed.
+ * Invariant: the client program, and not the test, checks whether a case has passed. The test also treats a case as
+ * failed if the program prints no line for that case.
  */
 export const CASES: Readonly<Record<string, string>> = {
   'rate-limit': 'a limit of three allows three calls and denies the fourth',

@@ -143,13 +143,14 @@ const NAMES_ONLY: readonly NamesOnly[] = [
   },
 ];
 
-/** Returns the command without the options that need the plugin. */
+/** Returns the command without the options that need the gRPC plugin of protoc. */
 function messagesOnly(command: string): string {
   return command.replace('grpc_tools_ruby_protoc', 'protoc').replace(/ --grpc_out=gen(?: --plugin=\S+="[^"]*")?/, '');
 }
 
 /**
- * Languages for which protoc generates the messages. The list is empty without the Python tools, which contain protoc.
+ * Languages for which protoc generates the messages. The list is empty if the Python tools, which contain protoc, are
+ * not installed.
  */
 const namesOnly = chosenNames.has('grpcio') ? NAMES_ONLY : [];
 

@@ -200,8 +200,8 @@ async function runRust(copy: string, address: string): Promise<string> {
   writePrograms(copy, ['Cargo.toml'], programsOf('Rust', 'toml', address));
   writePrograms(copy, ['build.rs', 'src/main.rs'], programsOf('Rust', 'rust', address));
   cpSync(join(generatedDirectory('rust'), 'Cargo.lock'), join(copy, 'Cargo.lock'));
-  // The test client for tonic uses the same target directory, because it needs mostly the same libraries with the same
-  // profile.
+  // The test client for tonic uses the same target directory, because both programs need mostly the same libraries with
+  // the same build profile.
   const target = join(cacheDirectory('tonic'), 'target');
   const build = ['build', '--locked', '--quiet', '--target-dir', target, '--config', 'profile.dev.debug=false'];
   await run('cargo', build, copy, [await installPython()]);

@@ -23,7 +23,7 @@ const MAX_OUTPUT_BYTES = 2_000;
 /** Maximum output per input byte. The maximum allows for an error message in response to a request of a few bytes. */
 const MAX_OUTPUT_PER_INPUT = 40;
 
-/** One run: its input and the server that received it. */
+/** One run: its input and the server that received the input. */
 interface Run extends MemoryServer {
   readonly input: Buffer;
 }

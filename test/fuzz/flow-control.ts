@@ -1,6 +1,6 @@
 /**
- * Fuzzes flow control for sending. Windows open by a few bytes or shrink after SETTINGS, the socket blocks temporarily,
- * and sweeps run.
+ * Fuzzes the flow control of the data that the server sends. The client opens windows by a few bytes or shrinks them
+ * with SETTINGS, the socket blocks temporarily, and the server's periodic sweeps run.
  *
  * Invariants:
  *   1. The server never sends more than the windows allow.

@@ -75,7 +75,7 @@ function step(decoder: HpackDecoder, reference: ReferenceDecoder, block: Buffer,
   return true;
 }
 
-/** Returns the result, or undefined if decoding throws one of the two allowed errors. */
+/** Returns the result, or undefined if `decode` throws a COMPRESSION_ERROR fault or InvalidBlock. */
 function resultOf<Result>(decode: () => Result): Result | undefined {
   try {
     return decode();

@@ -48,7 +48,7 @@ export function startMemoryServer(changed: Partial<Http2Limits>, shared?: Global
   return { socket, connection, budgets, unexpected };
 }
 
-/** Deadline watch that ends no calls, because the fuzzer itself calls `expire` of the connection. */
+/** Deadline watch that ends no calls, because the fuzzer itself calls the `expire` method of the connection. */
 const NO_DEADLINES = new DeadlineWatch({ clock: systemClock, expire: () => Number.POSITIVE_INFINITY });
 
 const METHODS: MethodTable = new Map(

@@ -78,7 +78,7 @@ export class MemorySocket extends EventEmitter {
     }
   }
 
-  /** Delivers bytes of the peer. */
+  /** Delivers bytes from the peer to the connection. */
   receive(bytes: Buffer): void {
     this.#unread.push(bytes);
     this.#flow();

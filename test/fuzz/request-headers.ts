@@ -81,7 +81,7 @@ export const requestHeadersTarget: FuzzTarget = {
     for (let left = 2 + random.below(10); left > 0; left -= 1) {
       const block = random.pick(blocks);
       if (random.once(6)) {
-        // Trailers use the same dynamic table, but not the cache.
+        // Trailers use the same dynamic table, but not the header cache.
         attempt(() => headerCache.readFields(block, 0, block.length));
         attempt(() => decoder.decode(block, 0, block.length, []));
       } else if (!compare(headerCache, decoder, block)) {
@@ -93,7 +93,8 @@ export const requestHeadersTarget: FuzzTarget = {
 };
 
 /**
- * Decodes a block with and without the cache, and compares the results. Returns false if the block ends the connection.
+ * Decodes a block with and without the header cache, and compares the results. Returns false if the block is invalid,
+ * which would end the connection.
  */
 function compare(headerCache: HeaderCache, decoder: HpackDecoder, block: Buffer): boolean {
   const fields: Field[] = [];

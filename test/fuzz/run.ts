@@ -33,7 +33,7 @@ const BATCH = 64;
 /** Maximum number of turns of the event loop until handlers and writes must have finished. */
 const TURNS = 6;
 const HANG_MS = 30_000;
-/** Maximum growth of live memory per target. The growth covers compiled code and pools. */
+/** Maximum growth of live memory per target. Compiled code and memory pools cause normal growth. */
 const MAX_GROWTH_BYTES = 48 * 1024 * 1024;
 
 interface Plan {
@@ -198,8 +198,7 @@ async function runBatch(target: FuzzTarget, random: FastRandom, batch: Batch): P
     try {
       const outcome = target.run(random);
       if (outcome instanceof Promise) {
-        // The loop below handles a rejection. Without this handler, Node would report the rejection as unhandled before
-        // the loop runs.
+        // Without this empty handler, Node would report a rejection as unhandled before the loop below handles it.
         outcome.catch(() => {});
         later.push({ index, end: () => outcome });
       } else if (outcome !== undefined) {

@@ -2,7 +2,7 @@
  * Adapts a call of @grpc/grpc-js to the interfaces that handlers use: the call context and the response stream.
  *
  * The library emits `cancelled` when a call ends for any reason. This class attaches no listener to the library's call
- * until a handler adds one.
+ * until a handler adds a listener.
  */
 import type { Writable } from 'node:stream';
 import { Metadata, type ServerDuplexStream, type ServerWritableStream } from '@grpc/grpc-js';

@@ -33,11 +33,11 @@ interface LibraryStatus {
 interface LibraryCall {
   readonly decoder: { readonly readState: number };
   readonly metadataSent: boolean;
-  /** True once the request has ended. The handler of a call with one request message has then started. */
+  /** True once the request has ended. If the method has a single request message, the handler has started by then. */
   readonly receivedHalfClose: boolean;
   decompressMessage(message: Buffer, encoding: string): unknown;
   handleEndEvent(): void;
-  /** Sends the final status. The library also passes errors that `decompressMessage` throws to this method. */
+  /** Sends the final status. If `decompressMessage` throws an error, the library passes the error to this method. */
   sendStatus(status: LibraryStatus | StatusError): void;
 }
 

@@ -50,8 +50,8 @@ export class GrpcJsSessions {
   }
 
   /**
-   * Asks the client of every connection to open no more calls. The transport still serves calls that arrive after this
-   * request.
+   * Asks the client of every tracked connection to open no more calls. The transport still serves calls that arrive
+   * after this request.
    */
   announceEnd(): void {
     for (const session of this.#sessions) {

@@ -1,16 +1,16 @@
 /**
  * Corrects how @grpc/grpc-js 1.14 handles new streams.
  *
- *   1. The library stores `grpc-timeout` in 32 bits, so a timeout of 25 days or more overflows and ends the call at
- *      once. This module shortens such a timeout to the maximum delay of a timer. The library misreads some malformed
- *      timeouts. The library rejects other malformed timeouts, but starts the handler anyway. This module rejects calls
- *      with malformed timeouts.
+ *   1. The library stores `grpc-timeout` in 32 bits, so a timeout of 25 days or more overflows, and the library ends
+ *      the call at once. This module shortens such a timeout to the maximum delay of a timer. The library misreads some
+ *      malformed timeouts. The library rejects other malformed timeouts, but starts the handler anyway. This module
+ *      rejects calls with malformed timeouts.
  *   2. The library copies an unknown path into a response header without encoding it. This module responds to unknown
  *      methods itself.
- *   3. The library does not limit request metadata. This module ends a call whose metadata exceeds the limit with
- *      RESOURCE_EXHAUSTED. Node's HTTP/2 implementation resets a stream with more than 64 KiB of headers.
- *   4. The library serves requests that are not gRPC. This module rejects them with an HTTP status, as the other
- *      transport does.
+ *   3. The library does not limit request metadata. If the metadata of a call exceeds the limit, this module ends the
+ *      call with RESOURCE_EXHAUSTED. Node's HTTP/2 implementation resets a stream with more than 64 KiB of headers.
+ *   4. The library serves HTTP/2 requests that are not gRPC calls. This module rejects these requests with an HTTP
+ *      status, as the other transport does.
  *
  * This module wraps one private member of the library, `_streamHandler`. The version of the library is therefore
  * pinned, and the transport fails to start if the member is missing. The contract suite of the transports tests each of

@@ -15,7 +15,9 @@ import { Status, StatusError } from '../status.ts';
 
 type Weigh<Request> = (request: Request) => number;
 
-/** Number of keys per unit of weight. In `make bench-cache-buckets`, a key costs at most a quarter of a call. */
+/**
+ * Number of keys per unit of weight. In `make bench-cache-buckets`, a key costs at most a quarter as much as a call.
+ */
 const KEYS_PER_UNIT = 4;
 /** Weight of a flush, which runs a small script for each bucket. */
 const FLUSH_WEIGHT = 16;
@@ -70,8 +72,8 @@ export class Admission {
   }
 
   /**
-   * Admits a call, or throws a StatusError. Each successful `enter` must be followed by one `leave` with the same
-   * weight.
+   * Admits a call, or throws a StatusError. After each successful `enter`, the caller must call `leave` once with the
+   * same weight.
    */
   enter(weight: number): void {
     if (weight === 1) {

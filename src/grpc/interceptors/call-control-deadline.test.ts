@@ -1,6 +1,6 @@
 /**
- * Tests the deadlines of calls: late calls do not start, unary calls end before their deadline, and synchronous results
- * need no timer.
+ * Tests the deadlines of calls: a call whose deadline has passed does not start, unary calls end before their deadline,
+ * and synchronous results need no timer.
  */
 import { FakeClock } from '../../../test/support/lib/fake-clock.ts';
 import { TimerWheel } from '../../lib/timer-wheel.ts';

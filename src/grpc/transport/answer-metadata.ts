@@ -8,8 +8,8 @@ import type { MetadataEntry } from '../method.ts';
 
 const KEY = /^[0-9a-z_.-]{1,64}$/;
 /**
- * Printable ASCII without spaces at its ends, because HTTP/2 implementations reject or strip such spaces (RFC 9113,
- * section 8.2.1).
+ * Printable ASCII without leading or trailing spaces, because HTTP/2 implementations reject or strip such spaces (RFC
+ * 9113, section 8.2.1).
  */
 const TEXT = /^(?! )[\x20-\x7e]*(?<! )$/;
 /** Keys that HTTP/2 forbids in a response, or that the transport itself sends. */

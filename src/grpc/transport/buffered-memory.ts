@@ -2,9 +2,9 @@
  * Allocates memory for bytes that may stay buffered for a long time: incomplete requests, and responses that the peer
  * does not read.
  *
- * Invariant: an allocation keeps at most 4 KiB of other memory alive. In Node's pool, a few bytes would keep 64 KiB
- * alive. A peer that leaves a few responses unread could then make the server keep a thousand times as many bytes alive
- * as the server counts.
+ * Invariant: an allocation keeps at most 4 KiB of other memory alive. A few bytes that are allocated from Node's pool
+ * would keep the whole pool of 64 KiB alive. A peer that leaves a few responses unread could then make the server keep
+ * a thousand times as many bytes alive as the server counts.
  */
 
 /** Maximum size of a typed array that V8 allocates on its own heap, which is as cheap as allocating from a pool. */

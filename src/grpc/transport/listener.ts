@@ -138,8 +138,8 @@ async function removeStaleSocket(path: string): Promise<void> {
 }
 
 /**
- * Returns whether a process listens on the socket. The result is also true if a connection is neither accepted nor
- * refused in time.
+ * Returns whether a process listens on the socket. The result is false only if the connection attempt fails with
+ * ECONNREFUSED.
  */
 function isAlive(path: string): Promise<boolean> {
   return new Promise((resolve) => {

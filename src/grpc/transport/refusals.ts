@@ -1,6 +1,6 @@
 /**
- * Defines the errors of calls that a transport ends instead of the handler, so that all transports return the same
- * codes and texts.
+ * Defines the errors with which a transport itself rejects or ends calls, so that all transports return the same codes
+ * and texts.
  */
 import { invalidArgument, Status, StatusError } from '../status.ts';
 
@@ -36,7 +36,7 @@ export function malformedRequest(path: string, cause: unknown): StatusError {
   return new StatusError(Status.INTERNAL, text, { cause });
 }
 
-/** Returns the status of a stream that a drain ends. */
+/** Returns the status with which a drain ends a stream. */
 export function stopping(): StatusError {
   return new StatusError(Status.UNAVAILABLE, 'cannot keep the stream open: the sidecar is stopping; open it again');
 }
@@ -55,8 +55,8 @@ export function answersNotTaken(): StatusError {
 }
 
 /**
- * Returns the status for a message above the limit. `bytes` is the length of the message, or a phrase if only a minimum
- * of the length is known.
+ * Returns the status for a message that is longer than the limit. `bytes` is the length of the message, or a phrase if
+ * only the minimum length is known.
  */
 export function messageTooLarge(bytes: number | string, maxBytes: number): StatusError {
   const text = `cannot read the request: its message must have at most ${maxBytes} bytes, got ${bytes}`;

@@ -8,7 +8,8 @@
  *   3. Messages that decompress to more than MAX_SYNC_BYTES are decompressed in another thread, so that they do not
  *      block other calls. At most MAX_THREADS messages are decompressed at the same time, and further messages are
  *      queued.
- *   4. A queued message is dropped as soon as its call ends, because no budget counts its bytes after that.
+ *   4. A queued message is dropped as soon as its call ends, because no budget counts the bytes of the message after
+ *      the call has ended.
  *   5. An invalid message ends its call with a StatusError, and never ends a connection.
  *
  * Sources: https://github.com/grpc/grpc/blob/master/doc/compression.md and PROTOCOL-HTTP2.md ("Message-Encoding"):
@@ -89,8 +90,8 @@ export class CompressedMessage {
   }
 
   /**
-   * Decompresses at most `maxBytes`. Returns undefined if the decompressed message is longer, but may still be within
-   * its own limit.
+   * Decompresses the message on this thread if the result is at most `maxBytes` long. Returns undefined if the result
+   * is longer than `maxBytes`, but may still be within the size limit of messages.
    */
   #decompressNow(decompressor: Decompressor, maxBytes: number): Buffer | undefined {
     try {
@@ -135,7 +136,7 @@ export class CompressedMessage {
 export type RequestMessage = Buffer | CompressedMessage;
 
 /**
- * Returns the error for a message whose flag does not match the `grpc-encoding` of its call, or undefined if it
+ * Returns the error for a message whose flag does not match the `grpc-encoding` of its call, or undefined if the flag
  * matches.
  */
 export function flagRefusal(flag: number, encoding: string): StatusError | undefined {

@@ -51,7 +51,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   maxMetadataBytes: 16 * 1024,
   maxStreamsPerConnection: 2_000,
   maxConnections: 1_000,
-  // Reconnecting would not balance the load, because only one server listens on the port.
+  // No limit, because only one server listens on the port, so reconnecting would not balance the load.
   maxConnectionAgeMs: 0,
   maxConnectionIdleMs: 1_800_000,
 };

@@ -40,7 +40,7 @@ const (
 	loadCalls    = 10_000
 	loadInFlight = 50
 	answersEach  = 1_000
-	// Shortest interval that the library allows.
+	// Shortest interval between pings that the library allows.
 	keepAliveTime = 10 * time.Second
 	idleTime      = 22 * time.Second
 )

@@ -90,7 +90,7 @@ function outcomeOf(peer: Http2Peer, handlers: number): RawOutcome {
 
 const SHOWN_APART: ReadonlySet<string> = new Set([':status', 'grpc-status', 'grpc-message']);
 
-/** Removes the remaining time of a call, and the length of the message that contains this time. */
+/** Removes from a body the remaining time of a call, and the length of the message that contains this time. */
 function withoutTime(body: string): string {
   return body.replace(/^\0.{4}(\{"leftMs":)[\d.e+-]+/s, '$1…');
 }

@@ -94,8 +94,8 @@ function emit(place: Place, field: FieldDescriptor, values: readonly (bigint | B
 }
 
 /**
- * Prepends an empty key and an empty value, which apply if the entry contains no key or no value. All keys and values
- * are strings or bytes.
+ * Prepends an empty key and an empty value, which apply if the entry contains no key or no value. In the contract, the
+ * keys and values of all maps are strings or bytes.
  */
 function wholeEntry(content: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x0a, 0, 0x12, 0]), content]);

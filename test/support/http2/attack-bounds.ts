@@ -9,11 +9,11 @@ import { Http2Peer, type PeerEnd } from './peer.ts';
 export const MEBIBYTE = 1024 * 1024;
 /** Default number of simultaneous attackers, each with its own connection. */
 export const ATTACKERS = 3;
-/** Memory of a small call while it runs, including its handler and promise. */
+/** Maximum memory of a small call in flight, including its handler and promise. */
 export const MAX_CALL_BYTES = 2 * 1024;
-/** Slack for compiled code, type feedback and buffers of the honest client. */
+/** Additional live memory allowed for compiled code, type feedback and buffers of the honest client. */
 const LIVE_SLACK_BYTES = 4 * MEBIBYTE;
-/** Slack for pages that V8 and malloc keep for some time after the last use. */
+/** Additional resident memory allowed for pages that V8 and malloc keep for some time after the last use. */
 const RESIDENT_SLACK_BYTES = 160 * MEBIBYTE;
 
 export interface AttackBounds {
@@ -21,14 +21,15 @@ export interface AttackBounds {
   readonly maxBufferedRequestBytes: number;
   readonly effort: AttackEffort;
   /**
-   * Maximum CPU time per frame, as a multiple of the CPU time of an honest call. Large frames are measured in bytes
-   * instead: as many bytes as one honest call sends are treated as one frame.
+   * Maximum CPU time per frame, as a multiple of the CPU time of an honest call. A large frame counts as several
+   * frames: one for every N bytes, where N is the number of bytes of an honest call.
    */
   readonly maxCallsPerFrame: number;
 }
 
 /**
- * Expects that the honest client had no failures, the process survived, and memory and CPU time stayed within bounds.
+ * Expects that no honest call failed, that the server had no uncaught errors, and that its memory and CPU time stayed
+ * within bounds.
  */
 export function expectUnharmed(range: AttackRange, outcome: AttackOutcome<unknown>, bounds: AttackBounds): void {
   const maxCpuMicroseconds = range.maxCpuMicroseconds(bounds.effort, bounds.maxCallsPerFrame);

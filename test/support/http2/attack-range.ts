@@ -1,11 +1,11 @@
 /**
- * Runs an attack against the HTTP/2 server in its own process, next to an honest client, and measures the cost of the
- * attack.
+ * Starts the HTTP/2 server in its own process, attacks it while an honest client makes calls, and measures the cost of
+ * the attack.
  *
- * The CPU time of an attack is compared with the CPU time of honest calls in the same run, never with an absolute time.
- * One unit is the CPU time of an honest call. An attack may cost a limited number of units per frame. Large frames are
- * measured in bytes instead: as many bytes as one honest call sends are treated as one frame. Memory is measured after
- * a garbage collection.
+ * The tests compare the CPU time of an attack with the CPU time of honest calls in the same run, never with an absolute
+ * time. One unit is the CPU time of an honest call. An attack may cost a limited number of units per frame. A large
+ * frame counts as several frames: one for every N bytes, where N is the number of bytes of an honest call. The server
+ * collects garbage before it measures its memory.
  */
 import { join } from 'node:path';
 import type { Http2Limits } from '../../../src/grpc/http2/limits/http2-limits.ts';

@@ -82,7 +82,7 @@ function count(answer: Buffer): Buffer {
 }
 
 /**
- * Runs to its end even if the call ends earlier. This method simulates a handler that waits for a store, because such a
+ * Keeps running even if the call ends earlier. This method simulates a handler that waits for a store, because such a
  * handler cannot be stopped either.
  */
 async function slow(): Promise<Buffer> {

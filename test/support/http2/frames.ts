@@ -1,8 +1,8 @@
 /**
- * Encodes HTTP/2 frames, valid or not, for peers that no client library would simulate.
+ * Encodes valid and invalid HTTP/2 frames, for tests that send what no client library would send.
  *
- * The module is based on RFC 9113 and RFC 7541, and deliberately does not use the code under test. A bug in that code
- * is therefore not repeated here. The module validates nothing.
+ * The module is based on RFC 9113 and RFC 7541, and deliberately does not use the code under test. A bug in the code
+ * under test is therefore not repeated here. The module does not validate the frames.
  */
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -104,7 +104,7 @@ export function data(streamId: number, payload: Buffer, flags = 0): Buffer {
   return frame(FrameType.data, flags, streamId, payload);
 }
 
-/** Encodes a gRPC message. `declaredLength` may differ from the actual length. */
+/** Encodes a gRPC message. `declaredLength`, the length in its prefix, may differ from the actual length. */
 export function message(bytes: Buffer, declaredLength = bytes.length): Buffer {
   return Buffer.concat([Buffer.from([0]), uint32(declaredLength), bytes]);
 }
@@ -135,7 +135,7 @@ export function requestBlock(path: string, extra: readonly Buffer[] = []): Buffe
 /** Indexing modes of literals (RFC 7541, section 6.2). */
 export const Indexing = { none: 0x00, never: 0x10, incremental: 0x40 } as const;
 
-/** Encodes a literal field with a literal name, without Huffman code. */
+/** Encodes a literal field with a literal name, without Huffman coding. */
 export function literal(name: string, value: string, indexing: number = Indexing.none): Buffer {
   return Buffer.concat([Buffer.from([indexing]), text(name), text(value)]);
 }

@@ -2,8 +2,8 @@
  * HTTP/2 client on a raw socket: it sends arbitrary bytes, records the received frames, and waits with a timeout.
  *
  * The client sends nothing by itself: no acknowledgement of SETTINGS or PING, and no WINDOW_UPDATE. It counts the bytes
- * of all DATA payloads and keeps the payloads up to a limit, so that a test may receive more than it can store. The end
- * of a connection is a result and not an error. Only a wait that times out rejects.
+ * of all DATA payloads and keeps the payloads up to a limit, so that a test may receive more data than the memory can
+ * store. A method rejects only if its wait times out. The end of the connection by itself is not an error.
  */
 import { connect, type Socket } from 'node:net';
 import { waitFor } from '../wait.ts';

@@ -285,7 +285,7 @@ async fn deadline(channel: &Channel) -> Outcome {
 async fn cancel(channel: &Channel) -> Outcome {
     let (stream, watch_id) = open_watch(channel, CALL_TIMEOUT).await?;
     expect(is_confirmed(channel, watch_id).await?, true)?;
-    // Dropping the stream cancels it.
+    // Dropping the stream cancels the call.
     drop(stream);
     let end = Instant::now() + CALL_TIMEOUT;
     while is_confirmed(channel, watch_id).await? {
@@ -306,8 +306,8 @@ async fn is_confirmed(channel: &Channel, watch_id: i64) -> Result<bool, Status> 
 }
 
 /// Checks that an idle connection stays open while the client sends pings. A rejected or unanswered ping would close
-/// the connection. The library does not expose its connections. The test therefore opens a stream without events, which
-/// would end together with its connection.
+/// the connection. The library does not expose its connections. The test therefore opens a stream on which no further
+/// events arrive, because this stream would end if its connection closed.
 async fn keep_alive(endpoint: Endpoint) -> Outcome {
     let pinged = endpoint
         .http2_keep_alive_interval(KEEP_ALIVE)
