@@ -17,8 +17,8 @@ interface Webhook {
 }
 
 /**
- * Pattern of a rejection message, or of a CEL expression that yields such a message: `cannot inject Pannier: <cause>;
- * <remedy>`.
+ * Pattern of a rejection message, or of a CEL expression that evaluates to such a message: `cannot inject Pannier:
+ * <cause>; <remedy>`.
  */
 const REFUSAL = /^"?cannot inject Pannier: [^\n;]+; (?:check|remove|rename|run|set|use) [^\n]*[^\n.]$/;
 
@@ -155,7 +155,7 @@ describe('injection mode mutating-policy', () => {
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
     const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };
     expect(namesOf(bare)).not.toContain('socketConflicts');
-    // The validations use every conflict variable of the policy.
+    // The validation expressions must refer to every conflict variable of the policy except `otherContainers`.
     for (const values of [{ injectionMode: 'mutating-policy' }, bare]) {
       const validations = JSON.stringify(at(policyOf(values), 'spec.validations'));
       const conflicts = namesOf(values).filter((name) => own.includes(name) && name !== 'otherContainers');

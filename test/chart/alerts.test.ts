@@ -108,7 +108,7 @@ test.each(RULE_VALUES)('%j: alerts are valid PromQL on existing metrics and labe
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // The aggregation in the expression of an alert keeps only some labels. The summary of the alert may refer only to
-    // these labels.
+    // the labels that remain.
     const shown = [...annotations.summary.matchAll(/\$labels\.(\w+)/g)].map((match) => match[1]);
     for (const { groupings } of readPromql(expr).selectors) {
       expect({ alert, groupings }).toEqual({ alert, groupings: expect.arrayContaining(shown) });
@@ -120,8 +120,8 @@ test('PromQL in the pages uses existing metrics and labels', async () => {
   const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/**/*.md']);
   const quotes = pages.flatMap((page) => {
     const whole = readFileSync(join(repositoryRoot, page), 'utf8');
-    // A row of the changelog for a renamed metric contains the old name before the new name. The old name no longer
-    // exists, so the test removes it.
+    // A row of the changelog for a renamed metric contains the old name before the new name. No metric has the old name
+    // any more, so the test removes the old name from the text before it checks the names.
     const text = page === 'CHANGELOG.md' ? whole.replaceAll(/^\| metric \|[^|]*\|/gm, '') : whole;
     return [...text.matchAll(/`([^`\n]*\bpannier_[a-z][^`\n]*)`/g)].map((match) => ({ page, quote: match[1] ?? '' }));
   });

@@ -1,5 +1,6 @@
 /**
- * Tests the notes that Helm prints after an installation: how to request a sidecar, and a warning for each risky value.
+ * Tests the notes that Helm prints after an installation: instructions for requesting a sidecar, and a warning for each
+ * risky value.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

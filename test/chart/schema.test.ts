@@ -64,7 +64,7 @@ test.each(INVALID)('rejects $values and names $field', ({ field, values }) => {
   const result = template(values);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(field);
-  // The schema must reject the value before a template fails.
+  // The schema must reject the value before Helm renders a template that fails because of the value.
   expect(result.stderr).toMatch(/schema/);
 });
 

@@ -35,8 +35,8 @@ test('integerPattern matches exactly the integers of its range', () => {
 });
 
 /**
- * Returns whether a schema accepts a value. Supports only the keywords of JSON Schema that the schemas of the settings
- * use.
+ * Returns whether a schema accepts a value. Supports only those keywords of JSON Schema that occur in the schemas of
+ * the settings.
  */
 function accepts(schema: Readonly<Record<string, unknown>>, value: string | number | boolean): boolean {
   if (schema.enum !== undefined) {

@@ -10,7 +10,10 @@ import { join } from 'node:path';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
-/** Fields and enum values by guide. The services never set these fields and never send these enum values. */
+/**
+ * Fields and enum values, by the guide that mentions them. The services never set these fields and never send these
+ * enum values.
+ */
 const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheOutcome.CACHE_OUTCOME_UNSPECIFIED',
@@ -30,7 +33,10 @@ const NEVER_SENT: Readonly<Record<string, readonly string[]>> = {
     'SettleRateLimitResponse.settled',
   ],
 };
-/** Options and enum values by guide. The services reject requests that contain these options or values. */
+/**
+ * Options and enum values, by the guide that mentions them. The services reject requests that contain these options or
+ * values.
+ */
 const REFUSED: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/caching.md': [
     'CacheGetRequest.lease_ms',

@@ -12,7 +12,7 @@ function read(path: string): string {
 
 const page = read('docs/clients.md');
 
-/** Patterns of a deadline of 10 seconds, by the language of the code fence. */
+/** Patterns of code that sets a deadline of 10 seconds, by the language of the code fence. */
 const DEADLINES: Readonly<Record<string, RegExp>> = {
   go: /context\.WithTimeout\(context\.Background\(\), 10\*time\.Second\)/,
   java: /withDeadlineAfter\(10, TimeUnit\.SECONDS\)/,

@@ -55,7 +55,7 @@ const FILE_NAME_COMMENT = /^(?:\/\/|#) ([\w./-]+\.\w+)$/;
 const SERVE_COMMAND = /^(?<settings>(?:[A-Z_]+=\S+ +)*)(?:make run|bin\/pannier (?<args>serve(?: --hints)?))$/;
 /** Arguments of `pannier` in the recipe of `make run`. A test compares these arguments with the Makefile. */
 export const MAKE_RUN_ARGS: readonly string[] = ['serve', '--hints'];
-/** Fields whose values differ from run to run. */
+/** Names of fields whose values differ from run to run. The comparison checks only the type of such a value. */
 const COMPARED_BY_TYPE = /(?:Ms|Id|At|[vV]ersion|[hH]andle|[lL]ease)$/;
 
 export function parsePage(markdown: string): Step[] {
@@ -151,7 +151,7 @@ function readDocuments(text: string): unknown[] {
       documents.push(JSON.parse(pending));
       pending = '';
     } catch {
-      // The document continues on the next line.
+      // The text is an incomplete document so far, so the next line continues the document.
     }
   }
   if (pending.trim() !== '') {
@@ -195,7 +195,10 @@ function differencesOfField(name: string, expected: JsonRecord, actual: JsonReco
   return differences(value, printed, path);
 }
 
-/** Returns whether both strings are equal. `…` in `expected` matches any string. */
+/**
+ * Returns whether both strings are equal, apart from whitespace at their beginning and end. `…` in `expected` matches
+ * any string.
+ */
 export function matchesText(expected: string, actual: string): boolean {
   const parts = expected.trim().split('…');
   const pattern = parts.map((part) => part.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('[^]*?');

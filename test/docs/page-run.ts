@@ -40,7 +40,7 @@ const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
 const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Patterns of commands whose programs may not be installed. */
+/** Patterns of commands that need programs which may be missing on this machine. */
 const PYTHON_COMMAND = /^python3 /m;
 const GO_COMMAND = /^go /m;
 
@@ -136,7 +136,7 @@ function missingProgram(step: Step, python: string | undefined): string | undefi
 
 interface RunningSidecar {
   readonly sidecar: Sidecar;
-  /** Addresses of this sidecar on the page, each with the real address. */
+  /** Real addresses of this sidecar, by the address on the page. */
   readonly addresses: readonly (readonly [page: string, real: string])[];
 }
 

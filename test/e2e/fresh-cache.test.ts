@@ -1,6 +1,6 @@
 /**
- * Tests cache freshness: after an invalidation through one sidecar, no sidecar serves the old value from Redis or its
- * near cache for longer than the bound.
+ * Tests cache freshness: after an invalidation through one sidecar, no sidecar serves the old value from Redis or from
+ * the near cache for longer than the staleness bound.
  */
 import { type Fleet, startFleet } from '../support/sidecar/fleet.ts';
 import { startLoad } from '../support/sidecar/load.ts';
@@ -48,8 +48,8 @@ async function waitUntilNear(key: string): Promise<void> {
 }
 
 /**
- * Reads the key continuously through all three sidecars while `change` runs. Returns the reads after the change that
- * received the old value.
+ * Reads the key continuously through all three sidecars while `change` runs. Returns the reads that began after the end
+ * of the change but received the old value.
  */
 async function staleReads(key: string, change: () => Promise<void>): Promise<{ afterMs: number; lagMs: number }[]> {
   const load = startLoad({

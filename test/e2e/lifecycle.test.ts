@@ -1,7 +1,7 @@
 /**
  * Tests a sidecar from startup to shutdown. The sidecar starts without Redis and recovers, and it drains under load
- * without failing a call. It keeps its policies when a reload fails, and exports no additional series for additional
- * subjects.
+ * without failing a call. The sidecar keeps its policies when a reload fails, and exports no additional series for
+ * additional subjects.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -50,7 +50,8 @@ test('drains under load after SIGTERM without a failed call, and exits with 0', 
     pauseMs: 0,
     maxCalls: 200_000,
     call: async () => {
-      // The sidecar may reject a call that starts after the signal, but must complete calls in flight.
+      // The sidecar may reject a call that starts after the signal, but must complete every call that was in flight at
+      // the signal.
       const wasTerminated = isTerminated;
       const ended = await client.checkRateLimit({ key: 'a', limits: [...inlineLimits] });
       return { wasTerminated, failure: ended.ok ? '' : ended.details };
@@ -132,8 +133,8 @@ test('exports the same series after 10,000 subjects', async () => {
   await waitUntilReady(sidecar);
   const client = connectPannier(sidecar.address);
   /**
-   * Returns the names of the series. Omits the series that count lost connections and failed calls, because a short
-   * pause of the machine can add these series.
+   * Returns the names and labels of the exported series. Omits the series that count lost connections and failed calls,
+   * because a short pause of the machine can add these series.
    */
   const readSeries = async (): Promise<string[]> => {
     const text = await (await fetch(`${sidecar.adminUrl}/metrics`)).text();

@@ -1,7 +1,7 @@
 /**
  * Tests a master that is killed or frozen under load. The sockets of a frozen master stay open, but the master does not
- * reply. Every call ends in time, and the other shards are not affected. The failing shard is available again soon
- * after the promotion of its replica.
+ * reply. Every call ends within its time limit, and the fault does not affect the other shards. The failing shard is
+ * available again soon after the promotion of its replica.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';
@@ -20,7 +20,7 @@ import { waitFor } from '../support/wait.ts';
 const UNAVAILABLE = 14;
 const NOT_FOUND = 5;
 /**
- * Maximum duration in ms of a call to which the sidecar applies the failure mode because a node has just been frozen.
+ * Maximum duration in ms of a call to which the sidecar applies the failure mode because a frozen node does not reply.
  */
 const FAILURE_MODE_MS = 300;
 const BACK_MS = 5_000;

@@ -1,5 +1,5 @@
 /**
- * Tests that no call fails during operations on a healthy Cluster: SCRIPT FLUSH and the migration of a slot.
+ * Tests that no call fails while an operator runs SCRIPT FLUSH or migrates a slot on a healthy Cluster.
  */
 
 import type { RedisNode } from '../support/redis/server.ts';

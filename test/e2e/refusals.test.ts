@@ -109,8 +109,8 @@ test('LOADING: Redis loads its data', async () => {
     await redis.command('SET', `filler-${index}`, 'x', 'PX', '600000');
   }
   await redis.command('CONFIG', 'SET', 'loading-process-events-interval-bytes', '1024');
-  // Loading takes 10 ms per key, and therefore several seconds in total. During this time the server replies with
-  // -LOADING.
+  // Loading takes 10 ms per key, and therefore several seconds in total. While the server loads its data, it replies
+  // with -LOADING.
   await redis.command('CONFIG', 'SET', 'key-load-delay', '10000');
   const reloaded = redis.command('DEBUG', 'RELOAD').catch(() => undefined);
   // A call that is in flight when the server starts to load may end with UNKNOWN, but the result of every later call is

@@ -1,7 +1,7 @@
 /**
- * Tests that no log line, metric or error message contains secrets: session ids, user ids, cache keys and values,
- * subjects, tags, and the Redis password. The sidecar logs at level trace, receives valid and invalid calls, and loses
- * its connection to Redis.
+ * Tests that no log line, metric or error message contains any of these secrets: session ids, user ids, cache keys and
+ * values, subjects, tags, and the Redis password. The sidecar logs at level trace, receives valid and invalid calls,
+ * and loses its connection to Redis.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

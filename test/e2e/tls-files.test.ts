@@ -1,6 +1,7 @@
 /**
  * Tests client certificates, and the replacement of TLS files while a sidecar runs. The next connection uses the new CA
- * and the new client certificate. An invalid file has no effect on connections, and the sidecar logs it once.
+ * and the new client certificate. An invalid file has no effect on connections, and the sidecar logs one line about
+ * this file.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -9,8 +9,8 @@ import { parseOptions } from '../../bench/compare/options.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 /**
- * Compares the rounds of one measurement. Each round contains a value for the base commit, for this working tree, and
- * for the base commit again.
+ * Returns the conclusion from the rounds of one measurement. Each round contains a value for the base commit, for this
+ * working tree, and for the base commit again.
  */
 function compare(...rounds: readonly (readonly [base: number, current: number, again: number])[]) {
   const samples = new Samples();

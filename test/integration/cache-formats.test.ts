@@ -21,10 +21,10 @@ const fixture = JSON.parse(readFileSync(join(repositoryRoot, 'test/fixtures/form
 const { names, namespace } = fixture;
 const KEY = Buffer.from(fixture.key);
 const TAGS = Object.keys(fixture.tagVersions);
-/** Start and end of the bucket's incarnation in an entry. */
+/** Offsets at which the bucket's incarnation begins and ends in a stored entry. */
 const INCARNATION = [3, 11] as const;
 const CREATED_OFFSET = 19;
-/** Offset of the length of the first tag. */
+/** Offset of the field that contains the length of the first tag. */
 const TAG_BLOCK_OFFSET = 41;
 const MESSAGE_VERSION = [27, 51] as const;
 
@@ -107,7 +107,7 @@ describe('committed entries are read', () => {
       many?.outcome === 'hit' ? many.entry : undefined,
     ]) {
       expect(read).toMatchObject({ ...expected, value: Buffer.from(expected.value) });
-      // The mark of the entry refers to the second change of the bucket.
+      // The entry contains a mark, which refers to the second change of the bucket.
       expect(read?.mark).toEqual({ incarnation: 'incarnat', number: 2, stamp: 'stamp002' });
       expect(read?.ttlMs).toBeGreaterThan(0);
       const condition = { kind: 'if_version', version: read?.version ?? KEY } as const;

@@ -224,8 +224,8 @@ describe('a sidecar', () => {
 
   test('of the smallest pod stays within its memory under 39 calls of 256 large values and 150 calls of 1 MB', async () => {
     const podBytes = 192 * 1_024 * 1_024;
-    // The chart and the injector set these flags for such a pod. The sidecar normally reads its memory limit from the
-    // cgroup, so the test replaces the function that returns this limit.
+    // The chart and the injector set these flags for a pod with this memory limit. The sidecar normally reads its
+    // memory limit from the cgroup, so the test replaces the function that returns this limit.
     const heapFlags = '--max-semi-space-size=4 --max-old-space-size=96';
     const limit = `--import=data:text/javascript,process.constrainedMemory=()=>${podBytes}`;
     const settings = { PANNIER_REDIS_COMMAND_TIMEOUT_MS: '20000', NODE_OPTIONS: `${heapFlags} ${limit}` };

@@ -1,6 +1,6 @@
 /**
  * Tests the cache while one of its slots moves to another master. The tests cover reads and writes during the
- * migration. They also cover the near cache and a watch after the migration.
+ * migration. Further tests cover the near cache and a watch after the migration.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';

@@ -14,7 +14,8 @@ test('a change of keys, tags or a namespace through one sidecar of a Cluster dro
   const cluster = await startCluster();
   const sidecars = await Promise.all([1, 2, 3].map(() => startCacheSidecar(cluster.urls, { nearLifeMs: 60_000 })));
   const [one, two, three] = sidecars as [CacheSidecar, CacheSidecar, CacheSidecar];
-  // The staleness bound is one minute. If a sidecar drops an entry earlier, a message from Redis is the reason.
+  // The staleness bound is one minute. If a sidecar drops an entry before this bound has passed, it must have received
+  // a message from Redis.
   const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
   try {
     for (const change of [

@@ -1,6 +1,6 @@
 /**
  * Tests a fresh read while the near cache contains the maximum number of placeholders for reads in flight. After the
- * fresh read, the sidecar must not serve the previous entry.
+ * fresh read, the sidecar must not serve the entry that was in the near cache before this read.
  */
 import { type CacheService, createCacheService } from '../../src/cache/service.ts';
 import type { CacheStore, StoredValue } from '../../src/cache/store.ts';

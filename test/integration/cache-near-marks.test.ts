@@ -1,7 +1,7 @@
 /**
  * Tests that the near cache compares the bucket position in each reply of a real Redis with the received messages. If
- * the position contradicts the messages, the sidecar does not cache the result of the read. It also invalidates the
- * bucket, long before a probe would detect the contradiction.
+ * the position contradicts the messages, the sidecar does not cache the result of the read. The sidecar also
+ * invalidates the bucket, long before a probe would detect the contradiction.
  */
 import { randomBytes } from 'node:crypto';
 import { bucketOf } from '../../src/lib/key-hash.ts';
@@ -12,7 +12,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 const KEY = Buffer.from('key');
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf(KEY));
 const NEAR = 1;
-/** Number of rounds. A probe may run between a change and the following read, but not in every round. */
+/** Number of rounds. A probe may run between the change and the read of one round, but not in every round. */
 const ROUNDS = 4;
 
 let node: RedisNode;

@@ -8,7 +8,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const SEQUENCE = keyspace.cacheSequence('n', bucketOf('key'));
-/** Time in which the sidecar probes every channel twice. */
+/** Time within which the sidecar probes every channel at least twice. */
 const TRAFFIC_MS = 11_000;
 
 let node: RedisNode;

@@ -22,8 +22,8 @@ beforeEach(async () => {
 });
 
 /**
- * Replaces the sidecars with sidecars whose staleness bound is one minute. If such a sidecar drops an entry earlier, a
- * message from Redis is the reason.
+ * Replaces the sidecars with sidecars whose staleness bound is one minute. If such a sidecar drops an entry within that
+ * minute, it must have received a message from Redis.
  */
 async function useLongStalenessBound(): Promise<void> {
   sidecars.push(...(await Promise.all([1, 2, 3].map(() => startCacheSidecar(node.url, { nearLifeMs: 60_000 })))));

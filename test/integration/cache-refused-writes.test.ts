@@ -45,8 +45,8 @@ async function expectReads(): Promise<void> {
 }
 
 /**
- * Functions that make a server refuse writes, by error code. Each function returns another function, which ends the
- * refusal.
+ * Functions that make a server refuse writes, by the error code of the refused writes. Each function returns another
+ * function, which makes the server accept writes again.
  */
 const REFUSALS: Readonly<Record<string, () => Promise<() => Promise<void>>>> = {
   MISCONF: async () => {

@@ -1,6 +1,7 @@
 /**
  * Tests a watch when the master of a bucket is cut off from the cluster bus and replaced, while clients can still reach
- * the old master. Once the node timeout has passed, replies of the old master must not lead to confirmations.
+ * the old master. Once the node timeout has passed, the watch must not send confirmations that are based on replies of
+ * the old master.
  */
 import { bucketOf } from '../../src/lib/key-hash.ts';
 import { type CacheSidecar, keyspace, startCacheSidecar } from '../support/cache/redis.ts';

@@ -1,7 +1,7 @@
 /**
- * Tests a watch on a standalone master behind a DNS name. The name moves to a promoted replica and the old master is
- * demoted. The subscription must move away from the old master, whether or not the old master can replicate from the
- * new one.
+ * Tests a watch on a standalone master behind a DNS name. The test promotes a replica, makes the name refer to this
+ * replica, and demotes the old master. The subscription must move away from the old master, whether or not the old
+ * master can replicate from the new one.
  */
 import { type CacheSidecar, startCacheSidecar } from '../support/cache/redis.ts';
 import { startWatcher, type Watcher } from '../support/cache/watch.ts';
@@ -71,7 +71,10 @@ async function failOver(options: { lostWrites: number; linkPort: number }): Prom
   await old.command('REPLICAOF', '127.0.0.1', String(options.linkPort));
 }
 
-/** Expects that `validForMs` of every confirmation since `sinceMs` was 0 until the watch received another event. */
+/**
+ * Expects that every confirmation that arrived after `sinceMs`, and before any event beyond the first `eventCount`, had
+ * 0 as its `validForMs`.
+ */
 function expectNoEarlyConfirmation(sinceMs: number, eventCount: number): void {
   const early = watcher.confirmations.filter((each) => {
     return each.atMs >= sinceMs && each.validForMs > 0 && each.eventCount <= eventCount;

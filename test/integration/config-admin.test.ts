@@ -82,7 +82,7 @@ test('closes the connection of a client that does not finish its request or does
   unread.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(50));
   unread.on('error', () => undefined);
   await once(half.resume(), 'close');
-  // A client that does not read detects the closed connection only when it writes.
+  // A client that does not read detects that the server has closed the connection only when the client writes.
   await waitFor('the closed connection', () => {
     unread.write('\r\n');
     return unread.destroyed;

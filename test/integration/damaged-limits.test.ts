@@ -1,7 +1,7 @@
 /**
- * Tests a sidecar whose Redis contains damaged limits: another program has written under the key prefix, or bytes are
- * corrupt. The sidecar reports, counts and removes each damaged value, and evaluates the call as if the limit were new.
- * The sidecar does not change a value of a newer layout.
+ * Tests a sidecar whose Redis contains damaged states of limits: another program has written under the key prefix, or
+ * bytes are corrupt. The sidecar reports, counts and removes each damaged value, and evaluates the call as if no unit
+ * of the limit had been consumed. The sidecar does not change a value of a newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 import { waitFor } from '../support/wait.ts';
@@ -154,13 +154,13 @@ describe('a log of several chunks', () => {
       async (key: string) => world.send('HSET', key, await chunkOf(key), chunkWithoutUnits()),
     ],
   ])('starts from zero for a chunk that is %s', async (_what, damage) => {
-    // Calls in the same millisecond share an entry, so many calls are needed to fill a chunk.
+    // Calls in the same millisecond share one entry of the log, so the test needs many calls to fill a chunk.
     await waitFor('a chunk', async () => {
       await take();
       return (await world.redis.command('HLEN', await world.onlyKey('rl:*'))) === 2;
     });
     while (Number(await take()) > 0) {
-      // Takes units until a call is denied. The denied call reads the chunk to compute its retry time.
+      // The loop consumes units until a call is denied. The denied call reads the chunk to compute its retry time.
     }
     await damage(await world.onlyKey('rl:*'));
     expect(await take(0)).toBe(300);
@@ -186,7 +186,7 @@ describe('a log of several chunks', () => {
       const answer = await world.client.checkRateLimit({ key: 'subject', limits, cost, detail: true });
       return answer.ok ? answer.response.limits.map((each) => each.remaining) : answer.code;
     };
-    // Takes units until a call is denied. The calls are spread over many milliseconds, so they create chunks.
+    // Consumes units until a call is denied. The calls are spread over many milliseconds, so they create chunks.
     for (let left = limit.limit; left >= 0; left -= 1) {
       await takeBoth(1);
     }

@@ -1,7 +1,7 @@
 /**
  * Tests a sidecar with damaged sessions, users and cached values. The sidecar reports, counts and removes each damaged
- * value. For a damaged session, calls end with NOT_FOUND. If the value of a user is damaged, the sessions of this user
- * end. A damaged cache entry results in a miss. The sidecar does not change a value of a newer layout.
+ * value. A call for a damaged session fails with NOT_FOUND. If the value of a user is damaged, all sessions of this
+ * user become invalid. A damaged cache entry results in a miss. The sidecar does not change a value of a newer layout.
  */
 import { type DamageWorld, startDamageWorld } from '../support/redis/damage-world.ts';
 

@@ -29,13 +29,13 @@ const REQUESTS: Readonly<Record<string, object>> = {
   ConfirmInvalidations: {},
 };
 
-/** Fields that accept any number, so that the call ends with OK. */
+/** Fields that accept any number. The call therefore succeeds. */
 const ACCEPTED = new Set([
   // ResetRateLimit uses only the name, the algorithm and the window of a limit. It ignores the other fields.
   'ResetRateLimit limits.limit',
   'ResetRateLimit limits.burst',
   'ResetRateLimit limits.hold_ms',
-  // For an unknown watch id, the response confirms nothing, but the call succeeds.
+  // For an unknown watch id, the call succeeds with a response that confirms nothing.
   'ConfirmInvalidations watch_id',
 ]);
 

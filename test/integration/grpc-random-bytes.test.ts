@@ -16,7 +16,7 @@ const CONCURRENCY = 50;
 const CONNECTIONS = 300;
 const MAX_GROWTH_BYTES = 256 * 1024 * 1024;
 
-/** Codes that a sidecar with a memory store may return. INTERNAL is allowed only for malformed messages. */
+/** Status codes that a sidecar with a memory store may return. INTERNAL is allowed only for malformed messages. */
 const CODES = new Set<number>([
   Status.OK,
   Status.INVALID_ARGUMENT,

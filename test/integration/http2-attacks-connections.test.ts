@@ -1,7 +1,7 @@
 /**
  * Tests attacks on the HTTP/2 transport by connections: peers that stop in the middle of their input, freeze or use
  * another protocol, and thousands of idle peers. The server closes these connections or spends almost no resources on
- * them. Calls of another client continue (attack-bounds.ts).
+ * them. Calls of another client continue, within the bounds in attack-bounds.ts.
  */
 import { readFileSync } from 'node:fs';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -217,7 +217,7 @@ describe('thousands of idle connections', () => {
 
   async function openMany(count: number): Promise<void> {
     while (peers.length < count) {
-      // Opens only as many connections at a time as fit into the listener's backlog.
+      // The number of connections that open concurrently must not exceed the listener's backlog.
       await Promise.all(Array.from({ length: Math.min(BACKLOG, count - peers.length) }, () => openPeer()));
     }
   }
@@ -241,7 +241,8 @@ describe('thousands of idle connections', () => {
     expect(outcome.result.grpcStatus).toBe(0);
     expect(peers.filter((peer) => peer.isClosed || peer.hasEnded)).toHaveLength(0);
     const maxBufferedRequestBytes = count * MAX_IDLE_BYTES;
-    // Accepting a connection and exchanging SETTINGS costs more than a call in a long series of calls.
+    // To accept a connection and exchange SETTINGS, the server needs more CPU time than for one call in a long series
+    // of calls.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes,
       effort: { frames: count, bytes: 0 },

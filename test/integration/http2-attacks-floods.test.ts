@@ -1,7 +1,7 @@
 /**
  * Tests floods on the HTTP/2 transport: frames that cost the server time but do not advance any call. The server sends
- * GOAWAY ENHANCE_YOUR_CALM to the attacker and closes its connection. Calls of another client continue, within bounds
- * of memory and CPU (attack-bounds.ts).
+ * GOAWAY ENHANCE_YOUR_CALM to the attacker and closes the attacker's connection. Calls of another client continue, and
+ * the server stays within the bounds of memory and CPU time in attack-bounds.ts.
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';
@@ -40,8 +40,8 @@ import { Http2Peer } from '../support/http2/peer.ts';
 import { waitFor } from '../support/wait.ts';
 
 /**
- * Number of frames that is far above every frame budget. If a flood can send this many frames, the server has not
- * stopped it.
+ * Maximum number of frames in a flood, which is far above every frame budget. If the attacker can send this many
+ * frames, the server has not stopped the flood.
  */
 const MAX_FRAMES = 200_000;
 /**
@@ -68,7 +68,7 @@ afterAll(async () => {
 
 interface FloodCase extends Omit<Flood, 'maxFrames'> {
   readonly name: string;
-  /** Maximum cost of a frame, as a multiple of the cost of a complete honest call. */
+  /** Maximum CPU time per frame, as a multiple of the CPU time of a complete honest call. */
   readonly maxCallsPerFrame: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Tests attacks on the HTTP/2 transport with header blocks that do not end, that grow when they are decoded, or that
- * violate HPACK. The attacker must receive the correct error. Calls of another client, memory and CPU must stay
- * within their bounds (attack-bounds.ts).
+ * Tests attacks on the HTTP/2 transport with header blocks that never end, that are much larger after decoding, or that
+ * violate HPACK. The attacker must receive the correct error. The calls of another client, the memory and the CPU time
+ * must stay within the bounds in attack-bounds.ts.
  */
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
 import { TRANSPORT_LIMITS } from '../../src/grpc/transport/transport.ts';

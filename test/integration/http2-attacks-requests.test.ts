@@ -1,7 +1,7 @@
 /**
- * Tests attacks on the HTTP/2 transport by requests that do not end, or that arrive in the smallest pieces. The server
+ * Tests attacks on the HTTP/2 transport by requests that never end, or that arrive in very small pieces. The server
  * bounds the bytes that it buffers for one connection and for all connections together. Calls of another client
- * continue (attack-bounds.ts).
+ * continue, within the bounds in attack-bounds.ts.
  */
 import { gzipSync } from 'node:zlib';
 import { HTTP2_LIMITS } from '../../src/grpc/http2/limits/http2-limits.ts';
@@ -109,7 +109,7 @@ test('compressed messages that are too long end their calls, and their decompres
     // The server decompresses two messages at a time, in pieces that it joins at the end.
     maxBufferedRequestBytes: 2 * 2 * HUGE + calls * (bomb.length + MAX_CALL_BYTES),
     effort: effortOf(2 * calls),
-    // Decompressing 4 MiB costs as much as several hundred small calls.
+    // Decompressing 4 MiB takes as much CPU time as several hundred small calls.
     maxCallsPerFrame: 1_500,
   });
 });
@@ -134,7 +134,7 @@ test('incomplete requests of one connection are bounded', async () => {
     return await answerOf(peer, 2 * CALLS_OF_EACH - 1);
   });
   expect(outcome.result.grpcStatus).toBe(8);
-  // The buffer of an incomplete message takes up to twice as much memory as its bytes.
+  // The buffer of an incomplete message may be twice as large as the part of the message that has arrived.
   const maxHeld = 2 * HTTP2_LIMITS.maxBufferedRequestBytesPerConnection;
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: maxHeld, effort: effortOf(0), maxCallsPerFrame: 4 });
 });
@@ -242,7 +242,7 @@ test('frames that arrive byte by byte are served at a bounded cost', async () =>
     return { last: await answerOf(peer, 39), bytes: bytes.length };
   });
   expect(outcome.result.last.grpcStatus).toBe(0);
-  // Each byte that arrives separately costs the server one read of the socket.
+  // The server must read the socket once for each byte that arrives separately.
   const effort = { frames: outcome.result.bytes, bytes: 0 };
   expectUnharmed(range, outcome, { maxBufferedRequestBytes: 0, effort, maxCallsPerFrame: 20 });
 });

@@ -1,7 +1,7 @@
 /**
  * Tests attacks on the HTTP/2 transport by means of flow control and slow reading. The server bounds the bytes that it
- * buffers for one connection and for all connections together. The server ends each attack, and calls of another client
- * continue (attack-bounds.ts).
+ * buffers for one connection and for all connections together. The server stops each attack, and calls of another
+ * client continue, within the bounds in attack-bounds.ts.
  */
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -84,7 +84,8 @@ async function noFurtherCall(): Promise<void> {
 
 /**
  * Returns how many response bytes the server may buffer for `greedy` peers that do not read. When a peer connects, its
- * quota is the bound divided by the number of peers at that time. A peer can exceed its quota by one response.
+ * quota is the bound for all connections, divided by the number of peers at that time. A peer can exceed its quota by
+ * one response.
  */
 function waitingBytesOf(greedy: number): number {
   const shares = Array.from({ length: greedy }, (_, before) => HTTP2_LIMITS.maxBufferedAnswerBytes / (before + 1));
@@ -204,8 +205,8 @@ describe('answers that are not read', () => {
     });
     const maxHeld = 60 * 8_000 + pings * 200;
     expect(outcome.result.liveBytes - outcome.before.liveBytes).toBeLessThan(maxHeld + 4 * MEBIBYTE);
-    // A frame that the server reads and answers separately costs more than a call that it reads together with many
-    // others.
+    // A frame that the server reads and answers separately needs more CPU time than a call that the server reads
+    // together with many other calls.
     expectUnharmed(range, outcome, {
       maxBufferedRequestBytes: maxHeld,
       effort: effortOf(pings),

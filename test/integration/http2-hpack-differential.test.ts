@@ -28,8 +28,8 @@ const KNOWN_NAMES = [
 ];
 const TOKEN = "abcdefghijklmnopqrstuvwxyz0123456789-_.!#$%&'*+^`|~";
 /**
- * Characters with which a value can begin and end: visible ASCII. All other positions can also contain the characters
- * 128 to 255, spaces and tabs.
+ * Characters with which a value can begin and end: visible ASCII. Every other position of a value can also contain a
+ * space, a tab or one of the characters 128 to 255.
  */
 const VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index));
 const UPPER = Array.from({ length: 128 }, (_, index) => String.fromCharCode(128 + index));
@@ -54,8 +54,8 @@ function randomValue(random: FastRandom): string {
 }
 
 /**
- * Returns a few fields. Some names and fields are from earlier lists, because otherwise the dynamic table would have no
- * effect.
+ * Returns a few fields. Some names and fields are repeated from earlier lists, because an encoder uses entries of the
+ * dynamic table only for repeated names and fields.
  */
 function randomFields(random: FastRandom, earlier: (readonly [string, string])[]): [string, string][] {
   const fields: [string, string][] = [];

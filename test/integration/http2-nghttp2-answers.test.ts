@@ -17,7 +17,7 @@ import { waitFor } from '../support/wait.ts';
 const SEED = 9_113;
 const ROUNDS = 60;
 const CALLS = 30;
-/** Minimum length of a status message that the server has truncated. */
+/** Minimum length of a status message after the server has truncated it. */
 const MIN_TEXT_LENGTH = 900;
 const TABLE_SIZES = [0, 1, 33, 100, 4_096, 65_536];
 const KEYS = ['x-request-id', 'x-bytes-bin', 'retry-after', 'server', 'x', 'x_y-z.0', 'vary', 'via', 'etag'];

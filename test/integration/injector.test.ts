@@ -24,7 +24,8 @@ beforeAll(async () => {
     namespace: 'pannier-system',
     serviceName: 'pannier-injector',
     configurationName: 'pannier-injector',
-    // Short certificate lifetimes, because they determine how long the injector waits for API servers to read a new CA.
+    // Lifetimes of the certificates. They are short, because the injector derives from them how long it waits until API
+    // servers have read a new CA.
     certificates: {
       kind: 'self',
       secretName: 'pannier-injector-ca',

@@ -1,7 +1,7 @@
 /**
- * Tests keys and user ids that are not valid UTF-8. The tests send them as raw bytes, on both transports and with both
- * stores. The sidecar rejects these strings. If it replaced the invalid bytes, different strings could become equal,
- * and their callers would share a counter or a list of sessions.
+ * Tests keys and user ids that are not valid UTF-8. The tests send these strings as raw bytes, on both transports and
+ * with both stores. The sidecar rejects these strings. If the sidecar replaced the invalid bytes, different strings
+ * could become equal, and their callers would share a counter or a list of sessions.
  */
 import { Status } from '../../src/grpc/status.ts';
 import { connectRaw, type RawClient } from '../support/grpc/raw-client.ts';

@@ -1,7 +1,7 @@
 /**
  * Tests replies of Redis that no script of Pannier returns. Calls of all three services end with INTERNAL, and the
- * sidecar logs one error line for each call. It does not apply the failure mode or report a cache miss, because either
- * would hide the error.
+ * sidecar logs one error line for each call. The sidecar does not apply the failure mode or report a cache miss,
+ * because either would hide the error.
  */
 import { randomBytes } from 'node:crypto';
 import { RedisCacheStore } from '../../src/cache/redis-store.ts';

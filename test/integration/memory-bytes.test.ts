@@ -2,8 +2,8 @@
  * Tests that each memory store computes the size of its entries correctly: the computed size matches the measured
  * memory.
  *
- * A store that underestimates the size exhausts the heap before it reaches its bound. A store that overestimates the
- * size wastes its quota.
+ * A store that underestimates the size exhausts the heap before the computed size reaches the bound of the store. A
+ * store that overestimates the size does not use a part of its quota.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -16,8 +16,8 @@ interface Filled {
 }
 
 /**
- * Maximum ratio of counted to measured bytes. The ratio exceeds 1, because stores assume two bytes per character, and
- * because the measurement omits the overhead of malloc.
+ * Maximum ratio of the bytes that a store computes to the bytes that the test measures. The ratio exceeds 1, because
+ * stores assume two bytes per character, and because the measurement omits the overhead of malloc.
  */
 const MAX_COUNTED_SHARE = 1.8;
 

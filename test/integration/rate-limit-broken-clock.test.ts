@@ -26,12 +26,12 @@ test.each(['fixed_window', 'sliding_window_log', 'sliding_window_counter', 'toke
     await take('a', nowMs + YEAR_MS);
     await take('b', nowMs + YEAR_MS);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
-    // A peek writes nothing, so only the next call that takes units repairs the state.
+    // A peek writes nothing, so only the next call that consumes units repairs the state.
     await take('a', nowMs, 0);
     await take('b', nowMs, 0);
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('a', nowMs);
-    // Redis still stores the units that limit `b` used, so the key keeps its late expiry.
+    // The key also contains the state of limit `b`, which no call has repaired, so the key keeps its late expiry.
     expect(await server.command('PTTL', KEY)).toBeGreaterThan(YEAR_MS / 2);
     await take('b', nowMs);
     const leftMs = Number(await server.command('PTTL', KEY));

@@ -1,7 +1,7 @@
 /**
- * Tests the scripts with committed bytes of stored limits. The current scripts write exactly these values. When they
- * read the values, the outcomes are those in the fixture. The scripts reject values of a newer layout without changing
- * anything.
+ * Tests the rate limit scripts with the stored values in a fixture. The current scripts write exactly these values.
+ * When the scripts read these values, they return the outcomes in the fixture. The scripts reject values of a newer
+ * layout without changing anything.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';

@@ -1,6 +1,6 @@
 /**
  * Tests random histories on Redis with a frozen clock. The histories cover 2,000 subjects with one to three limits of
- * any algorithm. After each call, the reported times must be exact. The same call is denied one millisecond before
+ * any algorithm. The times that each call reports must be exact. The same call is denied one millisecond before
  * `retryAfterMs` and allowed at that time. Each limit becomes unused exactly at `resetAfterMs`. The test checks these
  * times with peeks, which consume no units.
  */
@@ -59,7 +59,8 @@ test(`${HISTORIES} histories: retry and reset times are exact to the millisecond
       seen.never += counts.never;
     }
   }
-  // The test is meaningful only if calls that are allowed, denied, and never allowed all occur often enough.
+  // The test is meaningful only if enough calls are allowed, enough are denied until a later time, and enough can never
+  // be allowed.
   expect(Math.min(seen.allowed, seen.denied, seen.never * 20)).toBeGreaterThan(HISTORIES);
 }, 180_000);
 

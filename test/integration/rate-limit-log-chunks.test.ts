@@ -1,6 +1,6 @@
 /**
  * Tests the chunks of a sliding window log in a hash that also contains other fields of the subject. Calls remove
- * expired fields and keep live ones.
+ * expired fields and keep unexpired ones.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { slidingWindowLog } from '../../src/rate-limit/algorithms/sliding-window-log.ts';
@@ -56,8 +56,8 @@ test('removes expired logs with their chunks when new limits are added, and keep
   await takeAll(subject, { from: 1_000, count: live, atMs: laterMs });
   const left = await fieldsOf(subject);
   expect(left.filter((field) => /:w1\d\d\d$/.test(field))).toHaveLength(live);
-  // The hash contained 704 expired fields. If a hash contains fewer than 512 fields, calls do not scan it for expired
-  // fields.
+  // Before the calls at `laterMs`, the hash contained 704 fields, all of which had expired by then. If a hash contains
+  // fewer than 512 fields, calls do not scan it for expired fields.
   expect(left.length).toBeLessThanOrEqual(512 + 100);
   await takeAll(subject, { from: 2_000, count: 300, atMs: laterMs + 100_000_000 });
   await takeAll(subject, { from: 3_000, count: 500, atMs: laterMs + 100_000_001 });
@@ -92,7 +92,7 @@ test.each([
     state = slidingWindowLog.take(state, window, START_MS + index * 7, costOf(index), undefined).state;
   }
   const full = { ...window, limit: used };
-  // At these times the old entries, including a part of a chunk, have expired.
+  // At each of these times, the old entries have expired, including some entries of a chunk.
   for (const nowMs of [START_MS + 5_000, START_MS + 100_000 + 7 * 100]) {
     for (let cost = 1; cost <= used; cost += 13) {
       const { outcome } = slidingWindowLog.take(state, full, nowMs, cost, undefined);

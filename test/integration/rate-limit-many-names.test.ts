@@ -61,8 +61,8 @@ async function fill(subject: string, count: number): Promise<void> {
 }
 
 /**
- * Number of operations in the scripts of all `CALLS` calls. The test does not measure durations, because they differ
- * between machines.
+ * Numbers of operations that the scripts executed for all `CALLS` calls together. The test does not measure durations,
+ * because they differ between machines.
  */
 interface Cost {
   readonly served: number;
@@ -122,7 +122,7 @@ test('a call that is rejected for its names costs no more than one that is serve
   const served = await costOf((index) => take('full', `served${index}`));
   const overflow = await costOf((index) => take('full', `over${index}`));
   expect(served.served).toBe(CALLS);
-  // One more name is accepted, because the script counts the fields before it writes the new one.
+  // The script accepts one more name, because it counts the fields before it writes the new field.
   expect(overflow.served).toBeLessThanOrEqual(1);
   expect(overflow.wholeReads).toBe(0);
   expect(overflow.scans).toBeLessThanOrEqual(2 * CALLS);
@@ -146,7 +146,7 @@ test('a full key accepts new names again after old ones have expired', async () 
     const request = { key, limits, cost: 1, maxDelayMs: undefined };
     return (await store.take(request, soonMs(20_000))).allowed;
   }
-  // Half of the names expire within 2 s, the sum of their window and one second of slack.
+  // Half of the names expire within 2 s, which is the sum of their window and an additional second.
   for (let done = 0; done <= MAX_FIELDS; done += 100) {
     await Promise.all(
       Array.from({ length: Math.min(100, MAX_FIELDS + 1 - done) }, (_, index) =>

@@ -1,6 +1,6 @@
 /**
- * Tests several limits of one subject in one call. The memory store and the scripts agree on every limit of every call,
- * while the test adds, removes and changes limits. Some limits deny calls that others allow.
+ * Tests several limits of one subject in one call. The memory store and the scripts must return the same outcome for
+ * every limit of every call, while the test adds, removes and changes limits. Some limits deny calls that others allow.
  */
 import type { LimitSpec } from '../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';

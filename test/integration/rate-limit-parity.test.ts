@@ -1,9 +1,9 @@
 /**
- * Tests that TypeScript and Lua compute identical integers for 20,000 random steps per algorithm, which take units,
- * return units or peek. Both the pure functions and the production scripts on a real Redis compute each step. The test
- * replaces the script lines that read the server's time.
+ * Tests that TypeScript and Lua compute identical integers for 20,000 random steps per algorithm, which consume units,
+ * return units or peek. Both the pure functions and the production scripts on a real Redis compute each step. In the
+ * scripts, the test replaces the lines that read the server's time, so that the test controls the time.
  *
- * The steps change limits. They also move the clock forward, and back by less or by more than a window.
+ * Between the steps, the test changes limits. It also moves the clock forward or back, sometimes by more than a window.
  */
 import { type LimitSpec, MAX_LIMIT, MAX_SLIDING_LOG_LIMIT, MAX_WINDOW_MS } from '../../src/config/policy-file.ts';
 import { ALGORITHMS, type Algorithm, type AlgorithmState } from '../../src/rate-limit/algorithms/algorithm.ts';
@@ -48,7 +48,7 @@ test.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const))(
     }
     const lean = `rate-limit-take-${algorithm.name.replaceAll('_', '-')}`;
     const scripts = ['rate-limit-take', 'rate-limit-peek', 'rate-limit-give'];
-    // Every script that can evaluate such a limit must have run.
+    // Every script that can evaluate a limit of this algorithm must have run.
     for (const script of algorithm.fromNumbers === undefined ? scripts : [lean, ...scripts]) {
       expect({ script, isCompared: (runs.get(script) ?? 0) > STEPS / 50 }).toEqual({ script, isCompared: true });
     }
@@ -66,7 +66,10 @@ interface Call {
   readonly maxDelayMs: number | undefined;
 }
 
-/** Compares one history of a subject. The calls of different histories run concurrently. */
+/**
+ * Compares the outcome of every call in one history between TypeScript and the scripts. The calls of different
+ * histories run concurrently.
+ */
 async function compareHistory(algorithm: Algorithm, history: number): Promise<ReadonlyMap<string, number>> {
   const random = seededRandom(20_261_124 + algorithm.number * 1_000 + history);
   const windowMs = pick(random, [1, 7, 1_000, 60_000, 86_400_000, MAX_WINDOW_MS - 1, MAX_WINDOW_MS]);

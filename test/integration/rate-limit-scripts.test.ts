@@ -49,7 +49,7 @@ async function openService(): Promise<Service> {
 
 /**
  * Returns a policy. The index selects the limits of the policy: one limit of an algorithm, several limits, or several
- * limits with a log. No two policies have equal numbers.
+ * limits with a log. No two policies have the same limit, window and burst.
  */
 function createPolicy(index: number): Policy {
   const shape = index % (ALGORITHMS.length + 2);

@@ -1,6 +1,6 @@
 /**
- * Tests which parts of the RateLimitService contract the sidecar serves. The calls below contain every served field and
- * enum value of the descriptors. docs/guides/rate-limiting.md ("Not supported yet") lists all others.
+ * Tests which fields and enum values of the RateLimitService the sidecar supports. The calls below contain every
+ * supported field and enum value. docs/guides/rate-limiting.md ("Not supported yet") lists all others.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ const REQUESTS: Readonly<Record<string, Record<string, unknown>>> = {
   ResetRateLimit: CHECK,
 };
 
-/** Calls whose responses together contain every served field. */
+/** Calls whose responses together contain every supported field. */
 const ANSWERED: readonly { readonly method: string; readonly request: object; readonly isStoreAway?: boolean }[] = [
   { method: 'CheckRateLimit', request: { key: 'k', policy: 'x', detail: true } },
   { method: 'CheckRateLimit', request: { key: 'k', policy: 'x', detail: true } },
@@ -87,7 +87,7 @@ function fieldsOf(messageName: string): readonly FieldDescriptor[] {
 }
 
 function enumNames(field: FieldDescriptor): readonly [string, number][] {
-  // 0 is "unspecified" in every enum and has no meaning.
+  // In every enum, 0 means "unspecified", so the test skips this value.
   return [...(contract.enums.get(field.typeName) ?? [])].filter(([, number]) => number !== 0);
 }
 

@@ -1,5 +1,6 @@
 /**
- * Tests that connection attempts become rare during a long outage and that service still recovers.
+ * Tests that the client rarely attempts to connect during a long outage, and that it still recovers soon after the
+ * outage.
  */
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -10,7 +11,7 @@ import { waitFor } from '../support/wait.ts';
 
 const FROM_MS = 10_000;
 const TO_MS = 20_000;
-/** Maximum duration of a backoff interval plus a connection attempt. */
+/** Maximum duration of one backoff interval and one connection attempt together. */
 const RECOVERY_MS = 6_000;
 
 function openNode(port: number): RedisNode {

@@ -1,5 +1,6 @@
 /**
- * Tests connections that are cut while the server works. No read fails, and only writes in flight fail.
+ * Tests connections that are cut while the server works. No read fails, and a write fails only if it was in flight when
+ * its connection was cut.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -109,7 +110,7 @@ test('continues reads of a lost connection at once on another one', async () => 
   await node.command('CLIENT', 'KILL', 'ID', id);
   expect(new Set((await Promise.all(reads)).map(String))).toEqual(new Set(['x']));
   await node.command('CONFIG', 'SET', 'maxclients', '10000');
-  // The connections recover once maxclients is higher again.
+  // The client opens its second connection again once maxclients allows this.
   await waitFor('both connections again', async () => (await ours()).length === 2);
   redis.close();
   await node.stop();

@@ -1,6 +1,6 @@
 /**
- * Tests servers that freeze, fail, hang or start late. Every call ends in time with a reply or a StoreError. Healthy
- * servers are not affected, and service recovers without intervention.
+ * Tests servers that freeze, fail, hang or start late. Every call ends within its time limit, with a reply or a
+ * StoreError. A fault does not affect calls to healthy servers, and the client recovers without intervention.
  */
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
@@ -19,8 +19,8 @@ const count = defineScript(
 );
 
 /**
- * Maximum duration of a call: the command timeout, a check of the watchdog and a tick of the timer wheel. Tests add the
- * lag of their own event loop to this maximum.
+ * Maximum duration of a call: the sum of the command timeout, the interval of the watchdog and one tick of the timer
+ * wheel. Tests add the lag of their own event loop to this maximum.
  */
 const MAX_CALL_MS = 300;
 
@@ -221,7 +221,8 @@ describe('standalone', () => {
     const redis = await openRedis(node.url, { metrics });
     await call(redis, 'a');
     const pending = Array.from({ length: 50 }, () => call(redis, 'a'));
-    // Blocks the event loop for longer than the timeout, after the commands were written and while they are answered.
+    // Blocks the event loop for longer than the timeout, after the client has written the commands and while the server
+    // answers them.
     await new Promise((resolve) => setImmediate(resolve));
     const untilMs = performance.now() + 600;
     while (performance.now() < untilMs) {

@@ -38,7 +38,7 @@ afterEach(async () => {
 });
 
 /**
- * Makes every node announce the address of its link. The other nodes receive this address through gossip a little
+ * Makes every node announce the address of its proxy. The other nodes receive this address through gossip a little
  * later.
  */
 async function announce(links: readonly RedisLink[]): Promise<void> {
@@ -62,7 +62,7 @@ async function open(seeds: readonly RedisLink[]): Promise<void> {
   }
 }
 
-/** Writes to every key, and returns the distinct outcomes. */
+/** Writes to every key, and returns each outcome once. */
 async function outcomes(): Promise<string[]> {
   const all = KEYS.map(async (key) => {
     try {

@@ -17,7 +17,7 @@ import { type RedisNode, startRedis } from '../support/redis/server.ts';
 import { waitFor } from '../support/wait.ts';
 
 const KEY = createKeyspace('').format('state');
-/** Longest lifetime of a limit's state, which is two windows. */
+/** Maximum time for which Redis stores the state of a limit, which is two windows. */
 const LONGEST_LIFETIME_MS = 2 * MAX_WINDOW_MS;
 
 let server: RedisNode;
@@ -85,7 +85,7 @@ test('is written by the first sidecar and raised by the next release, while the 
   await waitFor('the raised key being seen', () => first.format === 2);
   expect(await pingThrough(first)).toBe(0);
   expect(await pingThrough(second)).toBe(0);
-  // The guard has read the key again without lowering its value.
+  // The guard has read the key again, and must not have lowered the value of the key.
   expect(await storedFormat()).toBe('2');
 });
 

@@ -1,5 +1,6 @@
 /**
- * Tests slow and half-open links: a connection stays open while bytes arrive, and each call has a separate time limit.
+ * Tests slow and half-open links: a connection stays open as long as bytes arrive, and each call has a separate time
+ * limit.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';
@@ -84,7 +85,7 @@ test('reads and writes a value of the default maximum size over a slow link with
     large.push(await outcomeOf(redis.run(write, ['large'], [value], soonMs(LONG_DEADLINE_MS))));
     large.push(await outcomeOf(redis.run(read, ['large'], [], soonMs(LONG_DEADLINE_MS))));
   }
-  // Each large call takes longer than the command timeout, so the link is as slow as intended.
+  // On average, a large call takes longer than the command timeout, which proves that the link is as slow as intended.
   expect((performance.now() - beganAtMs) / large.length).toBeGreaterThan(COMMAND_TIMEOUT_MS);
   isOver = true;
   expect(new Set(large)).toEqual(new Set(['ok']));
@@ -174,7 +175,7 @@ test('keeps a connection that answers if another connection to its node is silen
     'both connections',
     async () => String(await node.command('CLIENT', 'LIST')).split('name=pannier').length - 1 >= 2,
   );
-  // A blocking command delays only one of the two connections.
+  // The blocking command delays replies on only one of the two connections.
   const blocked = outcomeOf(redis.send('list', ['BLPOP', 'list', '2'], soonMs()));
   const outcomes: string[] = [];
   await waitFor('the loss of the one', async () => {

@@ -1,5 +1,5 @@
 /**
- * Tests slots and masters that move under load: no call fails while all servers work.
+ * Tests slots and masters that move under load: no call fails as long as all servers work.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';

@@ -1,7 +1,7 @@
 /**
  * Tests Redis users that have all permissions in docs/operations/redis.md except one. The tests check the outcomes of
- * calls before and after a probe has detected the missing permission. There must be no partial writes, and one log line
- * must name the permission.
+ * calls before and after a probe has detected the missing permission. No call may write only a part of its data, and
+ * one log line must name the permission.
  */
 import { CALL_COMMANDS, KEY_COMMANDS, SCRIPT_COMMANDS } from '../../src/redis/permissions.ts';
 import { countKeysWithoutEnd } from '../support/cache/redis.ts';
@@ -52,7 +52,7 @@ afterEach(() => {
   world = undefined;
 });
 
-/** Empties the server, and grants the documented permissions with these changes. */
+/** Empties the server, and grants the documented permissions, modified by the given rules. */
 async function resetServer(...changes: readonly string[]): Promise<void> {
   await node.command('FLUSHALL');
   await node.command('SCRIPT', 'FLUSH');

@@ -1,6 +1,6 @@
 /**
- * Tests how often servers receive topology queries: frequently at first, and rarely in a long outage. Both roles use
- * the result of the same query.
+ * Tests how often servers receive topology queries: frequently at first, and rarely in a long outage. The clients of
+ * the roles state and cache use the result of the same query.
  */
 import type { RedisOptions } from '../../src/redis/options.ts';
 import { createRedis, type Redis } from '../../src/redis/redis.ts';
@@ -35,7 +35,7 @@ afterEach(async () => {
   server = undefined;
 });
 
-/** Opens two roles with equal URLs, as a sidecar does. */
+/** Creates the clients of the roles state and cache with equal URLs, as a sidecar does. */
 async function openRoles(urls: string, changes: Partial<RedisOptions> = {}): Promise<void> {
   const source = createTopologySource(redisOptions(urls, changes));
   roles = ['state', 'cache'].map((role) => createRedis(redisOptions(urls, { role, ...changes }), source));
@@ -66,8 +66,8 @@ function startCalls(): () => void {
 }
 
 /**
- * Subscribes to channels in all shards with the second role. `live` always contains the channels whose subscription is
- * live.
+ * Subscribes to channels in all shards with the client of the role cache. `live` always contains the channels whose
+ * subscription is live.
  */
 function watchChannels(live: Set<string>): readonly string[] {
   const channels = Array.from({ length: 30 }, (_, index) => `channel-${index}`);

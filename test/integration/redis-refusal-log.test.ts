@@ -1,7 +1,8 @@
 /**
  * Tests a sidecar on servers that refuse its commands. For each error code, the sidecar logs one error line when the
- * refusal begins and one line when it ends. During the refusal, /readyz contains a line about it, and a metric is 1.
- * Limits fail open by default, so an application that uses only limits receives no error that would reveal the refusal.
+ * refusal begins and one line when it ends. During the refusal, /readyz contains a line about the refusal, and the
+ * metric for the error code is 1. Limits fail open by default, so an application that uses only limits receives no
+ * error that would reveal the refusal.
  */
 import { execFileSync } from 'node:child_process';
 import { type RedisNode, startRedis } from '../support/redis/server.ts';

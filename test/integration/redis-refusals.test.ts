@@ -1,5 +1,6 @@
 /**
- * Tests errors from real servers that refuse commands: callers receive the right StoreError, and later calls succeed.
+ * Tests errors from real servers that refuse commands: callers receive the StoreError that corresponds to the error,
+ * and later calls succeed.
  */
 import { StoreError } from '../../src/lib/store-error.ts';
 import { defineScript } from '../../src/redis/lua-script.ts';

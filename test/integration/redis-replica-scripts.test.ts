@@ -1,6 +1,6 @@
 /**
  * Tests every script and command of the stores on a standalone server that became a replica. The server refuses every
- * write script and every bare write. The client verifies the role before every read.
+ * script that writes, and every write command outside a script. The client verifies the role before every read.
  *
  *   1. The test records scripts and commands while the store contracts run, so it covers new scripts and commands
  *      automatically.

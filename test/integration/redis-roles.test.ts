@@ -19,7 +19,7 @@ const ARGS = ['--repl-diskless-sync-delay', '0', '--replica-serve-stale-data', '
 
 interface Answer {
   readonly atMs: number;
-  /** Value that was read, or the kind of the StoreError. */
+  /** Value that the read returned, or the kind of the StoreError. */
   readonly text: string;
 }
 
@@ -114,7 +114,7 @@ describe.each([
 });
 
 // A refused write causes a topology refresh, which detects that the server is a replica. The metrics must show the same
-// reason as for reads.
+// reason as when a read detects the demotion.
 test('reports the loss of a demoted server as demoted if the sidecar only writes', async () => {
   await start(1);
   const [server] = servers as [RedisNode];

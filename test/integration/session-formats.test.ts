@@ -120,8 +120,8 @@ test('reads the committed bytes of a session and its user with a known result', 
       labels,
     },
   ]);
-  // Field `k` contains the session that a logout everywhere did not end, although its generation is older. Without this
-  // field, the session is invalid.
+  // Field `k` identifies the session that a logout everywhere did not end, although the generation of this session is
+  // older. Without this field, the session is invalid.
   await put(fixture.user, { k: '' });
   expect(await store.read(credential, { touch: true }, soonMs())).toBeUndefined();
 });
@@ -183,7 +183,10 @@ async function failureOf(call: Promise<unknown>): Promise<StoreError> {
 
 /** Calls that read no session. A logout everywhere and a creation read only the user. */
 const TOUCHES_NO_SESSION = new Set(['log out everywhere', 'create']);
-/** Calls that end or change the session before they read its user, with the kind of the resulting error. */
+/**
+ * Calls that end or change the session before they read the user, with the kind of the error that results if the user's
+ * value is invalid.
+ */
 const AFTER_THE_SESSION: Readonly<Record<string, string>> = { update: 'unknown' };
 const DONE_WITHOUT_THE_USER = new Set(['delete by id', 'delete by handle']);
 

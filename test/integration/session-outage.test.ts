@@ -1,6 +1,6 @@
 /**
- * Tests the Redis store of sessions while Redis is frozen, is stopped, or does not have the scripts. Each call must
- * fail with the right kind of error.
+ * Tests the Redis store of sessions while Redis is frozen, is stopped, or does not have the scripts. The kind of each
+ * error must state correctly whether the call may have changed anything.
  */
 import { randomBytes } from 'node:crypto';
 import { StoreError } from '../../src/lib/store-error.ts';
@@ -96,7 +96,7 @@ test('an update whose user cannot be read afterwards does not report that nothin
   const change = { set: new Map([['a', Buffer.from('1')]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change }, deadline()))).toBe('unknown');
   expect(await kindOf(half.read(credential, { touch: true }, deadline()))).toBe('unavailable');
-  // An update that the sidecar rejects changes nothing, so its error may state that nothing was done.
+  // A rejected update changes nothing, so the kind `unavailable` is correct even though the user is unreachable.
   expect(await kindOf(half.update(credential, { ...UPDATE, change, ifVersion: 9 }, deadline()))).toBe('unavailable');
   const large = { set: new Map([['large', Buffer.alloc(262_144)]]), remove: new Set<string>() };
   expect(await kindOf(half.update(credential, { ...UPDATE, change: large }, deadline()))).toBe('unavailable');

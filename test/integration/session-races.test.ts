@@ -333,7 +333,7 @@ describe('with a limit of one live session per user', () => {
   test('a session that returns to its user while it is treated as ended keeps its list entry', async () => {
     const user = name();
     const session = await create(store, '');
-    // The entry is left over from an earlier login of the session as this user.
+    // The list entry of this session remains from an earlier login of the session as this user.
     await create(store, user);
     const entry = [keyspace.user(user), `h:${session.credential.handle}`, '1 9999999999999'];
     await redis.send('', ['HSET', ...entry], deadline());

@@ -51,7 +51,7 @@ test('a read costs one command for a guest, two for a user, and one more if the 
     const steps = recorded.takeSteps();
     return steps.length > 2 ? steps : undefined;
   });
-  // The store reads the generation before the renewal, so that a blocked renewal does not delay it.
+  // The store reads the generation before the renewal, so that a blocked renewal does not delay this read.
   expect(renewal).toEqual(['session-read', 'HMGET', 'session-touch']);
   await waitFor('a renewal of the guest', async () => {
     await read(guest, true);

@@ -1,6 +1,6 @@
 /**
- * Tests sessions that expire while a call is in progress. Every call ends with an outcome of the contract. An error
- * that is not a StoreError would end the call with INTERNAL.
+ * Tests sessions that expire while a call is in progress. Every call must end with an outcome that the store contract
+ * allows. An error that is not a StoreError would end the call with INTERNAL.
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from '../../src/redis/redis.ts';
@@ -79,7 +79,7 @@ test.each([
       outcomes.add((await CALLS[name](session, 'bob')).outcome);
     }
     expect([...outcomes].filter((outcome) => outcome !== done && outcome !== 'not_found')).toEqual([]);
-    // Both outcomes occurred, so the sessions expired around the time of the call.
+    // Both outcomes occurred, which proves that the sessions expired around the time of the call.
     expect(outcomes.size).toBe(2);
   },
 );

@@ -1,6 +1,6 @@
 /**
  * Tests certificates from cert-manager on a cluster where it is installed. The tests switch from mode self to
- * cert-manager and back, renew certificates and replace the CA, all while pods are created. They also uninstall the
+ * cert-manager and back, renew certificates and replace the CA, while a load creates pods. They also uninstall the
  * chart. On a cluster without cert-manager, the suite tests the error that Helm prints.
  */
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
@@ -39,8 +39,8 @@ afterAll(async () => {
 });
 
 /**
- * Runs `change` while an `AdmissionLoad` creates pods, and waits until it has created 100 more pods after the change.
- * Every admission must succeed and inject a sidecar.
+ * Runs `change` while an `AdmissionLoad` creates pods. After the change, waits until the load has created 100 more
+ * pods. Every admission must succeed and inject a sidecar.
  */
 async function underLoad(change: () => Promise<void>): Promise<void> {
   const load = new AdmissionLoad(cluster, namespace);

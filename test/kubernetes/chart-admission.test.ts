@@ -276,7 +276,7 @@ interface BothWays {
   readonly made: BothWays['expected'];
 }
 
-/** Returns the pods that the injector and the API server produce. Rejects if one of the two rejects the pod. */
+/** Returns the pods that the injector and the API server produce. Rejects if either of them rejects the pod. */
 async function bothWays(given: Pod): Promise<BothWays> {
   const configMap = find(render(MUTATING), 'ConfigMap', 'chart-mutating-injector-config');
   const parsed = parseSidecarConfig(String(at(configMap, 'data')?.['injector.yaml' as never]));

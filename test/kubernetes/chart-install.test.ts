@@ -166,8 +166,8 @@ test('serves the webhook with provided certificates', async () => {
     const made = await cluster
       .createPod(namespace, requestingPod('files'), { dryRun: true })
       .catch((error: unknown) => error);
-    // Pod Security validates a pod after the webhook has changed it. Its rejection therefore proves that the webhook
-    // succeeded.
+    // Pod Security validates a pod after the webhook has changed it. A rejection by Pod Security therefore proves that
+    // the webhook succeeded.
     expect(JSON.stringify(made)).toContain('restricted');
   } finally {
     await installChart(cluster, {});

@@ -20,7 +20,7 @@ import { waitForRecovery } from '../support/kubernetes/recovery.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 const REPLICAS = 2;
-/** Time within which a ReplicaSet retries to create a pod. The intervals between its retries grow exponentially. */
+/** Time within which a ReplicaSet retries to create a pod. The intervals between the retries grow exponentially. */
 const RETRY_MS = 120_000;
 
 let cluster: TestCluster;

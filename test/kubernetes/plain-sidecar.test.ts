@@ -1,7 +1,7 @@
 /**
  * Tests a sidecar that is a plain container, as on clusters with kubelets before 1.29. In this test, an annotation
  * requests a plain container, so the test can run with any kubelet. The sidecar serves calls from the start of the
- * application to its end. The test injects the sidecar offline, without the chart.
+ * application until the application has ended. The test injects the sidecar offline, without the chart.
  */
 import type { V1Pod } from '@kubernetes/client-node';
 import { injectPod } from '../../src/injection/inject-pod.ts';

@@ -165,8 +165,8 @@ describe('a pod that requests injection', () => {
     const pod = requestingPod('late');
     const late = `process.on('SIGTERM', () => setTimeout(() => { ${CALL_SIDECAR} }, 2000)); setInterval(() => {}, 1e6)`;
     const containers = [{ name: 'app', image: IMAGES.example, command: ['node', '-e', late] }];
-    // If a pod exceeds its deadline, the kubelet stops it as if it had been deleted. Unlike a deleted pod, the test can
-    // still read it.
+    // If a pod exceeds its deadline, the kubelet stops it as if it had been deleted. Unlike a deleted pod, such a pod
+    // remains readable for the test.
     const spec = { activeDeadlineSeconds: 6, terminationGracePeriodSeconds: 20, restartPolicy: 'Never', containers };
     await cluster.createPod(namespace, { ...pod, spec });
     await cluster.waitForReady(namespace, 'late');

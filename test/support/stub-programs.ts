@@ -35,7 +35,7 @@ export class StubPrograms {
     return path;
   }
 
-  /** Returns the calls of all stubs in order: name and arguments. */
+  /** Returns the calls of all stubs in order. Each call consists of the stub's name and its arguments. */
   calls(): string[] {
     if (!existsSync(this.#logFile)) {
       return [];

@@ -4,7 +4,7 @@
 const POLL_MS = 10;
 
 /**
- * Resolves with the first truthy value of `probe`. Treats an error of `probe` as a falsy value. Rejects after
+ * Resolves with the first truthy value of `probe`. Treats an error thrown by `probe` as a falsy value. Rejects after
  * `timeoutMs`.
  */
 export async function waitFor<Value>(

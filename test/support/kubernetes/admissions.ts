@@ -2,8 +2,8 @@
  * Creates pods that request injection at a steady rate while a test changes the injector, and records the outcome of
  * each creation.
  *
- * Most pods are created in a dry run, which passes through the whole admission chain and stores nothing. The other pods
- * are stored. All pods name a scheduler that does not exist, so they never run.
+ * The module creates most pods in a dry run, which passes through the whole admission chain and stores nothing. The API
+ * server stores the other pods. All pods name a scheduler that does not exist, so they never run.
  */
 import { ApiException } from '@kubernetes/client-node';
 import { requestingPod } from './chart.ts';
@@ -25,7 +25,7 @@ export interface Admissions {
 
 const CALLERS = 2;
 const PAUSE_MS = 40;
-/** Ratio of all pods to stored pods. The other pods are created in a dry run. */
+/** The API server stores one of this many pods. The module creates the other pods in a dry run. */
 const REAL_EVERY = 25;
 const MAX_TEXTS = 100;
 /** Status codes of rejections: a webhook returns 403, and an admission policy returns 422. */

@@ -34,7 +34,7 @@ const TIMEOUT_MS = 600_000;
 
 export const pannierImage = `${IMAGES.repository}:${IMAGES.tag}`;
 
-/** Builds and loads all images. This takes a minute on a fresh machine, and a few seconds if nothing has changed. */
+/** Builds and loads all images, within a minute on a fresh machine, and within a few seconds if nothing has changed. */
 export async function prepareImages(): Promise<void> {
   const built = process.env.PANNIER_TEST_IMAGE ?? 'pannier:dev';
   for (const tag of [IMAGES.tag, IMAGES.nextTag]) {

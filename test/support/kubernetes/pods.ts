@@ -83,7 +83,7 @@ const spec = fc
     };
   });
 
-/** Random pod that can be injected if its namespace requests injection. */
+/** Random pod into which the injector can inject a sidecar if the namespace requests injection. */
 export const arbitraryPod: fc.Arbitrary<Pod> = fc
   .record({ apiVersion: fc.constant('v1'), kind: fc.constant('Pod'), metadata, spec }, { requiredKeys: ['spec'] })
   .map((pod) => pod as Pod);
@@ -125,7 +125,7 @@ function withMesh(pod: Pod): Pod {
   return { ...edited, metadata: { ...pod.metadata, annotations }, spec: { ...edited.spec, initContainers } };
 }
 
-/** Appends a container and a volume. */
+/** Appends a container and a volume to the pod. */
 function withAgent(pod: Pod): Pod {
   const containers = pod.spec?.containers ?? [];
   if (containers.some((candidate) => candidate.name === 'agent')) {
@@ -145,7 +145,9 @@ function editContainers(pod: Pod, edit: (container: Container) => Container): Po
   return { ...pod, spec: { ...pod.spec, ...edited } };
 }
 
-/** Editor that applies one or several of the three edits above in random order. Each edit is idempotent. */
+/**
+ * Function that applies one or more of the three changes above to a pod, in random order. Each change is idempotent.
+ */
 export const arbitraryOthers: fc.Arbitrary<Editor> = fc
   .shuffledSubarray([withDefaults, withMesh, withAgent], { minLength: 1 })
   .map((editors) => (pod: Pod) => editors.reduce((edited, editor) => editor(edited), pod));

@@ -3,7 +3,8 @@
  *
  * Controllers, the scheduler and DNS reconnect to the API server at growing intervals. For a minute or more after a
  * restart, new namespaces have no service account, new Deployments have no pods, and new Services have no DNS name.
- * Running pods keep running. Kubernetes 1.34 with CoreDNS showed this behavior.
+ * Pods that were running before the outage keep running. A cluster with Kubernetes 1.34 and CoreDNS showed this
+ * behavior.
  */
 import type { TestCluster } from './cluster.ts';
 import { WAITING_CONTAINER } from './images.ts';

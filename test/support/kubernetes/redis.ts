@@ -10,7 +10,7 @@ const MASTERS = 3;
 const PORT = 6_379;
 const LABELS = { app: 'redis' };
 
-/** Starts the Redis Cluster. Returns its URL, which sidecars in any namespace can use. */
+/** Starts the Redis Cluster. Returns the URL of the Redis Cluster, which sidecars in any namespace can use. */
 export async function startRedisCluster(cluster: TestCluster, namespace: string): Promise<string> {
   const names = Array.from({ length: MASTERS }, (_, index) => `redis-${index}`);
   await Promise.all(

@@ -1,5 +1,5 @@
 /**
- * Waits for controllers of a cluster, like `waitFor` but with a timeout for slow machines.
+ * Waits for a condition that controllers of a cluster establish, like `waitFor` but with a timeout for slow machines.
  */
 import { waitFor } from '../wait.ts';
 

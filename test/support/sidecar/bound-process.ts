@@ -1,7 +1,7 @@
 /**
- * Starts a child process that is killed when this process ends, for whatever reason.
+ * Starts a child process. When this process ends for any reason, a shell kills the child.
  *
- * Exit handlers are not sufficient, because a test runner that is killed or forced to exit does not run them. A shell
+ * Exit handlers are not sufficient, because a test runner that is killed or forced to exit does not run them. The shell
  * between the two processes therefore reads from a pipe that this process keeps open, and kills the child once the pipe
  * is closed.
  */

@@ -10,7 +10,7 @@ import { type CallRecord, type Load, startLoad } from './load.ts';
 import type { Ended, PannierClient } from './pannier-client.ts';
 
 const DEADLINE_MS = 1_000;
-/** Time that a call may take beyond its deadline, not counting delays of the test process. */
+/** Maximum time between the deadline of a call and its end, not including delays of the test process. */
 const GRACE_MS = 50;
 
 const DECIDED_BY_STORE = 1;
@@ -53,12 +53,12 @@ export function subjectsAround(fleet: Fleet, suffering: RedisNode): Subject[] {
   return subjects;
 }
 
-/** Creates sessions, a few of them on each shard. */
+/** Creates sessions, which are distributed over all shards. */
 export async function sessionsAround(fleet: Fleet, suffering: RedisNode, count = 24): Promise<Subject[]> {
   const sessions: Subject[] = [];
   for (let index = 0; index < count; index += 1) {
-    // A Cluster that had just started once rejected a session for an unknown reason. If this happens again, the output
-    // shows the error.
+    // In one test run, a Cluster that had just started rejected a session for an unknown reason. If a call fails again,
+    // the output shows the error.
     const { sessionId, handle } = await waitFor('a session of the load', async () => {
       const created = await fleet.clients[0].createSession({ data: { n: Buffer.from(String(index)) } });
       if (!created.ok) {

@@ -1,7 +1,7 @@
 /**
  * Generates bounded load for the fault tests: each caller starts a call only after its previous call has ended. The
  * module records every call. It also measures the event-loop delay of the test process. Tests add this delay to their
- * bounds, because a busy machine does not prove that the sidecar is slow.
+ * bounds, because a delay on a busy machine does not prove that the sidecar is slow.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 

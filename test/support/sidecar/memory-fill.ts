@@ -114,8 +114,8 @@ function cacheFill(options: {
 }
 
 /**
- * Fills the near cache. The channels of all keys and tags are live before the first read, because entries depend on
- * them.
+ * Fills the near cache. The channels of all keys and tags are live before the first read, because the near cache stores
+ * an entry only if the channels of the entry are live.
  */
 function nearFill(options: { valueBytes: number; tagOf?: (index: number) => string }): Fill {
   const { valueBytes, tagOf } = options;
@@ -198,7 +198,7 @@ const create = FILLS[process.argv[2] ?? ''];
 if (create === undefined) {
   process.stdout.write(`${JSON.stringify(Object.keys(FILLS))}\n`);
 } else {
-  // Warms up code and inline caches, whose memory does not belong to the store.
+  // Adds entries to another store first, so that the measurement does not include compiled code and inline caches.
   const warm = create();
   for (let index = 0; index < 1_000; index += 1) {
     warm.add(index);
