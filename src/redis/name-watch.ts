@@ -2,9 +2,10 @@
  * Detects that the host name of the only seed resolves to another server.
  *
  * Invariants:
- *   1. The name is resolved every 5 s with jitter, one lookup at a time. A failed lookup changes nothing.
- *   2. A connection stores the addresses to which the host name resolved when the connection was opened. The connection
- *      is dropped once the name resolves to none of these addresses.
+ *   1. The watch resolves the name every 5 s with jitter, one lookup at a time. After a failed lookup, all connections
+ *      stay open.
+ *   2. A connection stores the addresses to which the host name resolved when the connection was opened. The watch
+ *      drops the connection once the name resolves to none of these addresses.
  */
 import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
@@ -65,7 +66,7 @@ export class NameWatch {
     this.#checkLater();
   }
 
-  /** Resolves the name. Returns an empty list if the lookup fails. */
+  /** Resolves the name to its IP addresses. Returns an empty list if the lookup fails. */
   #resolve(): Promise<readonly string[]> {
     const lookup = this.#options.lookup ?? (dns.lookup as LookupFunction);
     return new Promise((resolve) => {

@@ -48,7 +48,7 @@ test('probes again after a refusal during a slow probe, and reports the refusal'
   await waitFor('the probe', () => asked === 1);
   const untilMs = performance.now() + 1_500;
   permissions.refused({ node: `127.0.0.1:${peer.port}`, command: 'hset', text: TEXT });
-  // The next probe is due after 1 s, when the first probe is still running.
+  // The next probe is due after 1 s, while the first probe is still running.
   await waitFor('the time of the next probe', () => performance.now() >= untilMs);
   finish(NO_LOGIN);
   await waitFor('the report', () => !refusals.isEmpty);

@@ -11,7 +11,7 @@
  *      do not include it.
  *   4. Findings of an incomplete probe are ignored.
  *   5. A refusal that a caller received is reported only if the next probe does not find the missing permission. If the
- *      probe finds the permission, the log line that names it is sufficient.
+ *      probe finds the missing permission, the log line about the probe already names this permission.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -95,8 +95,8 @@ export class NodePermissions {
   }
 
   /**
-   * Schedules the probe for an unexplained refusal. This probe does not run if it becomes due while another probe is
-   * running, or while there is no connection.
+   * If a caller received a refusal that no known missing permission explains, schedules a probe. This probe does not
+   * run if it becomes due while another probe is running, or while there is no connection.
    */
   #explainRefusal(): void {
     if (this.#unexplained !== undefined) {
@@ -165,7 +165,7 @@ export class NodePermissions {
         client.destroy();
       }
     } catch {
-      // The connections for commands report why the server cannot be reached.
+      // This error is not logged, because the connections for commands report why the server cannot be reached.
       return undefined;
     }
   }
@@ -183,7 +183,7 @@ export class NodePermissions {
     const { address, redis } = this.#options;
     const subject = { node: addressText(address), command: SUBJECT };
     if (missing === undefined) {
-      // This call also ends the refusals that callers received.
+      // This call also marks the NOPERM refusals that callers received as ended.
       redis.refusals.ended(CODE, subject.node);
     } else {
       redis.refusals.found({ ...subject, code: CODE, detail: missing.text });

@@ -1,5 +1,5 @@
 /**
- * Holds one set of connections for each master. A set is created when the topology or a redirect names the node. The
+ * Manages one set of connections for each master. A set is created when the topology or a redirect names the node. The
  * set is retired when the node is no longer in the topology and no redirect has named it recently. The connections of a
  * retired set are closed after its commands in flight have completed.
  */
@@ -48,7 +48,7 @@ const RECONNECT_WAIT_SHARE = 0.25;
 export class RedisNode {
   readonly address: NodeAddress;
   readonly name: string;
-  /** Scripts that had to be loaded on this node. */
+  /** Loads of scripts that this node lacked. */
   readonly scripts = new ScriptLoads();
   /** Permissions that a probe found missing on this node; undefined if none is missing. */
   missing: MissingPermissions | undefined;
@@ -119,8 +119,8 @@ export class RedisNode {
 
   /**
    * Returns a connection for a command that was certainly not sent. If no healthy connection is ready, waits for one,
-   * but only during the first 250 ms after a loss. The wait takes at most 50 ms, and at most a quarter of the remaining
-   * time.
+   * but only during the first 250 ms after a loss. The wait lasts at most 50 ms, and at most a quarter of the time
+   * until the deadline of the command.
    */
   async connectionSoon(bytes: number, deadlineAtMs: number): Promise<RedisConnection> {
     const connection = this.connection();
@@ -136,8 +136,8 @@ export class RedisNode {
   #lost(reason: string): void {
     this.#lostAtMs = this.#redis.clock.monotonicMs();
     if (reason === 'silent') {
-      // Other connections to the node have probably failed too. If each of them had to be detected as silent
-      // separately, calls would fail once per connection.
+      // Other connections to the node have probably failed too. If the sidecar had to detect each dead connection
+      // separately, calls would fail on each of these connections.
       for (const connection of this.#connections) {
         connection.prove();
       }

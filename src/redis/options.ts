@@ -83,7 +83,7 @@ export interface RedisOptions extends RedisAccess {
   readonly seeds: readonly NodeAddress[];
   /** Sentinel settings. If unset, the master is chosen without Sentinels. */
   readonly sentinel?: SentinelOptions;
-  /** Time limit of a command. A connection on which nothing arrives for this time is dropped. */
+  /** Time limit of a command. A connection with commands in flight is dropped if no bytes arrive for this time. */
   readonly commandTimeoutMs: number;
   readonly connectionsPerMaster: number;
   readonly clock: Clock;

@@ -1,10 +1,10 @@
 /**
  * Represents one command of a connection, queued or in flight, together with the promise that its caller awaits.
  *
- *   1. The promise settles once: by the reply, the time limit, or the loss of the connection.
+ *   1. The promise settles once: when the reply arrives, when the time limit passes, or when the connection is lost.
  *   2. The time limit is the command timeout plus 1 ms for each KiB that was written before the command or that has
  *      arrived since it was sent. The extra time allows for a link of 1 MB/s. The limit is never later than the
- *      deadline.
+ *      command's deadline.
  *
  * Most commands have the same time limit, so the connection's watchdog checks the commands in send order. Only commands
  * with a shorter limit need a timer.
@@ -23,7 +23,8 @@ const BYTES_PER_MS = 1_024;
 /** Options of one command. Every command allocates such an object, so it contains no closures. */
 export interface SendOptions {
   /**
-   * Continues with the command after an error reply or the loss of its connection. The command was sent at `sentAtMs`.
+   * Recovers the command after an error reply or the loss of its connection. `sentAtMs` is the time at which the
+   * command was sent.
    */
   recover?(failure: ServerReply | LostConnection, sentAtMs: number): Promise<RedisReply>;
   /** Whether ASKING is sent directly before the command. */
@@ -36,8 +37,8 @@ export interface SendOptions {
   /** Estimated size of the reply. Commands with this option share the reply budget of the connection. */
   readonly expectedReplyBytes?: number | undefined;
   /**
-   * Time limit on the monotonic clock, extended by the transfer time of the bytes in flight. If unset, the command ends
-   * when the command timeout has passed since it was sent.
+   * Time limit on the monotonic clock, extended by the transfer time of the bytes in flight. If unset, the command
+   * times out once the command timeout has passed since the command was sent.
    */
   readonly endMs?: number | undefined;
 }
@@ -114,8 +115,8 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Ends the command at the time that `dueMs` returns. `dueMs` is called again when the timer fires, because the time
-   * may have changed. If our event loop was blocked, replies waiting in the socket are read first.
+   * Rejects the command at the time that `dueMs` returns. `dueMs` is called again when the timer fires, because the
+   * time may have changed. If our event loop was blocked, replies waiting in the socket are read before the rejection.
    */
   limit(dueMs: () => number, wheel: TimerWheel, nowMs: () => number): void {
     const endMs = dueMs();
@@ -157,7 +158,7 @@ export class PendingCommand implements InFlightNode {
     }
   }
 
-  /** Handles an error reply: continues through `recover` if the sender provided it, otherwise rejects. */
+  /** Handles an error reply: calls `recover` if the sender provided this function, otherwise rejects the promise. */
   refuse(error: ServerReply, wheel: TimerWheel): void {
     if (!this.#settle(wheel)) {
       return;
@@ -170,7 +171,7 @@ export class PendingCommand implements InFlightNode {
   }
 
   /**
-   * Handles the loss of the connection: continues through `recover` if the command may be repeated, otherwise rejects.
+   * Handles the loss of the connection: calls `recover` if the command may be repeated, otherwise rejects the promise.
    */
   lose(error: LostConnection, wheel: TimerWheel): void {
     if (!this.#settle(wheel)) {

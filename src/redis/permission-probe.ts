@@ -62,13 +62,13 @@ const HARMLESS_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
   hstrlen: ['f'],
   pexpire: ['1'],
   pexpireat: ['1'],
-  // With XX, SET writes only if the key exists.
+  // With XX, SET writes only if the key exists, and the probe's key never exists.
   set: ['v', 'XX', 'PX', '1'],
   // No connection subscribes to the probe's channel.
   spublish: ['probe'],
 };
 
-/** Every sidecar loads this script anyway. */
+/** Script with which the probe checks SCRIPT LOAD. Every sidecar loads this script anyway. */
 const LOADED_SCRIPT = loadScript('write-format', ['src/redis/scripts/write-format.lua'], 'write_in_place').source;
 
 export async function probePermissions(client: OpenClient, options: ProbeOptions): Promise<MissingPermission[]> {

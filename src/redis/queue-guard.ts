@@ -1,9 +1,10 @@
 /**
  * Fixes a memory problem in the command queue of node-redis 6.3.
  *
- * When node-redis removes a queue node, it does not clear the value of the node and its link to the next node. Once
- * such a node is in V8's old generation, V8 frees no later command before the next full collection, and promotes later
- * commands too. With 64 calls in flight, this problem cost a seventh of the CPU time of a rate limit decision.
+ * When node-redis removes a queue node, it does not clear the value of the node and its link to the next node. Once V8
+ * has promoted such a node to the old generation, the node keeps all later commands alive until the next full garbage
+ * collection. V8 therefore promotes these commands too. With 64 calls in flight, this problem cost a seventh of the CPU
+ * time of a rate limit decision.
  *
  * This module wraps one method of node-redis. The version of node-redis is pinned, and a test fails if the wrapper has
  * no effect.

@@ -1,6 +1,6 @@
 /**
- * Queues commands until their node has a connection. The commands were certainly not sent before. The number of queued
- * commands, their total size and their waiting time are bounded.
+ * Queues commands until their node has a connection. Only commands that were certainly not sent are queued. The number
+ * of queued commands, their total size and their waiting time are bounded.
  */
 import type { TimerWheel } from '../lib/timer-wheel.ts';
 
@@ -20,7 +20,10 @@ export class ReadyWaiters {
     return this.#waiting.size;
   }
 
-  /** Resolves at the next `wakeAll` or at `dueMs`, or at once if the queue is full. Never rejects. */
+  /**
+   * Resolves at the next call of `wakeAll`, at the time `dueMs` at the latest, or at once if the queue is full. Never
+   * rejects.
+   */
   wait(bytes: number, dueMs: number): Promise<void> {
     const isFull = this.#waiting.size > 0 && this.#bytes + bytes > MAX_WAITING_BYTES;
     if (isFull || this.#waiting.size >= MAX_WAITING) {

@@ -2,7 +2,8 @@
  * Recovers a command after an error reply, a lost connection or a missing connection.
  *
  * The recovery depends on the failure:
- *   - After MOVED, the recovery corrects the slot table, sends the command to the named node and requests a refresh.
+ *   - After MOVED, the recovery corrects the slot table, sends the command to the named node and requests a refresh of
+ *     the topology.
  *   - After ASK, the recovery sends ASKING and the command once to the named node, and leaves the slot table unchanged.
  *   - After NOSCRIPT, the recovery loads the script once for all callers (script-loads.ts) and sends the command again.
  *   - After WRONGTYPE or DAMAGED, the recovery removes the damaged value (damage-repair.ts) and sends the command once
@@ -17,8 +18,8 @@
  *
  * Invariants:
  *   1. Recovery stops at the deadline of the command at the latest. Recovery also stops `commandTimeoutMs` after the
- *      first send, plus 1 ms for each KiB to transfer. Recovery makes at most five attempts, not counting attempts
- *      after TRYAGAIN.
+ *      first send, plus 1 ms for each KiB of transfer (the command twice, and the expected reply once). Recovery makes
+ *      at most five attempts, not counting attempts after TRYAGAIN.
  *   2. A refusal that the caller receives is reported (refusal-log.ts). If a later attempt succeeds, the refusal is not
  *      reported, except for damaged values.
  *   3. A write is repeated only if the reply shows that the write was not executed, or if the write was certainly not
@@ -43,7 +44,7 @@ import type { ServerReply } from './server-reply.ts';
 import { settledBy } from './settled-by.ts';
 
 const MAX_TURNS = 5;
-/** Error codes after which another server may be the master. */
+/** Error codes that may mean that another server has become the master. */
 const AFTER_REFRESH: ReadonlySet<string> = new Set(['READONLY', 'MASTERDOWN', 'CLUSTERDOWN']);
 const TRY_AGAIN = { firstMs: 5, maxMs: 50 };
 /** Link speed, which is the same as in pending-command.ts (1 MB/s). */
@@ -104,7 +105,7 @@ export class Recovery {
     this.#options = options;
   }
 
-  /** Continues with the request after a failure. Rejects with a StoreError. */
+  /** Recovers the request after a failure. Rejects with a StoreError if the recovery fails. */
   async goOn(request: RecoverableRequest, failure: Failure, sentAtMs: number): Promise<RedisReply> {
     const wasSent = !(failure instanceof LostConnection) || failure.wasSent;
     const sinceMs = wasSent ? sentAtMs : this.#options.redis.clock.monotonicMs();
@@ -146,8 +147,8 @@ class Attempt {
       }
       turns += isTryAgain ? 0 : 1;
       await (failure instanceof LostConnection ? this.#afterLoss(failure) : this.#afterReply(failure));
-      // A connection that is not ready rejects with its own reason, so such a connection is used even after the time
-      // limit.
+      // Even after the time limit, the command is passed to a connection that is not ready, because such a connection
+      // rejects the command with the reason why it is not ready.
       if (this.#connection.isReady && this.#nowMs() >= this.#untilMs) {
         throw this.#errorOf(failure);
       }
@@ -262,8 +263,8 @@ class Attempt {
       await settledBy(ensured, this.#untilMs, this.#options.redis.wheel);
     } catch (error) {
       if (error instanceof StoreError) {
-        // Redis refused the command itself, so a failed load ends only this attempt. Before the next attempt, another
-        // caller may have loaded the script.
+        // Redis did not execute the command, so after a failed load the command may be sent again. Another caller may
+        // have loaded the script in the meantime.
         this.#connection = await this.#node.connectionSoon(bytesOf(this.#request.command), this.#request.deadlineAtMs);
         return;
       }
@@ -333,7 +334,7 @@ class Attempt {
     return storeErrorOf(failure.cause as Error, this.#request.isRead);
   }
 
-  /** Reports the refusal, except on a retired node, because no later success on that node could end the report. */
+  /** Reports the refusal, except on a retired node, because no later success on that node could end the refusal. */
   #report({ code, message: text }: ServerReply): void {
     if (this.#node.isRetired) {
       return;

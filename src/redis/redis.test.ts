@@ -1,6 +1,6 @@
 /**
- * Tests error replies in every order, with simulated servers. Commands are repeated only if a repetition is safe, no
- * command is executed twice, and each command ends in time.
+ * Tests the recovery of commands after error replies in every order, with simulated servers. Commands are repeated only
+ * if a repetition is safe, no command is executed twice, and each command settles in time.
  */
 
 import { openRedis, soonMs } from '../../test/support/redis/client.ts';

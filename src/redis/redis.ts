@@ -1,6 +1,6 @@
 /**
- * Connects a role to one Redis deployment, which is a standalone server or a Cluster. Implements `RedisCommands`,
- * reports the health of the deployment, and creates its subscribers.
+ * Connects a role (`state` or `cache`) to one Redis deployment, which is a standalone server or a Cluster. Implements
+ * `RedisCommands`, reports the health of the deployment, and creates its subscribers.
  *
  * A command goes directly to a connection of the master that owns its slot. Only failed commands use the slower code in
  * recovery.ts. These are commands that receive an error reply, lose their connection or find no ready connection.

@@ -3,7 +3,7 @@
  */
 import { RefreshPace } from './refresh-pace.ts';
 
-/** Returns the start times of refreshes, in ms since the names became missing. */
+/** Returns the start times of refreshes, in ms since a master went missing. */
 function startsDuring(durationMs: number, random: () => number): number[] {
   const pace = new RefreshPace(random);
   const starts: number[] = [];

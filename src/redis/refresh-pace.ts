@@ -3,9 +3,9 @@
  *
  * Invariants:
  *   1. The topology of a healthy deployment is read every 30 s, or every 5 s if changes must be detected soon.
- *   2. Once an item is missing (a connected master, a slot or an answer), short intervals start. The topology is read
- *      after 100 ms at first, and at least every 250 ms for 5 s. Then the intervals grow to at most 4 s. If another
- *      item goes missing later, the short intervals start again.
+ *   2. Short intervals start once an item is missing: a connection to a master, a slot, or the answers of servers. The
+ *      topology is read after 100 ms at first, and at least every 250 ms for 5 s. Then the intervals grow, and the
+ *      longest is 4 s. If another item goes missing later, the short intervals start again.
  *   3. All requests within 250 ms cause only one refresh. After an item has been missing for 5 s, a request no longer
  *      causes an early refresh, because every call may request one. After a missing item has returned, requests cause
  *      early refreshes again.
@@ -34,8 +34,8 @@ export class RefreshPace {
   }
 
   /**
-   * Records which items are missing now. An item is the name of a master without a connection, or a fixed word if slots
-   * or answers are missing.
+   * Records which items are missing now. An item is either the name of a master without a connection, or a fixed word
+   * that means that slots or answers are missing.
    */
   note(missing: ReadonlySet<string>, nowMs: number): void {
     if ([...missing].some((name) => !this.#missing.has(name))) {

@@ -1,6 +1,6 @@
 /**
- * Tests that each refusal writes one line when it begins and one when it ends. The number of refused calls and the
- * success of other commands do not change this.
+ * Tests that one line is logged when a refusal begins, and one when the refusal ends. The number of refused calls and
+ * the success of other commands do not change this.
  */
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';

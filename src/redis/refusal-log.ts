@@ -5,13 +5,14 @@
  * A refusal is identified by its code (MISCONF, NOPERM ...). The subjects of a refusal are the refused commands or
  * scripts, each on one node.
  *
- *   1. A code is logged when it first occurs and not again until it has ended, so 1,000 refused calls write one line.
- *      In addition, a detail that a background check found (a missing permission) is logged once.
- *   2. A code ends when two conditions hold. Each subject has succeeded or its node is no longer used, and the code has
- *      not occurred for a certain time (the quiet time). The quiet time is 1 s and doubles up to 60 s each time the
- *      code returns within 5 minutes. The success of another command does not end the code.
- *   3. For a code that describes the state of the whole server (ENDED_BY), a success that would be impossible in this
- *      state removes all subjects on that node.
+ *   1. A refusal is logged when its code first occurs, and not again until the refusal has ended. So 1,000 refused
+ *      calls write one line. In addition, a detail that a background check found (a missing permission) is logged once.
+ *   2. A refusal ends when each subject has succeeded or is on a node that is no longer used, and the code has not
+ *      occurred for a certain time (the quiet time). The quiet time is 1 s, and doubles up to 60 s each time the code
+ *      occurs again within 5 minutes of the end of the refusal. The success of another command does not end the
+ *      refusal.
+ *   3. Some codes describe a state of the whole server (ENDED_BY). A command that could not succeed in this state, but
+ *      does succeed, removes all subjects on its node from the refusal.
  *   4. A subject that is unused for an hour is dropped, unless a background check found it.
  *   5. refusal-text.ts removes sensitive parts from the error messages of Redis. The numbers of codes, subjects and
  *      details are bounded.
@@ -23,7 +24,7 @@ import type { ScriptKind } from './lua-script.ts';
 import { refusalText } from './refusal-text.ts';
 import { DAMAGE_CODES, serverCodeOf, storeErrorOf } from './server-error.ts';
 
-/** Names of the subjects for refused connections, which serve commands, serve subscriptions, or lead to a Sentinel. */
+/** Subject names of refused connections for commands, for subscriptions, and to Sentinels. */
 export const CONNECT = 'connect';
 export const CONNECT_SUBSCRIBER = 'connect (subscriber)';
 export const CONNECT_SENTINEL = 'connect (Sentinel)';
@@ -53,9 +54,9 @@ export interface Success extends RefusalSubject {
 
 export interface CurrentRefusal extends RefusalSubject {
   readonly code: string;
-  /** Meanings of the code and findings of background checks. */
+  /** Explanations of the code, and details that background checks found. */
   readonly details: readonly string[];
-  /** Time at which the refusal began, as Unix time. */
+  /** Unix time at which the refusal began. */
   readonly sinceMs: number;
 }
 
@@ -103,14 +104,14 @@ const MAX_SUBJECTS = 256;
 const MAX_DETAILS = 16;
 const FIRST_QUIET_MS = 1_000;
 const MAX_QUIET_MS = 60_000;
-/** Time after the end of a code within which its next occurrence is treated as the same problem. */
+/** Time after the end of a refusal within which the next refusal with the same code is treated as the same problem. */
 const RETURN_MS = 300_000;
 const UNUSED_MS = 3_600_000;
 
 export class RefusalLog {
   readonly #options: RefusalLogOptions;
   readonly #current = new Map<string, Condition>();
-  /** Time at which each code ended, with its quiet time. The number of codes is bounded. */
+  /** End time and quiet time of the last refusal with each code. The number of codes is bounded. */
   readonly #past = new Map<string, { readonly atMs: number; readonly quietMs: number }>();
 
   constructor(options: RefusalLogOptions) {
@@ -161,7 +162,7 @@ export class RefusalLog {
     this.forget(node, command);
   }
 
-  /** Ends all subjects of the code on the node, because a background check found no refusal. */
+  /** Removes all subjects on the node from the refusal with this code, because a background check found no refusal. */
   ended(code: string, node: string): void {
     const condition = this.#current.get(code);
     if (condition !== undefined) {

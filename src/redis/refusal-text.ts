@@ -1,5 +1,5 @@
 /**
- * Cleans the text of a Redis error for logs and /readyz. Pure.
+ * Removes sensitive parts from the text of a Redis error that appears in logs and /readyz. Pure.
  *
  * Redis and proxies repeat parts of the request in errors, such as the arguments of an unknown command, a login with
  * its password, or a key.

@@ -2,7 +2,8 @@
  * Limits the bytes of expected replies on one connection. Reads beyond the limit are queued, so that large replies
  * cannot exhaust the pod's memory.
  *
- *   1. The sum of the expected replies in flight is at most MAX_EXPECTED_BYTES. A single command may exceed this limit.
+ *   1. The sum of the expected replies in flight is at most MAX_EXPECTED_BYTES. As an exception, a command whose
+ *      expected reply alone exceeds this limit is sent while no other expected reply is in flight.
  *   2. Queued commands are sent in order, and no other command with an expected size overtakes them.
  *   3. The number of queued commands and their total size are bounded. A command that times out in the queue is never
  *      sent.
@@ -51,7 +52,10 @@ export class ReplyBudget {
     return true;
   }
 
-  /** Reserves the bytes of the next queued command and returns the command; undefined if the budget is too small. */
+  /**
+   * Reserves the bytes of the next queued command and returns the command; undefined if the queue is empty or the
+   * budget is too small.
+   */
   next(): PendingCommand | undefined {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
       if (!first.isSettled) {

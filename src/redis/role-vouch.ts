@@ -4,8 +4,8 @@
  * answers reads with stale data.
  *
  *   1. A read is sent only if the last role query was sent at most 500 ms earlier. Otherwise a role query is sent
- *      first. The reply to the query arrives before the reply to the read, so a demoted server is detected before the
- *      read is answered.
+ *      first. The reply to the query arrives before the reply to the read, so the sidecar detects a demoted server
+ *      before the reply to the read arrives.
  *   2. A reply to a read is delivered only if the last role query that a master answered is at most 900 ms old. A reply
  *      that arrives later (long command timeout, slow link) is held until another query is answered.
  *   3. An idle connection sends no role queries. The role that the server reported during the connection setup is
@@ -65,7 +65,7 @@ export class RoleVouch {
     }
   }
 
-  /** Returns whether a reply to a read may be delivered now. If not, the caller must pass it to `hold`. */
+  /** Returns whether a reply to a read may be delivered now. If not, the caller must pass the reply to `hold`. */
   covers(nowMs: number): boolean {
     return nowMs - this.#vouchedAtMs <= MAX_AGE_MS || ROLE_QUESTIONS[this.#question] === undefined || !this.#isNeeded();
   }
@@ -90,7 +90,7 @@ export class RoleVouch {
     this.#askedAtMs = nowMs;
     this.#unanswered += 1;
     // The reply to the read passes through one promise, so the reply to the role query must also pass through only one.
-    // Otherwise the role would be handled after the read if both replies arrive in one chunk.
+    // Otherwise, if both replies arrived in one chunk, the reply to the read would be handled first.
     client.send(question.command).then(
       (reply) => {
         if (client === this.#client) {

@@ -1,8 +1,8 @@
 /**
  * Defines the commands that query the role of a server, and parses their replies. Pure.
  *
- * The role is `unknown` if the server reports no role (missing permission, disabled command). Callers then assume a
- * master.
+ * The role is `unknown` if the server reports no role (missing permission, disabled command). Callers then assume that
+ * the server is a master.
  */
 import type { RedisReply } from './commands.ts';
 

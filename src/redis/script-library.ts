@@ -1,7 +1,7 @@
 /**
  * Assembles Lua scripts from shared libraries. A library is a file of blocks, and each script includes only the blocks
- * that it uses. Redis runs the whole text of a script in every call, so an unused function would still be created each
- * time.
+ * that it uses. Redis runs the whole text of a script in every call, so Redis would create even an unused function in
+ * each call.
  *
  * Invariants:
  *   1. Blocks are separated by blank lines and contain no blank lines. A block that declares no local variable contains
@@ -18,8 +18,9 @@ interface Block {
 }
 
 /**
- * Parsed blocks of each library. Assembly runs at every start, and V8 never returns the memory of garbage to the
- * system. So the code searches for names without regular expressions and without copies of the text.
+ * Parsed blocks of each library. The assembly runs at every start, and V8 seldom returns the memory of collected
+ * garbage to the operating system. So the code searches for names without regular expressions and without copies of the
+ * text.
  */
 const parsedLibraries = new Map<string, readonly Block[]>();
 

@@ -16,8 +16,8 @@ export class ScriptLoads {
   readonly #loadedAtMs = new Map<string, number>();
 
   /**
-   * Resolves when the script is presumably loaded. `sentAtMs` is the time at which the refused command was sent.
-   * Rejects if `load`, which sends SCRIPT LOAD, rejects.
+   * Waits for a load of the script, or resolves at once if a load has ended since `sentAtMs`, the time at which the
+   * refused command was sent. Rejects if `load`, which sends SCRIPT LOAD, rejects.
    */
   async ensure(script: Script, sentAtMs: number, nowMs: () => number, load: () => Promise<unknown>): Promise<void> {
     const loadedAtMs = this.#loadedAtMs.get(script.sha1);

@@ -2,8 +2,8 @@
  * Parses replies of scripts and commands. Pure.
  *
  * Invariant: a reply of an unexpected form violates the contract between a script and its parser, so the parser throws
- * a plain Error. The call ends with INTERNAL and is logged. The error is never a StoreError, because a failure mode
- * must not hide a defect that no operator can correct.
+ * a plain Error. The call fails with the status INTERNAL, and the sidecar logs the error. The error is never a
+ * StoreError, because a failure mode must not hide a defect that no operator can correct.
  */
 import type { RedisReply } from './commands.ts';
 

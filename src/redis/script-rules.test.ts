@@ -137,7 +137,10 @@ function otherKeys(text: string): string[] {
     .filter((use) => !use.startsWith('KEYS[1]'));
 }
 
-/** Returns uses of pcall that violate a rule: the reply is not compared, the key remains, or the error is dropped. */
+/**
+ * Returns uses of pcall that violate a rule: the script does not compare the reply, keeps the key, or does not return
+ * the error.
+ */
 function swallowedErrors(text: string): string[] {
   const handled =
     /^local reply = redis\.pcall\([^\n]*\n\s*if reply ~= 1 then\n[\s\S]{0,60}redis\.call\('UNLINK'[\s\S]{0,40}(return|error\()\W*reply/;

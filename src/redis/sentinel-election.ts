@@ -2,18 +2,18 @@
  * Elects the master from the votes of the Sentinels. Pure.
  *
  * Invariants:
- *   1. A master needs the votes of more than half of the Sentinels that the URL lists. A Sentinel that is silent,
- *      refuses the query, or does not know the name of the master is included in that number but has no vote. So a
- *      minority that is partitioned with the old master cannot elect it.
+ *   1. A master needs the votes of more than half of the Sentinels that the URL lists. This number includes each
+ *      Sentinel that is silent, refuses the query, or does not know the name of the master, although such a Sentinel
+ *      has no vote. So a minority that is partitioned with the old master cannot elect this master.
  *   2. Sentinels that the URL does not list have no vote, so the size of a majority never changes while the process
  *      runs.
  *   3. The outcome does not depend on the order of the votes.
- *   4. Without a majority, the outcome states the most common reason among the Sentinels without a useful vote.
+ *   4. Without a majority, the outcome states the most common reason why Sentinels have no usable vote.
  */
 import { addressText, type NodeAddress } from './address.ts';
 
 export type SentinelVote =
-  /** No answer has arrived yet. */
+  /** No answer of the Sentinel has arrived yet. */
   | { readonly kind: 'pending' }
   | { readonly kind: 'master'; readonly master: NodeAddress }
   /** The Sentinel monitors no master of that name. */

@@ -5,9 +5,9 @@
  * Invariants:
  *   1. The Sentinel is queried every second (with jitter), at once on +switch-master for our master, and on request.
  *      Only one query runs at a time. A request during a query causes one more query.
- *   2. The vote is the latest answer. The vote becomes `silent` when the connection is lost or cannot be opened, or
- *      when the Sentinel has not answered within the connect timeout. So no vote is older than one second plus that
- *      timeout.
+ *   2. The vote of the Sentinel is its latest answer. The vote becomes `silent` when the connection is lost or cannot
+ *      be opened, or when the Sentinel has not answered within the connect timeout. So no vote is older than one second
+ *      plus that timeout.
  *   3. Reconnection attempts continue until `close` is called, with the same delays as connections to a server
  *      (connect-pacer.ts).
  *   4. The reason why a Sentinel cannot be used is logged once. A Sentinel that refuses the subscription is still used,
@@ -35,7 +35,7 @@ export interface SentinelLinkOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
   readonly sentinel: SentinelOptions;
-  /** Refusal logs of the roles that the Sentinel serves. */
+  /** Refusal logs of the roles that use the Sentinel. */
   readonly refusals: () => Iterable<RefusalLog>;
   /** Called after each answer, and when the Sentinel becomes silent. */
   readonly onVote: (vote: SentinelVote) => void;
@@ -67,7 +67,7 @@ export class SentinelLink {
     void this.#connect();
   }
 
-  /** Reason why the Sentinel cannot be queried, by its address; empty if the Sentinel can be queried. */
+  /** Reason why the Sentinel cannot be queried, keyed by the Sentinel's address; empty if queries succeed. */
   get reasons(): ReadonlyMap<string, string> {
     return this.#failures.reasons;
   }
@@ -115,7 +115,7 @@ export class SentinelLink {
         this.#options.onVote(vote);
       }
     } catch (error) {
-      // After any other error the connection ends, and the handler for a lost connection is called.
+      // Any other error means that the connection was lost, which another handler reports.
       if (error instanceof ErrorReply && client === this.#client) {
         this.#refused(error);
       }

@@ -7,7 +7,7 @@ import type { UndecidedReason } from './sentinel-election.ts';
 export type UnconfirmedCause = 'silent' | 'refused' | 'replica' | 'cluster';
 
 export type SentinelNotice =
-  /** No majority names a master. */
+  /** No majority of the Sentinels names a master. */
   | {
       readonly kind: 'sentinels_undecided';
       readonly masterName: string;
@@ -17,7 +17,7 @@ export type SentinelNotice =
       /** Master that remains in use until a majority names another one. */
       readonly master: string | undefined;
     }
-  /** A majority names a master, but that server does not confirm that it is a master. */
+  /** A majority of the Sentinels names a master, but that server does not confirm that it is a master. */
   | {
       readonly kind: 'master_unconfirmed';
       readonly masterName: string;

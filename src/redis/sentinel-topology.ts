@@ -7,8 +7,8 @@
  *      used only after ROLE has confirmed that it is a master. Its replication ids are ignored, because the Sentinels
  *      choose the master.
  *   2. The server in use is abandoned as soon as a majority names another server and that server confirms that it is a
- *      master. If the other server does not confirm this in the first query, the old server is abandoned without a
- *      successor. So a promoted replica and a partitioned old master are never used at the same time.
+ *      master. If the other server does not confirm this in reply to the first query, the old server is abandoned
+ *      without a successor. So a promoted replica and a partitioned old master are never used at the same time.
  *   3. Without a majority, the server in use remains in use while it is a master. At start, no server is chosen.
  *   4. One server is queried at a time. If a server does not confirm that it is a master, the delay between queries to
  *      this server grows to between 2 and 4 s.

@@ -55,7 +55,7 @@ export function serverCodeOf(message: string): string {
   return word === null ? 'ERR' : word[0];
 }
 
-/** Codes of damaged values. The value is removed and the command is sent once more (damage-repair.ts). */
+/** Error codes that report a damaged value. The recovery removes the value and sends the command once more. */
 export const DAMAGE_CODES: ReadonlySet<string> = new Set(['WRONGTYPE', 'DAMAGED']);
 
 /** Error codes that metrics distinguish. Metrics report every other code as `(other)`. */

@@ -1,5 +1,5 @@
 /**
- * Reads the report of one server, over an existing connection or a separate one.
+ * Reads what one server reports about itself (server-report.ts), over an existing connection or a separate one.
  *
  * Invariants:
  *   1. If any member of the deployment is connected to a master, the report of the master is read over that connection,
@@ -7,8 +7,8 @@
  *   2. The report of every other server is read over a separate connection, within the connect timeout for each step.
  *      The connection is closed after the query. If `isKept` is true, the connection stays open for up to 30 s instead,
  *      because the sidecar would otherwise log in again for each read, every 5 s.
- *   3. If a connected master reports the role of a replica, the connections to it are dropped, because its host name
- *      may now resolve to the new master.
+ *   3. If a connected master reports that it is now a replica, the connections to this server are dropped, because its
+ *      host name may now resolve to the new master.
  */
 import { addressText, type NodeAddress } from './address.ts';
 import { type OpenClient, openClient } from './client.ts';

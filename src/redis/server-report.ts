@@ -28,7 +28,7 @@ export interface StandaloneReport {
   readonly address: NodeAddress;
   /** Role of the server; `unknown` if the ACL permits neither INFO nor ROLE. */
   readonly role: ServerRole;
-  /** Id of the history; undefined if the ACL does not permit INFO. */
+  /** Replication id that identifies the history of the data set; undefined if the ACL does not permit INFO. */
   readonly replid: string | undefined;
   readonly replid2: string | undefined;
   /** Whether the server refused CLUSTER with an error other than `cluster support disabled`. */

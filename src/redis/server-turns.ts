@@ -1,5 +1,5 @@
 /**
- * Chooses the Cluster nodes that a refresh reads.
+ * Chooses the Cluster nodes from which a refresh reads the topology.
  *
  * Invariants:
  *   1. If at least two masters are connected, each refresh reads two of them in turn. So one frozen master does not
@@ -26,7 +26,7 @@ export interface Candidates {
 
 export class ServerTurns {
   #turn = Math.floor(Math.random() * 1_000);
-  /** Position of the next server among those that are not connected. */
+  /** Position, in the list of servers that are not connected, of the server that the next refresh reads first. */
   #otherTurn = Math.floor(Math.random() * 1_000);
 
   next({ connected, known, seeds, isLongTrouble }: Candidates): Map<string, NodeAddress> {

@@ -1,5 +1,5 @@
 /**
- * Encodes the subject of a limit for a key, in clear text or as a hash.
+ * Encodes the subject of a limit as a part of a Redis key, in clear text or as a hash.
  *
  * ```text
  * <subject>    clear text of up to 64 bytes that do not begin with h:
@@ -13,7 +13,7 @@
  * Invariants:
  *   1. No two subjects share a name, and no name of one form equals a name of another form. Clear text never begins
  *      with `h:`, and no hash contains a colon.
- *   2. A name is short, however long the subject is.
+ *   2. A name has at most 64 bytes, however long the subject is.
  *   3. The name of a hashed subject contains no part of it. If no secret key is used for the hash, anyone who guesses a
  *      subject can verify the guess.
  */
@@ -33,14 +33,14 @@ export function subjectName(subject: string): string {
 }
 
 /**
- * Returns a function that hashes subjects. The function takes 0.4 us per name without a secret key and 1.7 us with one.
- * Results are not cached, because the cache would hold the secret subjects.
+ * Returns a function that hashes subjects. The function needs 0.4 us per name without a secret key and 1.7 us with one.
+ * Results are not cached, because a cache would keep the secret subjects in memory.
  */
 export function createSubjectHash(key: Buffer | undefined): (subject: string) => string {
   if (key === undefined) {
     return (subject) => `${PLAIN}${plainHash(subject)}`;
   }
-  // The key object is created once, because creating it from bytes makes each HMAC ten times slower.
+  // The key object is created once, because creating the object for each HMAC would make the HMAC ten times slower.
   const secret = createSecretKey(key);
   return (subject) => {
     const digest = createHmac('sha256', secret).update(subject).digest('base64url');

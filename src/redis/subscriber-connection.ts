@@ -204,7 +204,7 @@ export class SubscriberConnection {
     return !isMoving;
   }
 
-  /** Returns the keyed reads of the next check: probes, or a plain read while all probes are in flight. */
+  /** Returns the reads that the next check sends: probes, or a plain read while all probes are in flight. */
   #nextReads(opened: Opened, count: number, onMoving: () => void): KeyedRead[] {
     const next = this.#channels.takeTurns(count);
     const [first] = next.length === 0 ? this.#channels.all() : [];
@@ -373,7 +373,7 @@ export class SubscriberConnection {
     this.#opened = undefined;
     this.#leaving.clear();
     this.#redis.metrics.connectionLost(node, reason);
-    // Repeated attempts may end with the same reason, which is logged once.
+    // Repeated attempts may fail for the same reason, which is logged once.
     if (this.#reportedReason !== reason) {
       this.#reportedReason = reason;
       this.#redis.log.warn({ node, role: this.#redis.role, reason }, 'lost the subscriber connection to a Redis node');

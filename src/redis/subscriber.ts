@@ -3,9 +3,9 @@
  *
  * These invariants apply in addition to the contract of `RedisSubscriber` in commands.ts:
  *   1. There is one connection for each master that owns the slot of a subscribed channel, and no other connection.
- *   2. `onLive` is called after the server's acknowledgement. `onLost` is called at once when a connection is lost, a
- *      channel moves, or the topology names another owner. The repair starts automatically and ends with a call of
- *      `onLive`.
+ *   2. `onLive` is called after the server has acknowledged the subscription. `onLost` is called at once when a
+ *      connection is lost, a channel moves, or the topology names another owner. The subscriber then subscribes to the
+ *      channel again and calls `onLive`.
  *   3. Some losses cause no event. node-redis ignores an unsolicited sunsubscribe while a command is in flight.
  *      Half-open connections and replaced masters send nothing. The barriers of callers and a periodic barrier every
  *      second detect these losses.
@@ -25,8 +25,8 @@ import type { Refusal } from './refusal-log.ts';
 import { SubscriberConnection } from './subscriber-connection.ts';
 
 /**
- * Backoff of repairs. If a permission is missing, Redis refuses every channel in each attempt. After a new topology,
- * channels are assigned at once, without this backoff.
+ * Backoff of the attempts to subscribe to lost channels again. If a permission is missing, Redis refuses every channel
+ * in each attempt. After a new topology, channels are assigned at once, without this backoff.
  */
 const REPAIR = { firstMs: 100, maxMs: 4_000 };
 const BARRIER_MS = 1_000;
@@ -34,7 +34,7 @@ const BARRIER_MS = 1_000;
 export interface ChannelSubscriberOptions {
   readonly redis: RedisOptions;
   readonly listener: RedisListener;
-  /** Returns the master of a slot, or undefined if it is unknown. */
+  /** Returns the master of a slot, or undefined if the master is unknown. */
   readonly ownerOf: (slot: number) => NodeAddress | undefined;
   readonly wishRefresh: () => void;
   /** Returns the error if the user is known to lack permission to subscribe on this master. */
@@ -56,7 +56,7 @@ export class ChannelSubscriber implements RedisSubscriber {
   readonly #channels = new Map<string, { readonly slot: number; readonly probe: ChannelProbe | undefined }>();
   readonly #connections = new Map<string, SubscriberConnection>();
   #repair: NodeJS.Timeout | undefined;
-  /** Number of repairs since the last successful barrier. */
+  /** Number of attempts to subscribe to lost channels again since the last successful barrier. */
   #repairs = 0;
   #barrier: NodeJS.Timeout | undefined;
   #isWatchingOver = false;

@@ -1,5 +1,5 @@
 /**
- * Holds the channels of one subscriber connection and the order of their probes. No I/O.
+ * Stores the channels of one subscriber connection, in the order in which the channels are probed. No I/O.
  *
  * An ended subscription and a later subscription to the same channel are separate objects. `isCurrent` returns whether
  * an object is the latest subscription to its channel.
@@ -9,7 +9,7 @@ import type { ChannelProbe } from './commands.ts';
 export interface Subscription {
   readonly channel: string;
   readonly probe: ChannelProbe | undefined;
-  /** State of the channel, where `asked` means that SSUBSCRIBE was sent. */
+  /** State of the channel; `asked` means that SSUBSCRIBE was sent but not answered yet. */
   state: 'due' | 'asked' | 'live';
   /** Whether the probe has been sent but not answered yet. */
   isProbed: boolean;

@@ -3,9 +3,9 @@
  *
  * Invariants:
  *   1. The server's certificate is always verified: its chain against the CA, and its names against the server name.
- *   2. The server name, which is also sent as SNI, is the host of the address if the address map leads to that host.
- *      Otherwise it is the value of PANNIER_REDIS_TLS_SERVER_NAME, or the host of the address if this setting is unset.
- *      An IP address is verified but never sent as SNI.
+ *   2. The server name, which is also sent as SNI, is the host of the address if the address map maps other addresses
+ *      to that host. Otherwise, the server name is the value of PANNIER_REDIS_TLS_SERVER_NAME, or the host of the
+ *      address if this setting is unset. An IP address is verified but never sent as SNI.
  */
 import { isIP } from 'node:net';
 import { systemCodeOf } from '../lib/system-code.ts';

@@ -1,6 +1,6 @@
 /**
- * Reports the choice of the deployment. Each event is logged once. This module keeps the current notice for /readyz,
- * the metric and the errors of callers.
+ * Logs problems and changes in the choice of the master or the Cluster. Each event is logged once. This module keeps
+ * the current notice for /readyz, the metric and the errors of callers.
  */
 import type { Logger } from '../lib/logger.ts';
 import { StoreError } from '../lib/store-error.ts';

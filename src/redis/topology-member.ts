@@ -37,7 +37,9 @@ export interface TopologyMembership {
   readonly status: TopologyStatus;
   /** Requests a refresh. */
   nudge(): void;
-  /** Requests a refresh. Resolves when the next refresh has found a topology or has ended. Never rejects. */
+  /**
+   * Requests a refresh. Resolves when the next refresh has found a topology or has ended without one. Never rejects.
+   */
   wish(): Promise<void>;
   close(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * Defines the notices about the choice of the deployment. Each notice is logged when it begins and when it ends, and
- * /readyz shows the current notice.
+ * Defines the notices about the choice of the master or the Cluster. Each notice is logged when it begins and when it
+ * ends, and /readyz shows the current notice.
  */
 import { type SentinelNotice, sentinelNoticeText } from './sentinel-notice.ts';
 

@@ -6,8 +6,8 @@
  *   1. Only one refresh runs at a time, for all members together. A request during a refresh causes one more refresh.
  *   2. Only `deployment-choice.ts` chooses the deployment, and only `refresh-pace.ts` determines the times of
  *      refreshes.
- *   3. A refresh ends with the first set of reports that no pending answer can change. Each query has a time limit, so
- *      one frozen node cannot block a refresh.
+ *   3. A refresh ends as soon as no pending answer can change its result. Each query has a time limit, so one frozen
+ *      node cannot block a refresh.
  *   4. The topology is maintained until its last member has left. No method throws.
  *   5. If the deployment is not a Cluster, every refresh reads all seeds. In a Cluster, `server-turns.ts` chooses the
  *      nodes that a refresh reads.
@@ -132,7 +132,7 @@ class SharedTopology implements TopologySource {
     return report.kind === 'standalone' && report.role === 'master' ? askedAtMs : undefined;
   }
 
-  /** Requests a refresh. Returns whether the refresh was scheduled before the regular refresh. */
+  /** Requests a refresh. Returns false if callers must wait for the next regular refresh instead. */
   #request(): boolean {
     this.#noteMissing();
     const waitMs = this.#pace.requestedMs(this.#redis.clock.monotonicMs(), this.#lastStartMs);

@@ -9,8 +9,8 @@ import { type AddressMap, NO_ADDRESS_MAP, reachableAddress } from './address-map
 
 export const SLOT_COUNT = 16_384;
 /**
- * Maximum number of candidate hash tags. The probability that no candidate is in a slot of a master with 100 slots is 1
- * in 200,000.
+ * Maximum number of candidate hash tags. If a master owns 100 slots, the probability that no candidate is in one of
+ * these slots is 1 in 200,000.
  */
 const MAX_HASH_TAGS = 2_000;
 
@@ -96,8 +96,8 @@ export class Topology {
   }
 
   /**
-   * Returns a hash tag in a slot of this master. If the master owns so few slots that no tag is found, the tag belongs
-   * to another master.
+   * Returns a hash tag in a slot of this master. If the master owns so few slots that no tag is found, returns a tag in
+   * a slot of another master.
    */
   hashTagOf(name: string): string {
     const isOwn = (tag: string): boolean => this.ownerOf(this.slotOf(`{${tag}}`)) === name;

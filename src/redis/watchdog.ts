@@ -1,12 +1,12 @@
 /**
- * Detects a dead connection by the absence of bytes from the server, and ends commands whose time limit has passed.
+ * Detects a dead connection by the absence of bytes from the server, and rejects commands whose time limit has passed.
  *
- *   1. A command is ended at most 10 ms after its time limit. If our event loop was blocked, sockets are read once
- *      before the command ends.
+ *   1. A command is rejected at most 10 ms after its time limit. If our event loop was blocked, sockets are read once
+ *      before the command is rejected.
  *   2. A connection is silent if no bytes have arrived for as long as the oldest command in flight allows
  *      (pending-command.ts). Later writes do not extend that time, so a half-open connection is detected even under a
  *      steady stream of writes.
- *   3. After a call of `demandProof`, the connection is silent unless another byte arrives in time.
+ *   3. After a call of `demandProof`, the connection is treated as silent unless another byte arrives in time.
  *   4. A connection without commands in flight and without a pending `demandProof` is not watched and costs no CPU
  *      time.
  */

@@ -1,4 +1,4 @@
--- Writes a version key if it still holds the value that the caller has read, and renews its TTL.
+-- If a version key still contains the value that the caller has read, writes the key and renews its TTL.
 -- KEYS contains the version key.
 -- ARGV contains the format that the caller read (empty if there was none), the format to store, and the TTL in ms.
 -- Returns the format that is stored after the call.

@@ -10,7 +10,7 @@ import type { RedisNode } from './server.ts';
 export const ACL_USER = 'pannier';
 export const ACL_PASSWORD = 'secret';
 
-/** Comment lines of the ACL blocks. */
+/** Sections of the ACL blocks, each named by the comment line with which the section begins. */
 export type AclSection = 'the user' | 'every connection' | 'limits and sessions' | 'cache' | 'a Sentinel';
 
 const ALL_SECTIONS: readonly AclSection[] = ['the user', 'every connection', 'limits and sessions', 'cache'];

@@ -136,7 +136,7 @@ const containerBackend: Backend = {
       blueprint.withBindMounts([{ source: directory, target: directory, mode: 'ro' }]);
     }
     const container: StartedTestContainer = await blueprint.start();
-    // This call must not block the event loop, because the deadlines of calls in flight would pass unnoticed.
+    // The engine runs asynchronously. A blocked event loop would notice the deadlines of calls in flight too late.
     const engine = async (...words: string[]): Promise<void> => {
       await promisify(execFile)(containerEngine, words);
     };

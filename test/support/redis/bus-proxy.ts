@@ -1,5 +1,5 @@
 /**
- * Runs the cluster bus of test nodes through proxies, so that a node can be partitioned from the others while clients
+ * Routes the cluster bus of test nodes through proxies, so that a node can be partitioned from the others while clients
  * still reach it.
  *
  * Each node announces the port of its proxy as its bus port, so other nodes connect to the proxy. The node itself
@@ -71,8 +71,8 @@ export async function startRedisBus(nodeCount: number): Promise<RedisBus> {
   };
   return {
     argsOf: (index) => [
-      // Replication connects from that address too, and protected mode would refuse such a connection. The servers
-      // still listen only on 127.0.0.1.
+      // Replicas connect to their masters from that address too, and protected mode would refuse these connections. The
+      // servers still listen only on 127.0.0.1.
       ...['--bind-source-addr', addressOf(index), '--protected-mode', 'no'],
       ...['--cluster-announce-ip', '127.0.0.1', '--cluster-announce-bus-port', String(portOf(index))],
     ],

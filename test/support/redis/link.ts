@@ -1,6 +1,7 @@
 /**
  * Proxies TCP connections to a server. A test can slow the connections down, make them half-open, or close them. A test
- * can also change the target of new connections, as a DNS name, a virtual IP or a Service would.
+ * can also change the target of new connections, as if a DNS name, a virtual IP or a Service now pointed to another
+ * server.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';

@@ -8,8 +8,8 @@ import type { RedisNode } from './server.ts';
 const LAST_COMMAND = 'the end of what is monitored';
 
 /**
- * Returns the stream while `run` runs. Each command is one line of the form `<time> [<database> <client>] "<word>"
- * "<word>" ...`.
+ * Returns the part of the stream that the server sends while `run` runs. Each command is one line of the form
+ * `<time> [<database> <client>] "<word>" "<word>" ...`.
  */
 export async function monitored(server: RedisNode, run: () => Promise<void>): Promise<string> {
   const socket: Socket = connect(server.port, server.host);

@@ -25,8 +25,8 @@ export interface SentinelGroupOptions {
   /** Password of the Sentinels' default user. The Sentinels also use it for connections to each other. */
   readonly sentinelPassword?: string;
   /**
-   * Returns the name of a user with all permissions, with which the Sentinel with this index logs in to the servers. If
-   * unset, all Sentinels use the default user.
+   * Returns the name of a user with all permissions. The Sentinel with this index logs in to the servers as this user.
+   * If unset, all Sentinels use the default user.
    */
   readonly userOf?: (index: number) => string;
 }

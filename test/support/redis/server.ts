@@ -4,7 +4,7 @@
  *
  * `PANNIER_TEST_REDIS=process` or `=container` forces one of these two ways. Each server listens on 127.0.0.1 on a
  * separate port and writes nothing to disk. A test can freeze the server (sockets stay open, but no command is
- * answered), thaw it and kill it. The server ends with the test process.
+ * answered), thaw it and kill it. The server stops when the test process exits.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
@@ -17,7 +17,7 @@ export interface RedisNode {
   readonly port: number;
   /** URL of the server, such as redis://127.0.0.1:PORT or rediss://127.0.0.1:PORT. */
   readonly url: string;
-  /** Freezes the server (SIGSTOP or similar): connections stay open, but it answers no command. */
+  /** Freezes the server (SIGSTOP or similar): connections stay open, but the server answers no command. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Kills the server (SIGKILL). */

@@ -24,7 +24,7 @@ export function slotOf(key: string): number {
   return calculateSlot(key);
 }
 
-/** Returns the slots of the inline limits for these subjects. */
+/** Returns the slots of the keys that the inline limits use for these subjects. */
 export function slotsOf(subjects: readonly string[]): number[] {
   return [...new Set(subjects.map((subject) => calculateSlot(keyspace.rateLimit('default', '', subject))))];
 }

@@ -89,7 +89,7 @@ export async function makeTls({ names = [], authenticatesClients = false }: Test
   };
 }
 
-/** Adds the newline with which a PEM file ends. */
+/** Returns the text as a PEM file, which must end with a newline. */
 function pemOf(text: string): Buffer {
   return Buffer.from(`${text.trim()}\n`);
 }
