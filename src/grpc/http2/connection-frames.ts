@@ -1,9 +1,9 @@
 /**
  * Reads the frames of one connection. Handles the frames that concern the whole connection, and passes the frames of
- * streams to the calls.
+ * streams to `ConnectionCalls`.
  *
- * Invariant: a connection error (RFC 9113, section 5.4.1) throws a ConnectionFault. After the error, the connection
- * reads no more frames.
+ * Invariant: `next` throws a ConnectionFault for a connection error (RFC 9113, section 5.4.1). After the error, the
+ * connection reads no more frames.
  */
 import type { ConnectionCalls } from './calls/connection-calls.ts';
 import {
@@ -26,8 +26,8 @@ import type { Sender } from './streams/sender.ts';
 import type { StreamTable } from './streams/stream-table.ts';
 
 /**
- * Payload of the PING that follows the GOAWAY of a drain. Frames arrive in order. The acknowledgement of the PING
- * therefore proves that every call that the peer sent before it received the GOAWAY has arrived.
+ * Payload of the PING that follows the GOAWAY of a drain. Frames arrive in order. When the peer's acknowledgement of
+ * the PING arrives, every call that the peer sent before it received the GOAWAY has therefore arrived too.
  */
 export const DRAIN_PING = Buffer.from('draining');
 
@@ -36,9 +36,9 @@ const NO_BYTES = new Uint8Array(0);
 /**
  * Outcome of `next`:
  *
- * - `end`: the chunk has no further complete frame
- * - `frame`: one frame was handled
- * - `drain_seen`: the frame was the acknowledgement of DRAIN_PING
+ * - `end`: the chunk contains no further complete frame
+ * - `frame`: `next` has handled one frame
+ * - `drain_seen`: `next` has handled the acknowledgement of DRAIN_PING
  */
 export type FrameOutcome = 'end' | 'frame' | 'drain_seen';
 
@@ -73,7 +73,7 @@ export class ConnectionFrames {
     return this.#isSettled;
   }
 
-  /** True between a HEADERS frame without END_HEADERS and the CONTINUATION frame that ends the block. */
+  /** True after a HEADERS frame without END_HEADERS, until a CONTINUATION frame completes the header block. */
   get isBlockOpen(): boolean {
     return this.#blocks.isOpen;
   }
@@ -149,7 +149,8 @@ export class ConnectionFrames {
       case FrameType.goaway:
         checkGoaway(frame);
         this.#frameBudget.consume(1);
-        // A peer that sends GOAWAY must not open new streams. The stream table refuses any further stream.
+        // A peer that sends GOAWAY is about to close the connection. The stream table therefore refuses all streams
+        // that the peer opens later.
         this.#table.maxAcceptedId = this.#table.lastId;
         return;
       case FrameType.pushPromise:

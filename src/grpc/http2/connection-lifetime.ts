@@ -1,6 +1,6 @@
 /**
- * Decides when a connection is too old, idle, silent or slow. The module has no timers: the caller passes the state of
- * the connection once a second and carries out the returned action.
+ * Decides when a connection that is old, idle, silent or slow must be pinged, drained or closed. The module has no
+ * timers: the caller passes the state of the connection once a second and carries out the returned action.
  */
 
 import { ConnectionFault, ErrorCode } from './frames/protocol.ts';
@@ -17,30 +17,30 @@ export interface LifetimeState {
   readonly isBlockOpen: boolean;
   readonly isDraining: boolean;
   /**
-   * True while we have paused reading, because the peer does not read its responses. Such a peer only seems silent,
-   * because we do not read what it sends.
+   * True while we have paused reading, because the peer does not read its responses. Such a peer seems silent only
+   * because we do not read its input.
    */
   readonly isPaused: boolean;
   readonly streams: number;
   /**
    * Highest stream id that the peer has used. If the id has changed since the last sweep, calls may have started and
-   * ended between the sweeps.
+   * ended between the two sweeps, and the connection was not idle.
    */
   readonly lastStreamId: number;
-  /** Bytes that the socket has sent since it connected. */
+  /** Bytes that the socket has sent since the connection was accepted. */
   readonly takenBytes: number;
   /** Bytes that the socket has buffered but not sent. */
   readonly unsentBytes: number;
 }
 
 /**
- * Action for the caller:
+ * Action that the caller must carry out:
  *
  * - `ping`: send a PING, because the peer is silent
- * - `drain`: close gracefully
+ * - `drain`: start to close the connection gracefully
  * - `drain_further`: continue the drain, because the peer has not acknowledged the PING of the drain in time
- * - `destroy`: close the socket, because the peer is gone
- * - a ConnectionFault: send a GOAWAY with the code and message of the fault, and close
+ * - `destroy`: destroy the socket, because the peer does not respond or does not read
+ * - a ConnectionFault: send a GOAWAY with the code and message of the fault, and close the connection
  */
 export type LifetimeVerdict = 'nothing' | 'ping' | 'drain' | 'drain_further' | 'destroy' | ConnectionFault;
 

@@ -1,12 +1,13 @@
 /**
- * Runs one HTTP/2 connection. Handles its socket, its preface and its errors, and drains and closes the connection.
+ * Runs one HTTP/2 connection: reads the connection preface, handles connection errors, and drains and closes the
+ * connection.
  *
  * Invariants:
  *   1. After a connection error, the connection reads no more frames and cancels all its calls. The socket stays open
  *      for up to `maxLingerMs`, so that the GOAWAY can arrive.
- *   2. A drain refuses no call that the peer sent before it received the GOAWAY. The connection closes when the last
- *      call ends.
- *   3. No input of a peer makes this class throw.
+ *   2. Once the peer's SETTINGS have arrived, a drain refuses no call until the peer has acknowledged the PING of the
+ *      drain or `maxDrainPingMs` have passed. The connection closes when the last call ends.
+ *   3. This class never throws because of input from a peer.
  *   4. Until the first bytes of the peer have arrived, the server sends frames only for a drain or an error. A peer
  *      that uses HTTP/1.x therefore receives an HTTP/1.1 response.
  */
@@ -82,8 +83,8 @@ export class Http2Connection {
   }
 
   /**
-   * Drains the connection: asks the peer to open no more calls, ends the streaming calls, and closes once the unary
-   * calls have ended.
+   * Drains the connection: asks the peer to open no more calls, ends the streaming calls, and closes the connection
+   * once the unary calls have ended.
    */
   drain(): void {
     if (this.#isDead || this.#isDraining) {
@@ -91,14 +92,15 @@ export class Http2Connection {
     }
     this.#isDraining = true;
     if (!this.#frames.isSettled) {
-      // No call has been executed. With 0 as the last stream id, the peer can safely retry all its calls.
+      // The server has not executed any call. The GOAWAY therefore contains 0 as the last stream id, so that the peer
+      // can safely retry all its calls.
       this.#goaway(0, ErrorCode.none, '');
       this.#close();
       return;
     }
     this.#goaway(MAX_STREAM_ID, ErrorCode.none, '');
     this.#outbox.frame(FrameType.ping, Flag.none, 0, DRAIN_PING);
-    // The outbox is flushed immediately: the earlier the GOAWAY arrives, the fewer calls the peer still opens.
+    // Flushes the outbox immediately: the earlier the GOAWAY arrives, the fewer calls the peer opens before it stops.
     this.#outbox.flush();
   }
 
@@ -106,7 +108,7 @@ export class Http2Connection {
     this.#socket.destroy();
   }
 
-  /** Ends the calls whose deadline has passed, and returns the next deadline. */
+  /** Ends the calls whose deadlines have passed, and returns the next deadline, or Infinity if there is none. */
   expire(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY;
     this.#guard(() => {
@@ -240,7 +242,10 @@ export class Http2Connection {
     }
   }
 
-  /** Handles a connection error: sends GOAWAY with the code and message of the error, cancels the calls, and closes. */
+  /**
+   * Handles a connection error: sends GOAWAY with the code and message of the error, cancels the calls, and closes the
+   * connection.
+   */
   #fail(error: unknown): void {
     if (this.#isDead) {
       return;

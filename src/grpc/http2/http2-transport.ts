@@ -1,8 +1,8 @@
 /**
  * Built-in HTTP/2 server: serves gRPC over HTTP/2 without TLS (prior knowledge) on loopback TCP and a unix socket.
  *
- * Invariants: the invariants of transport.ts, and the limits of http2-limits.ts for every peer.
- * docs/internals/transport.md explains the design.
+ * Invariants: the server keeps the invariants of transport.ts, and enforces the limits of http2-limits.ts for every
+ * peer. docs/internals/transport.md explains the design.
  */
 import type { Socket } from 'node:net';
 import { Listeners } from '../transport/listen-addresses.ts';

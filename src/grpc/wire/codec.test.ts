@@ -1,6 +1,6 @@
 /**
  * Compares the generated codecs with @grpc/proto-loader (protobufjs): all requests and responses of the contract, and
- * every message in both directions. For single messages, the test generates codecs for echo methods.
+ * every message in both directions. To test single messages, the test generates codecs for echo methods.
  *
  * For arbitrary bytes, the expected result is the message that protobufjs decodes from the canonical form of the bytes.
  * test/support/grpc/wire-canonical.ts explains why.

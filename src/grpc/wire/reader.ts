@@ -5,16 +5,18 @@
  * only for the decoded values.
  *
  * Invariants:
- *   1. No read goes beyond the end of the message, or beyond the end of the nested message that was entered. Malformed
- *      bytes throw.
+ *   1. No read goes beyond the end of the message, or beyond the end of the nested message that was entered. The reader
+ *      throws an error for malformed bytes.
  *   2. MAX_DEPTH limits the nesting of messages and unknown groups.
- *   3. A message with more than MAX_FIELDS_PER_MESSAGE fields throws a StatusError. An empty nested message uses two
- *      bytes on the wire but about a hundred bytes in memory, so 4 MiB of empty messages could exhaust a small heap.
- *   4. 64-bit integers are exact, so that an error can contain the exact value. They are numbers up to +-2^53, and
- *      bigints beyond that.
- *   5. Text that is not valid UTF-8 throws a StatusError with INVALID_ARGUMENT and the path of the field. If the reader
- *      replaced invalid bytes with U+FFFD, different keys or users could have the same name.
- *   6. Bytes are views of the message. After `finish` or a throw, the reader has no reference to a message.
+ *   3. The reader throws a StatusError for a message with more than MAX_FIELDS_PER_MESSAGE fields. An empty nested
+ *      message uses two bytes on the wire but about a hundred bytes in memory, so 4 MiB of empty messages could exhaust
+ *      a small heap.
+ *   4. 64-bit integers are exact, so that an error can contain the exact value. The reader returns integers up to
+ *      +-2^53 as numbers, and larger integers as bigints.
+ *   5. For text that is not valid UTF-8, the reader throws a StatusError with INVALID_ARGUMENT and the path of the
+ *      field. If the reader replaced invalid bytes with U+FFFD, different keys or users could have the same name.
+ *   6. The value of a bytes field is a view of the message. After `finish` or an exception, the reader has no reference
+ *      to a message.
  */
 import { isUtf8 } from 'node:buffer';
 import { Status, StatusError } from '../status.ts';
@@ -31,7 +33,7 @@ const TWO_POWER_21 = 2 ** 21;
 const TWO_POWER_32 = 2 ** 32;
 /** Character with which Buffer replaces invalid UTF-8. Valid text may also contain this character. */
 const REPLACEMENT_CHARACTER = '\u{FFFD}';
-/** Index of an entered field that is not repeated. */
+/** Value that the list of indexes contains for a field that is not repeated. */
 const NO_INDEX = -1;
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
@@ -148,7 +150,7 @@ export class WireReader {
 
   /**
    * Enters a nested message, a map entry or a packed field. `field` is the name of the field, and `index` is the
-   * position in a repeated field. The returned value must be passed to `leave`.
+   * position in a repeated field. The caller must pass the returned value to `leave`.
    */
   enter(field: string, index = NO_INDEX): number {
     const length = this.#length();
@@ -264,7 +266,9 @@ export class WireReader {
     throw this.#malformed('a varint must have at most 10 bytes, got more');
   }
 
-  /** Releases the message before a throw, because a decoder that throws does not call `finish`. */
+  /**
+   * Releases the message before the reader throws an exception, because a decoder that throws does not call `finish`.
+   */
   #release(): void {
     this.#bytes = EMPTY_BYTES;
     this.#end = 0;

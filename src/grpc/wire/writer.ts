@@ -1,24 +1,25 @@
 /**
  * Writes the protobuf wire format. The generated encoders (src/grpc/generated/codec) call the writer field by field.
  *
- * One writer serves all messages. It writes the messages one after the other into a slab, and `finish` returns a view
- * of the slab. The writer therefore neither computes sizes in advance nor copies finished messages. When a slab is
- * full, the writer replaces it with a new slab and never overwrites the old one. Only the returned views then keep the
- * old slab alive. A message that does not fit into a slab gets its own buffer. The length of a nested message or packed
- * field is unknown at first, so the writer reserves one byte for the length. If the length needs more bytes, the writer
- * moves the content.
+ * One writer serves all messages. It writes the messages one after the other into a slab, which is a buffer for many
+ * messages, and `finish` returns a view of the slab. The writer therefore neither computes sizes in advance nor copies
+ * finished messages. When a slab is full, the writer replaces it with a new slab and never overwrites the old one. Only
+ * the returned views then keep the old slab alive. A message that does not fit into a slab gets its own buffer. The
+ * length of a nested message or packed field is unknown at first, so the writer reserves one byte for the length. If
+ * the length needs more bytes, the writer moves the content.
  *
  * Invariants:
  *   1. The writer never changes a message that `finish` has returned.
  *   2. The writer converts numbers as protobufjs does: it truncates them towards zero, converts NaN to 0, and clamps
  *      64-bit values. A 64-bit integer may also be a decimal string, or an object with the halves `low` and `high`. A
  *      string for a bytes field must be base64.
- *   3. A lone surrogate is written as U+FFFD.
+ *   3. The writer encodes a lone surrogate as U+FFFD.
  */
 import { MAX_SHORT_TEXT_UNITS, writeShortText } from './short-text.ts';
 
 /**
- * Size of a slab. The size is small, because one response that waits for a slow reader keeps the whole slab in memory.
+ * Size of a slab in bytes. The size is small, because one response that waits for a slow reader keeps the whole slab in
+ * memory.
  */
 const SLAB_BYTES = 8 * 1024;
 /** Spare bytes in the buffer of a large message, for small fields after the large field. */
@@ -72,8 +73,8 @@ export class WireWriter {
   }
 
   /**
-   * Writes an enum value. A number is written unchanged, even if the enum does not declare it. `numbers` maps names to
-   * numbers, and an unknown name is written as 0.
+   * Writes an enum value. The writer encodes a number unchanged, even if the enum does not declare the number.
+   * `numbers` maps names to numbers, and the writer encodes an unknown name as 0.
    */
   enumeration(tag: number, value: number | string, numbers: Readonly<Record<string, number>>): void {
     this.int32(tag, typeof value === 'number' ? value : (numbers[value] ?? 0));
@@ -97,8 +98,8 @@ export class WireWriter {
     this.#reserve(MAX_SCALAR_BYTES + units * 3);
     this.#varint(tag);
     const lengthAt = this.#position;
-    // The start of the string is correct if each code unit needs one byte, as in ASCII. Otherwise the string is moved
-    // if its length prefix needs more bytes.
+    // Assumes that each code unit needs one byte, as in ASCII, and leaves space for the length prefix of such a string.
+    // If the length prefix needs more bytes, the writer moves the string.
     const start = lengthAt + varintBytes(units);
     if (units <= MAX_SHORT_TEXT_UNITS && writeShortText(this.#bytes, start, text)) {
       this.#bytes[lengthAt] = units;
@@ -126,7 +127,7 @@ export class WireWriter {
     this.#position += given.length;
   }
 
-  /** Starts a nested message, a map entry or a packed field. The returned value must be passed to `close`. */
+  /** Starts a nested message, a map entry or a packed field. The caller must pass the returned value to `close`. */
   open(tag: number): number {
     this.#reserve(MAX_SCALAR_BYTES);
     this.#varint(tag);

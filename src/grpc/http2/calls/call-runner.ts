@@ -1,8 +1,8 @@
 /**
- * Runs the handler of a call and sends its result.
+ * Runs the handlers of calls and sends their results.
  *
- * Invariant: a result that a handler returns synchronously is sent in the same turn of the event loop, without a
- * promise, closure or timer.
+ * Invariant: a result that a handler returns synchronously is sent in the same turn of the event loop. For this
+ * purpose, the runner creates no promise, closure or timer.
  */
 import { isPromise, type MaybePromise } from '../../../lib/maybe-promise.ts';
 import { errorStatus } from '../../error-status.ts';

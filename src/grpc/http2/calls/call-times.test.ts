@@ -1,5 +1,6 @@
 /**
- * Tests the error of a call at its deadline. The error message states whether the handler had started.
+ * Tests the error that a caller receives at the deadline of a call. The error message states whether the handler had
+ * started.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';

@@ -1,8 +1,8 @@
 /**
  * Tracks the deadlines of the calls of one connection, and detects calls whose peer has stopped sending or reading.
  *
- * Invariant: a check takes constant time while no deadline of this connection has passed, even if deadlines of other
- * connections have passed.
+ * Invariant: `expired` takes constant time while no watched deadline of this connection has passed, even if deadlines
+ * of other connections have passed.
  */
 import type { Http2Limits } from '../limits/http2-limits.ts';
 import type { Http2Stream } from '../streams/stream.ts';
@@ -27,7 +27,7 @@ export class CallTimes {
     this.#deadlines = parts.deadlines;
   }
 
-  /** Earliest deadline of the watched calls, or Infinity. */
+  /** Earliest deadline of the watched calls, or Infinity if no call is watched. */
   get nextDeadlineMs(): number {
     return this.#nextDeadlineMs;
   }
@@ -37,7 +37,9 @@ export class CallTimes {
     this.#deadlines.watch(stream.deadlineAtMs);
   }
 
-  /** Returns the calls that have passed their deadline without a final status, and stops watching them. */
+  /**
+   * Returns the calls whose deadlines have passed and that have no final status yet, and stops watching these calls.
+   */
   expired(nowMs: number): readonly Http2Stream[] {
     if (this.#nextDeadlineMs > nowMs) {
       return NO_STREAMS;
@@ -56,10 +58,10 @@ export class CallTimes {
   }
 
   /**
-   * Returns the calls to reset, because their peer does not read the response or does not finish the request. Must be
-   * called once a second. If the window of a stream is open, its response waits only for the connection's window. The
-   * call of such a stream is not reset as long as the peer reads other responses of the connection
-   * (`isConnectionTaking`).
+   * Returns the calls that the caller must reset, because the peer does not read the response or does not finish the
+   * request. Must be called once a second. If the window of a stream is open, its response waits only for the
+   * connection's window. The result does not contain the call of such a stream as long as the peer reads other
+   * responses of the connection (`isConnectionTaking`).
    */
   sweep(isConnectionTaking: boolean): readonly Http2Stream[] {
     this.sweeps += 1;
@@ -68,8 +70,8 @@ export class CallTimes {
     for (const stream of this.#table.values()) {
       const takenBytes = stream.sentBytes - stream.sweptBytes;
       stream.sweptBytes = stream.sentBytes;
-      // A window of a few bytes is treated as closed. Otherwise, a peer that opens its window by a few bytes could keep
-      // the response buffered indefinitely.
+      // This method treats a window of a few bytes as closed. Otherwise, a peer that opens its window by a few bytes
+      // could keep the response buffered indefinitely.
       const isOpen = stream.sendWindowBytes >= Math.min(stream.queuedBytes, slowReaderBytesPerSecond);
       const isInTurn = isOpen && isConnectionTaking;
       if (stream.queuedBytes === 0 || takenBytes >= slowReaderBytesPerSecond || isInTurn) {
@@ -78,7 +80,8 @@ export class CallTimes {
       const stalledMs = (this.sweeps - stream.progressSweep) * SECOND_MS;
       const isUnfinished = !stream.isRemoteClosed && stream.streaming === undefined;
       if (isUnfinished) {
-        // Watching starts only here and not when HEADERS arrive, because most calls arrive completely in one chunk.
+        // Starts watching the deadline only here and not when HEADERS arrive, because most calls arrive completely in
+        // one chunk.
         this.watch(stream);
       }
       const unfinishedMs = isUnfinished ? (this.sweeps - stream.bornSweep) * SECOND_MS : 0;

@@ -3,10 +3,11 @@
  * connection.
  *
  * Invariants:
- *   1. Every header block is decoded, including those of refused streams, because our HPACK dynamic table must stay
- *      equal to the peer's table.
- *   2. A stream error ends only the stream in which it occurred. Only a connection error throws a ConnectionFault.
- *   3. Each call gets one final status, and nothing is sent for a stream that has ended.
+ *   1. The server decodes every header block, including the blocks of refused streams, because its HPACK dynamic table
+ *      must stay equal to the peer's table.
+ *   2. A stream error ends only the stream on which the error occurred. The methods throw a ConnectionFault only for a
+ *      connection error.
+ *   3. Each call gets at most one final status, and the server sends no part of a response on a stream that has ended.
  */
 import type { Clock } from '../../../lib/clock.ts';
 import { deadlineOverBeforeStart, deadlineOverInHandler } from '../../deadline-errors.ts';
@@ -32,7 +33,7 @@ import { RequestBody } from './request-body.ts';
 
 /**
  * Bytes of the request budget that an open call uses in addition to its message. These bytes cover about 1,000 bytes of
- * objects and a header list of usual size.
+ * objects and a header list of typical size.
  */
 export const OPEN_CALL_BYTES = 2_048;
 
@@ -86,7 +87,7 @@ export class ConnectionCalls {
     this.#runner = new CallRunner({ log, table, times: this.#times, sender, receiveWindow });
   }
 
-  /** Marks the start of a new chunk of input. */
+  /** Records that a new chunk of input has arrived, and the current time. */
   beginTurn(): void {
     this.#turn += 1;
     this.#turnMs = this.#clock.monotonicMs();
@@ -170,8 +171,8 @@ export class ConnectionCalls {
       this.#frameBudget.consume(1);
       return;
     }
-    // Clients normally cancel only calls that have run for a while. A reset immediately after the call was opened is a
-    // sign of an attack (CVE-2023-44487).
+    // Clients normally cancel only calls that have run for a while. A reset that arrives immediately after the HEADERS
+    // of the call is a sign of an attack (CVE-2023-44487).
     if (this.#turn - stream.bornTurn <= 1) {
       this.#frameBudget.consume(1);
     }
@@ -204,8 +205,8 @@ export class ConnectionCalls {
   }
 
   /**
-   * Ends all streaming calls, which may otherwise run for hours. Streaming calls that start later are ended
-   * immediately.
+   * Ends all streaming calls, which may otherwise run for hours. Streaming calls that arrive later end immediately with
+   * the same error.
    */
   endStreaming(): void {
     this.#isStopping = true;
@@ -223,7 +224,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Ends the calls whose deadline has passed, and returns the next deadline or Infinity. */
+  /** Ends the calls whose deadlines have passed, and returns the next deadline, or Infinity if there is none. */
   expire(nowMs: number): number {
     for (const stream of this.#times.expired(nowMs)) {
       if (stream.endBlock === undefined && !stream.isClosed) {
@@ -233,7 +234,9 @@ export class ConnectionCalls {
     return this.#times.nextDeadlineMs;
   }
 
-  /** Resets the calls whose peer has stopped sending or reading. Must be called once a second. */
+  /**
+   * Resets the calls whose peer has stopped sending the request or reading the response. Must be called once a second.
+   */
   sweep(): void {
     for (const stream of this.#times.sweep(this.#sender.sweep())) {
       if (!stream.isClosed) {
@@ -339,7 +342,7 @@ export class ConnectionCalls {
 
   #readBody(stream: Http2Stream, frame: Frame, countedBytes: number): void {
     if (stream.isCancelled) {
-      // The call has its final status, and only queued DATA remains to be sent.
+      // The call already has its final status, so the rest of its request is ignored.
       return;
     }
     if (stream.request.verdict === 'http') {
@@ -356,7 +359,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Starts the call with its complete message, or ends it with the error found in its body. */
+  /** Starts the call with the complete message from its body, or ends the call with the error found in its body. */
   #bodyRead(stream: Http2Stream, outcome: RequestMessage | StatusError): void {
     if (outcome instanceof StatusError) {
       this.#runner.fail(stream, outcome);
@@ -378,7 +381,7 @@ export class ConnectionCalls {
     }
   }
 
-  /** Resets a stream because of a stream error or a timeout. */
+  /** Resets a stream because of a stream error, a timeout or too many buffered responses. */
   #reset(stream: Http2Stream, code: ErrorCode): void {
     this.#sender.drop(stream);
     this.#table.refuse(stream.id, code);

@@ -3,8 +3,8 @@
  * checks the deadlines of all connections.
  *
  * Invariants:
- *   1. `expire` runs at most `STEP_MS` plus the lag of the event loop after a watched deadline, and at most once every
- *      `STEP_MS`.
+ *   1. After each watched deadline, the timer calls `expire` within `STEP_MS` plus the lag of the event loop. The timer
+ *      calls `expire` at most once every `STEP_MS`.
  *   2. Watching a call whose deadline is not the nearest costs one comparison.
  */
 import type { Clock } from '../../../lib/clock.ts';
@@ -14,7 +14,7 @@ const STEP_MS = 5;
 
 export class DeadlineWatch {
   readonly #clock: Clock;
-  /** Ends the calls whose deadline has passed, and returns the next deadline or Infinity. */
+  /** Ends the calls whose deadlines have passed, and returns the next deadline, or Infinity if there is none. */
   readonly #expire: (nowMs: number) => number;
   #timer: NodeJS.Timeout | undefined;
   #nextMs = Number.POSITIVE_INFINITY;

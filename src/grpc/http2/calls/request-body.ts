@@ -1,9 +1,11 @@
 /**
- * Splits the DATA of a call into messages: one for most methods, any number for bidi streams.
+ * Splits the DATA of a call into messages: one message for unary and server-streaming calls, and any number of messages
+ * for bidi-streaming calls.
  *
  * Invariants:
- *   1. A message that arrives in one DATA frame with END_STREAM is returned as a view of that frame, without a copy.
- *   2. For an invalid request, a method returns a StatusError, which ends only that call.
+ *   1. If one DATA frame with END_STREAM contains the whole message, the returned message is a view of that frame and
+ *      not a copy.
+ *   2. For an invalid request, the methods return a StatusError, with which the caller ends only that call.
  */
 import { StatusError } from '../../status.ts';
 import { messageCutShort, messageMissing, secondMessage } from '../../transport/refusals.ts';
@@ -25,8 +27,8 @@ export class RequestBody {
   }
 
   /**
-   * Reads DATA of a call with one request message. Returns the message if this frame contains all of it and ends the
-   * stream. In all other cases `end` returns the message.
+   * Reads DATA of a call with one request message. Returns the message if this frame contains the whole message and
+   * ends the stream. Otherwise, `end` returns the message later. Returns an error if the request is invalid.
    */
   readSingle(stream: Http2Stream, frame: Frame, countedBytes: number): RequestMessage | StatusError | undefined {
     const { bytes, start, end, isLast } = frame;
@@ -89,7 +91,10 @@ export class RequestBody {
     return undefined;
   }
 
-  /** Returns the message at the end of the request, or an error if the request has no complete message. */
+  /**
+   * Must be called at the end of a request with one message. Returns the message, or an error if the message is missing
+   * or incomplete.
+   */
   end(stream: Http2Stream): RequestMessage | StatusError {
     const { message } = stream;
     if (stream.reader?.isInsideMessage === true) {

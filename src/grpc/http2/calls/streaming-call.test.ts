@@ -1,5 +1,5 @@
 /**
- * Tests how reading the request messages of a streaming call ends.
+ * Tests how the iteration over the request messages of a streaming call ends.
  */
 import { gzipSync } from 'node:zlib';
 import type { AnyMethod } from '../../method.ts';

@@ -2,8 +2,9 @@
  * Passes request messages to the handler of a streaming method, and sends the responses of the handler.
  *
  * Invariants:
- *   1. Request messages keep their order.
- *   2. When the call ends, reading ends without an error, and a handler that waits to read or write is resumed.
+ *   1. The handler receives the request messages in the order in which they arrived.
+ *   2. When the call ends, the iteration over the request messages ends without an error. The handler resumes if it is
+ *      waiting to read or write.
  */
 import { isPromise } from '../../../lib/maybe-promise.ts';
 import type { AnyMethod, ResponseStream } from '../../method.ts';

@@ -4,17 +4,17 @@
  */
 import { ConnectionFault, ErrorCode } from './protocol.ts';
 
-/** Cost of a SETTINGS frame, in points; most other frames cost 1 point. */
+/** Cost of a SETTINGS frame, in points; most other frames that serve no call cost 1 point. */
 export const SETTINGS_COST = 20;
 /**
- * Cost of a stream that the server refuses or resets. The cost is higher than 1, because the server must also send a
- * frame.
+ * Cost of a stream that the server refuses or resets. The cost is higher than 1, because the server must also send
+ * RST_STREAM.
  */
 export const REFUSED_COST = 2;
 
 /**
- * Bytes of an oversized header block that cost one point. The server must decode such a block before it can reject the
- * call.
+ * Number of bytes of an oversized header block that together cost one point. The server must decode such a block before
+ * it can reject the call.
  */
 export const TOO_LARGE_BYTES_PER_POINT = 1_024;
 
@@ -30,7 +30,7 @@ export class FrameBudget {
   }
 
   /**
-   * Consumes points. Throws a ConnectionFault when the budget is exhausted, so it may be called only while the
+   * Consumes points. Throws a ConnectionFault when the budget is exhausted, so this method may be called only while the
    * connection reads frames.
    */
   consume(cost: number): void {
@@ -45,7 +45,7 @@ export class FrameBudget {
 
   /**
    * Consumes one point for a small DATA frame that we sent because the peer opens its window by a few bytes at a time.
-   * This method never throws, but reading the next frame may throw.
+   * This method never throws, but the next call of `consume` may throw.
    */
   smallPieceSent(): void {
     this.#left -= 1;

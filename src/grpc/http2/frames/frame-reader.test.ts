@@ -1,6 +1,6 @@
 /**
  * Tests that the frames do not depend on how the bytes are split into chunks. Also tests that the reader rejects an
- * oversized frame before it buffers any of it.
+ * oversized frame before it buffers any of the payload.
  */
 import { continuation, data, frame, headers, ping, settings } from '../../../../test/support/http2/frames.ts';
 import { FrameReader } from './frame-reader.ts';

@@ -2,18 +2,18 @@
  * Splits the bytes of a connection into frames, one per call of `next`.
  *
  * Invariants:
- *   1. A frame that is complete in one chunk is read in place. A frame that spans chunks is copied into its own buffer.
- *      Each byte is copied once, however small the chunks are.
- *   2. A frame above the limit throws a ConnectionFault before any of it is buffered.
- *   3. Reading a frame in place allocates nothing. The reader releases a chunk after it has read all frames of the
- *      chunk.
+ *   1. The reader reads a frame in place if one chunk contains the whole frame. It copies a frame that spans chunks
+ *      into a separate buffer, and copies each payload byte of such a frame once, however small the chunks are.
+ *   2. The reader throws a ConnectionFault for a frame above the size limit before it buffers any of the payload.
+ *   3. The reader allocates no memory to read a frame in place. The reader releases a chunk after it has read all
+ *      frames of the chunk.
  */
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
 import { ConnectionFault, ErrorCode, Flag, FRAME_HEADER_BYTES } from './protocol.ts';
 
 const NO_BYTES = Buffer.alloc(0);
 
-/** Last frame that was read. Each reader has one such object, which the next frame overwrites. */
+/** Last frame that was read. Each reader has one such object, which `next` overwrites with the next frame. */
 export class Frame {
   type = 0;
   flags = 0;
@@ -38,7 +38,10 @@ export class FrameReader {
   readonly #maxFrameBytes: number;
   #chunk: Buffer = NO_BYTES;
   #at = 0;
-  /** Buffer of a frame that spans chunks: first as large as its header, then as large as the whole frame. */
+  /**
+   * Buffer for a frame that spans chunks. The buffer is as large as the frame header until the header is complete, and
+   * then as large as the whole frame.
+   */
   #cut: Buffer | undefined;
   #cutBytes = 0;
 
@@ -96,7 +99,10 @@ export class FrameReader {
     this.#cutBytes = chunk.copy(this.#cut, 0, at);
   }
 
-  /** Copies the missing bytes of a partial frame from the chunk. Returns true once the frame is complete and read. */
+  /**
+   * Copies the missing bytes of a partial frame from the chunk. Returns true once the frame is complete and has been
+   * read into `frame`.
+   */
   #fill(cut: Buffer, chunk: Buffer): boolean {
     const copied = chunk.copy(
       cut,

@@ -1,5 +1,5 @@
 /**
- * Writes frames into buffers: frame headers, and ready-made frames that only need a stream id.
+ * Writes frame headers and ready-made frames into buffers. A ready-made frame needs only a stream id.
  */
 import { FRAME_HEADER_BYTES } from './protocol.ts';
 
@@ -24,7 +24,7 @@ export function putFrameHeader(
   return at + FRAME_HEADER_BYTES;
 }
 
-/** Returns a frame whose stream id is 0. */
+/** Returns a ready-made frame. Its stream id is 0. */
 export function readyFrame(type: number, flags: number, payload: Buffer): Buffer {
   const frame = Buffer.alloc(FRAME_HEADER_BYTES + payload.length);
   payload.copy(frame, putFrameHeader(frame, 0, payload.length, type, flags, 0));

@@ -3,7 +3,7 @@
  *
  * Invariants:
  *   1. The size of a block and its number of frames are limited (CVE-2024-27316).
- *   2. While `isOpen` is true, only CONTINUATION may follow (RFC 9113, section 6.10). The connection enforces this
+ *   2. While `isOpen` is true, only CONTINUATION may follow (RFC 9113, section 6.10). `ConnectionFrames` enforces this
  *      rule.
  */
 import { bufferedCopy } from '../../transport/buffered-memory.ts';

@@ -1,9 +1,9 @@
 /**
  * Collects the frames that a connection sends in one turn of the event loop, and sends them with one write.
  *
- * Buffers come from a small pool. A buffer returns to the pool at once if the kernel accepted all its bytes during the
- * write. In this case `writableLength` is 0 right after the write; outbox.test.ts tests this behavior of Node. An idle
- * connection has no buffer.
+ * The outboxes of all connections share a small pool of buffers. After a write, the outbox returns its buffer to the
+ * pool at once if the kernel has accepted all bytes. In this case `writableLength` is 0 right after the write;
+ * outbox.test.ts tests this behavior of Node. An idle connection has no buffer.
  */
 import type { Socket } from 'node:net';
 import { bufferedCopy } from '../../transport/buffered-memory.ts';
@@ -47,8 +47,8 @@ export class Outbox {
   }
 
   /**
-   * Reserves `bytes` of space, at most one buffer, and returns the buffer. The space ends at `end`, and the caller must
-   * fill all of it immediately.
+   * Reserves space for the given number of bytes, at most OUTBOX_BUFFER_BYTES, and returns the buffer that contains the
+   * space. The space ends at `end`, and the caller must fill all of it immediately.
    */
   reserve(bytes: number): Buffer {
     let buffer = this.#buffer;
@@ -99,7 +99,7 @@ export class Outbox {
       return;
     }
     // A socket that already buffers bytes also buffers the bytes of this write. These bytes would keep the whole buffer
-    // alive, so they are copied.
+    // alive, so the outbox copies them.
     const isBackedUp = this.#socket.writableLength !== 0;
     this.#socket.write(isBackedUp ? bufferedCopy(bytes, 0, bytes.length) : bytes);
     const isBuffered = this.#socket.writableLength !== 0;

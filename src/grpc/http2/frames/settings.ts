@@ -9,7 +9,7 @@ const ENTRY_BYTES = 6;
 /** Largest value of SETTINGS_MAX_FRAME_SIZE that RFC 9113 allows. */
 const MAX_FRAME_SIZE_SETTING = 0xff_ffff;
 
-/** The settings from a peer's SETTINGS frame that the server uses. */
+/** Settings that the server uses from a peer's SETTINGS frame. */
 export interface PeerSettings {
   /** Last SETTINGS_INITIAL_WINDOW_SIZE in the frame. */
   readonly streamWindowBytes: number | undefined;

@@ -2,11 +2,11 @@
  * Decodes header blocks (RFC 7541) into fields.
  *
  * Invariants:
- *   1. A block is decoded to its end even if its header list exceeds the limit, because our dynamic table must stay
- *      equal to the peer's table.
- *   2. A list uses memory only for references to its fields, and stops growing at the limit.
- *   3. An invalid block throws a ConnectionFault with COMPRESSION_ERROR, because our dynamic table may no longer be
- *      equal to the peer's table.
+ *   1. The decoder decodes each block to its end even if the header list exceeds the limit, because our dynamic table
+ *      must stay equal to the peer's table.
+ *   2. A header list needs memory only for a reference to each indexed field, and does not grow beyond the limit.
+ *   3. The decoder throws a ConnectionFault with COMPRESSION_ERROR for an invalid block, because our dynamic table may
+ *      no longer be equal to the peer's table.
  */
 
 import { ConnectionFault, ErrorCode } from '../frames/protocol.ts';
@@ -19,8 +19,8 @@ const LITERAL_INDEXED = 0x40;
 const TABLE_SIZE_UPDATE = 0x20;
 const HUFFMAN = 0x80;
 /**
- * Shift of the last byte that is accepted after the prefix. Four bytes can encode numbers up to 268 million, which is
- * far above any valid length or index.
+ * Shift of the last byte that the decoder accepts after the prefix of an integer. Four bytes can encode numbers up to
+ * 268 million, which is far above any valid length or index.
  */
 const MAX_INTEGER_SHIFT = 21;
 

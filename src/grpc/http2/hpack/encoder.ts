@@ -1,6 +1,6 @@
 /**
  * Encodes the header fields that we send (RFC 7541) as literals without indexing. A block therefore has the same bytes
- * on every connection and is encoded only once. The dynamic table of the peer stays empty.
+ * on every connection and is encoded only once. The dynamic table of the peer's decoder stays empty.
  */
 import { staticIndexOf } from './table.ts';
 

@@ -1,9 +1,9 @@
 /**
  * Decodes the Huffman strings of HPACK (RFC 7541, section 5.2 and appendix B).
  *
- * The code of appendix B is canonical, so the bit lengths of the symbols define it. We flatten the code tree into a
- * table that consumes four bits per step. No code is shorter than five bits, so a step yields at most one symbol. The
- * server does not encode with this code, because it sends only a few dozen bytes of headers.
+ * The code of appendix B is canonical, so the bit lengths of the symbols define it. The decoder converts the code tree
+ * into a table, with which it consumes four bits per step. No code is shorter than five bits, so a step yields at most
+ * one symbol. The server does not encode with this code, because it sends only a few dozen bytes of headers.
  */
 
 /** Bit lengths of the symbols 0 to 255 and of EOS (256), one base-36 digit each. */

@@ -1,6 +1,6 @@
 /**
- * Tests a peer that opens more calls than the limit allows. A client may do so before it has read our SETTINGS.
- * docs/internals/transport.md describes the outcome.
+ * Tests what happens to the calls of a peer that opens more calls than the limit allows. A client may do so before it
+ * has read our SETTINGS. docs/internals/transport.md describes the outcome.
  */
 import { fuzzPath } from '../../../../test/fuzz/conversations.ts';
 import { startMemoryServer } from '../../../../test/fuzz/memory-server.ts';

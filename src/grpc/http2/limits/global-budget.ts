@@ -3,7 +3,8 @@
  *
  * Invariants:
  *   1. While the total exceeds the global limit, the budget refuses more bytes only for connections that buffer more
- *      than an equal quota of the limit. A peer that uses many buffered bytes therefore does not affect other peers.
+ *      than an equal quota of the limit. A peer for which the server buffers many bytes therefore does not affect other
+ *      peers.
  *   2. Peers that arrive one after the other may each reach the quota that applied when they arrived. The total is at
  *      most the limit times 1 + ln(peers), plus the last addition of each peer.
  */

@@ -1,16 +1,19 @@
 /**
- * Defines every limit of the built-in HTTP/2 server in one table. docs/internals/transport-limits.md is generated from
- * this table.
+ * Defines the limits of the built-in HTTP/2 server in one table. `make docs` generates
+ * docs/internals/transport-limits.md from this table.
  *
- * The limits that both transports share (messages, metadata, calls per connection, connections) are in
- * transport/transport.ts.
+ * The table does not contain the limits that both transports share (messages, metadata, calls per connection,
+ * connections). These limits are defined in transport/transport.ts.
  */
 import type { TransportLimits } from '../../transport/transport.ts';
 
 interface LimitRow {
   readonly value: number;
   readonly unit: 'bytes' | 'fields' | 'frames' | 'ms' | 'points' | 'points/s' | 'bytes/s';
-  /** Text for the generated page. The text describes the limited quantity, and the behavior above the limit. */
+  /**
+   * Text for the generated page. The text describes the limited quantity, and what the server does when a peer exceeds
+   * the limit.
+   */
   readonly reason: string;
 }
 
@@ -125,8 +128,8 @@ export const HTTP2_LIMITS = Object.fromEntries(
 ) as Http2OwnLimits;
 
 /**
- * Divisor of the container's memory. Unfinished requests may use at most 1/8 of the memory, and buffered responses
- * another 1/8.
+ * Number by which `limitsWithin` divides the container's memory. Unfinished requests may use at most 1/8 of the memory,
+ * and buffered responses another 1/8.
  */
 const MEMORY_DIVISOR = 8;
 

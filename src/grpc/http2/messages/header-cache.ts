@@ -2,7 +2,8 @@
  * Header cache of one connection: converts header blocks to request headers.
  *
  * Callers send the same headers repeatedly. While the dynamic table is unchanged, equal blocks decode to equal request
- * headers. The cache therefore keeps the last few blocks and compares bytes instead of decoding.
+ * headers. The cache therefore keeps the last few blocks, and decodes a new block only if no cached block has the same
+ * bytes.
  */
 
 import { bufferedCopy } from '../../transport/buffered-memory.ts';

@@ -1,7 +1,7 @@
 /**
  * Validates and interprets the request headers of a call.
  *
- * Invariant: requests with the same header block share one object, which never changes.
+ * Invariant: a RequestHeaders object never changes, because requests with the same header block can share the object.
  */
 import { NO_DEADLINE_MS } from '../../deadline.ts';
 import type { AnyMethod, MethodTable } from '../../method.ts';
@@ -20,8 +20,8 @@ export interface RequestHeaders {
    * Kind of request:
    *
    * - `call`: a gRPC call
-   * - `http`: valid HTTP/2 that is not gRPC and receives an HTTP error
-   * - `malformed`: violates RFC 9113, section 8, so its stream is reset
+   * - `http`: a valid HTTP/2 request that is not gRPC; the server responds with an HTTP error
+   * - `malformed`: a request that violates RFC 9113, section 8; the server resets its stream
    */
   readonly verdict: 'call' | 'http' | 'malformed';
   /** True if the header list exceeded a limit; in this case some fields are missing. */
@@ -105,7 +105,8 @@ export function deadlineOf(request: RequestHeaders, nowMs: number, defaultDeadli
 }
 
 /**
- * Returns whether the trailers of a request are valid (RFC 9113, section 8.1). The content of the trailers is not used.
+ * Returns whether the trailers of a request are valid (RFC 9113, section 8.1). The server does not use the content of
+ * the trailers.
  */
 export function areTrailersValid(fields: readonly Field[]): boolean {
   return fields.every((field) => field.role !== Role.forbidden && !field.name.startsWith(':'));

@@ -1,5 +1,5 @@
 /**
- * Encodes the header blocks of a response: the headers that open it, and the trailers that end it.
+ * Encodes the header blocks of a response: the headers at its start, and the trailers at its end.
  *
  * Source: gRPC over HTTP/2 (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), "Responses".
  */

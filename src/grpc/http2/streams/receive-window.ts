@@ -3,9 +3,10 @@
  *
  * Invariants:
  *   1. Every DATA byte counts against the connection's window before any other check of the frame.
- *   2. The window of a stream is replenished when the handler of the call reads messages. If the handler does not read,
- *      the caller must therefore stop sending once the window is used up.
- *   3. Buffered bytes are limited per connection and in total. A call that exceeds a limit ends.
+ *   2. The server replenishes the window of a streaming call when the handler reads messages. If the handler stops
+ *      reading, the caller must therefore stop sending once the window is used up.
+ *   3. The buffered bytes are limited per connection and in total. A call that exceeds a limit ends with
+ *      RESOURCE_EXHAUSTED.
  */
 import { Status, StatusError } from '../../status.ts';
 import type { Outbox } from '../frames/outbox.ts';
@@ -31,7 +32,7 @@ export class ReceiveWindow {
     this.#budget = options.budget;
   }
 
-  /** Announces the window of the connection. Must be called after our SETTINGS have been sent. */
+  /** Announces the size of the connection's window. Must be called after our SETTINGS have been sent. */
   open(): void {
     this.#give(this.#limits.connectionWindowBytes - DEFAULT_WINDOW_BYTES);
   }
@@ -89,7 +90,7 @@ export class ReceiveWindow {
     this.#budget.add(-bytes);
   }
 
-  /** Releases the bytes of a message that a streaming handler has read. */
+  /** Releases the bytes of a message that a streaming handler has read, and credits them to the stream's window. */
   messageTaken(stream: Http2Stream, messageBytes: number): void {
     const bytes = messageBytes + PREFIX_BYTES;
     this.release(stream, Math.min(stream.bufferedBytes, bytes + UNREAD_MESSAGE_BYTES));
@@ -99,8 +100,8 @@ export class ReceiveWindow {
   }
 
   /**
-   * Returns the credit for a partial message while no complete message is waiting. Without this credit, a message
-   * larger than the window would never arrive completely.
+   * Returns the number of bytes to credit for a partial message, or 0 while a complete message is unread. Without this
+   * credit, a message larger than the window would never arrive completely.
    */
   creditOfCutMessage(stream: Http2Stream): number {
     if (stream.streaming?.hasUnread === true || stream.reader?.isInsideMessage !== true) {

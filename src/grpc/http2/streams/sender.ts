@@ -2,8 +2,9 @@
  * Sends the responses of a connection within the peer's flow-control windows.
  *
  * A small unary response is assembled in the outbox from ready-made frames and its message. A response that does not
- * fit into the windows is queued in its stream until the window of the stream grows. A stream that waits only for the
- * connection's window or for the socket is also in #pending. Pending streams send in turn, one frame each.
+ * fit into the windows is queued in its stream until the windows grow. A stream that waits only for the connection's
+ * window or for the socket is also in #pending. The sender serves these pending streams in turn and sends one frame of
+ * each.
  */
 import { expectedErrorStatus } from '../../error-status.ts';
 import { bufferedMemory } from '../../transport/buffered-memory.ts';
@@ -31,8 +32,8 @@ const OPENING_FRAME = readyFrame(FrameType.headers, Flag.endHeaders, OPENING_BLO
 const OK_FRAME = readyFrame(FrameType.headers, Flag.endHeaders | Flag.endStream, OK_BLOCK);
 const AROUND_MESSAGE_BYTES = OPENING_FRAME.length + FRAME_HEADER_BYTES + PREFIX_BYTES + OK_FRAME.length;
 /**
- * Size below which a DATA frame is small. A small frame while more DATA is queued indicates that the peer opens its
- * window by only a few bytes at a time.
+ * Size below which a DATA frame counts as small. A small frame while more DATA is queued indicates that the peer opens
+ * its window by only a few bytes at a time.
  */
 const SMALL_PIECE_BYTES = 256;
 /** Maximum size of a peer's HPACK dynamic table until its SETTINGS change the size. */
@@ -78,7 +79,7 @@ export class Sender {
     return this.#queuedBytes > this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();
   }
 
-  /** Returns whether a streaming handler must wait before it sends more. */
+  /** Returns whether a streaming handler must wait before it sends more messages. */
   isFull(stream: Http2Stream): boolean {
     const { queuedBytes } = stream;
     // While the connection has too much DATA queued, a handler waits as long as its own stream has any bytes queued. A
@@ -155,7 +156,7 @@ export class Sender {
     this.error(stream, status);
   }
 
-  /** Responds to a request that is not gRPC. */
+  /** Sends an HTTP error in response to a request that is not gRPC. */
   plain(stream: Http2Stream): void {
     const status = stream.request.httpStatus;
     const body = Buffer.from(HTTP_TEXTS[status]);
@@ -188,7 +189,10 @@ export class Sender {
     return this.#outbox.isCongested || takenBytes >= expectedBytes;
   }
 
-  /** Sends queued DATA of a stream as far as the windows allow, and then its trailers. */
+  /**
+   * Sends queued DATA of a stream as far as the windows allow. Once the queue is empty, sends the trailers of the
+   * stream.
+   */
   pump(stream: Http2Stream): void {
     while (stream.queuedBytes > 0) {
       if (stream.sendWindowBytes <= 0) {
@@ -255,8 +259,8 @@ export class Sender {
   }
 
   /**
-   * Returns whether calls in flight must end. Calls that started before any response was queued may together queue up
-   * to twice the limit of the connection, within the global limit.
+   * Returns whether calls in flight must end, because the server buffers far too many responses. The responses of calls
+   * that started earlier may together use up to twice the limit of the connection, within the global limit.
    */
   #hasFarTooMuchQueued(): boolean {
     return this.#queuedBytes > 2 * this.#limits.maxBufferedAnswerBytesPerConnection || this.#budget.isOver();

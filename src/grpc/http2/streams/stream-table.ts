@@ -24,7 +24,7 @@ export class StreamTable {
   lastId = 0;
   /** Highest stream id that the table accepts. A GOAWAY from either side lowers this id. */
   maxAcceptedId = MAX_STREAM_ID;
-  /** Callback for the end of the last open stream. It is set while the connection drains. */
+  /** Function that the table calls when the last open stream has ended. A draining connection sets this function. */
   onEmpty: (() => void) | undefined;
   readonly #outbox: Outbox;
   readonly #frameBudget: FrameBudget;
@@ -62,8 +62,8 @@ export class StreamTable {
   }
 
   /**
-   * Returns the stream of a control frame, or undefined if it is closed. Throws a ConnectionFault for an idle stream
-   * (RFC 9113, section 5.1).
+   * Returns the stream of a control frame, or undefined if the stream is closed. Throws a ConnectionFault for an idle
+   * stream (RFC 9113, section 5.1).
    */
   known(id: number, frameName: string): Http2Stream | undefined {
     if (id === 0 || id > this.lastId) {
@@ -84,7 +84,7 @@ export class StreamTable {
     }
   }
 
-  /** Closes a stream after our last frame on the stream. */
+  /** Closes a stream after the server has sent the last frame of the response. */
   answered(stream: Http2Stream): void {
     if (!stream.isRemoteClosed) {
       // Asks the caller not to send the rest of its request, because the server will not read it (RFC 9113, section
@@ -96,8 +96,8 @@ export class StreamTable {
   }
 
   /**
-   * Resets a stream, open or not, because of a stream error. Throws a ConnectionFault if the reset exhausts the frame
-   * budget.
+   * Sends RST_STREAM for an open, refused or closed stream, and consumes points of the frame budget. Throws a
+   * ConnectionFault if this reset exhausts the frame budget.
    */
   refuse(id: number, code: ErrorCode): void {
     this.#reset(id, code);

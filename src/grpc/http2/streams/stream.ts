@@ -5,7 +5,7 @@
  *   1. `isClosed` is set once, when the stream leaves the table of its connection. The server sends no part of a
  *      response on a closed stream.
  *   2. `isRunning` is true from the start of the handler until the handler settles, even if the stream ends earlier.
- *   3. Each listener is called once when the call ends for any reason.
+ *   3. The stream calls each `onOver` listener exactly once when the call ends, for whatever reason.
  */
 import type { AnswerMetadata, CallContext } from '../../method.ts';
 import { metadataFields } from '../../transport/answer-metadata.ts';
@@ -35,7 +35,7 @@ export class Http2Stream implements CallContext {
   unacknowledgedBytes = 0;
   /** Bytes of the connection's request budget that this call uses: buffered request bytes and `openCallBytes`. */
   bufferedBytes = 0;
-  /** Part of `bufferedBytes` that accounts for the open call itself, until the call ends. */
+  /** Part of `bufferedBytes` that covers the memory of the open call itself, without its request messages. */
   openCallBytes = 0;
   /** Buffered DATA bytes of a streaming call that have not been credited to the caller's window yet. */
   uncreditedBytes = 0;
@@ -52,7 +52,7 @@ export class Http2Stream implements CallContext {
   headersBlock: Buffer | undefined;
   /** Encoded metadata that the handler has set for the trailers. */
   trailersBlock: Buffer | undefined;
-  /** DATA that waits until a window grows. */
+  /** DATA that the server cannot send until a window grows or the socket accepts more bytes. */
   sendQueue: Buffer[] = NOTHING;
   /** Unsent bytes in `sendQueue`. */
   queuedBytes = 0;
@@ -68,12 +68,13 @@ export class Http2Stream implements CallContext {
    */
   endBlock: Buffer | null | undefined = undefined;
 
-  /** Number of the sweep in which the stream was opened. */
+  /** Number of sweeps that had run when the stream was opened. */
   readonly bornSweep: number;
   /** Number of the last sweep at which the peer had made progress in reading. */
   progressSweep: number;
   /**
-   * Number of the chunk that opened the stream. This number is used to detect a reset that arrives in the same chunk.
+   * Number of the chunk that opened the stream. The server uses this number to detect a reset that arrives in the same
+   * chunk or the next one.
    */
   readonly bornTurn: number;
 

@@ -1,9 +1,9 @@
 /**
- * Holds the unread request messages of a streaming call, and resumes its handler when it can read or write.
+ * Stores the unread request messages of a streaming call, and resumes the handler when the handler can read or write.
  *
  * Invariants:
- *   1. Request messages keep their order.
- *   2. When the call ends, a handler that waits to read or write is resumed.
+ *   1. The handler receives the request messages in the order in which they arrived.
+ *   2. When the call ends, the handler resumes if it is waiting to read or write.
  */
 import type { RequestMessage } from '../../transport/request-message.ts';
 
@@ -29,7 +29,7 @@ export class StreamingState {
     return this.#requests.shift();
   }
 
-  /** Resolves when a message arrives or the request ends. */
+  /** Returns a promise that resolves when a message arrives, the request ends or the call ends. */
   whenReadable(): Promise<void> {
     return new Promise((resolve) => {
       this.#reading = resolve;
