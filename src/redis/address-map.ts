@@ -1,14 +1,14 @@
 /**
- * Maps the addresses that nodes announce to addresses where this process can reach the nodes. A map is needed if the
+ * Maps the addresses that nodes announce to addresses at which this process can reach the nodes. A map is needed if the
  * nodes are behind a NAT, or if the certificates of the nodes do not contain the announced hosts. Pure.
  *
  * Invariants:
- *   1. An entry with a port applies only to that host and port. Such an entry takes precedence over an entry with the
+ *   1. An entry with a port applies only to its announced host and port, and takes precedence over an entry with the
  *      same host and no port. An entry without a port applies to all other ports of the host.
- *   2. If a target has no port, the announced port is used.
- *   3. A target is not mapped again. If the map has no entry for an announced address, the address itself is used.
- *   4. The map is applied where an announcement is read (CLUSTER SLOTS, MOVED, ASK, Sentinels), so a node is known only
- *      by its reachable address. The map does not apply to seeds.
+ *   2. If the reachable address of an entry has no port, the map keeps the announced port.
+ *   3. The result of a mapping is not mapped again. An announced address without an entry stays unchanged.
+ *   4. The sidecar applies the map when it reads an announced address (from CLUSTER SLOTS, MOVED, ASK, or a Sentinel),
+ *      so the sidecar knows a node only by its reachable address. The map does not apply to seeds.
  */
 import { canonicalHost } from '../lib/canonical-host.ts';
 import { addressText, type NodeAddress } from './address.ts';
@@ -21,14 +21,17 @@ export interface AddressMapping {
 interface PartialAddress {
   readonly host: string;
   /**
-   * Port. If undefined in an announced address, the entry applies to every port. If undefined in a target, the
-   * announced port is used.
+   * Port. If an announced address has no port, the entry applies to every port that has no entry of its own. If a
+   * reachable address has no port, the map keeps the announced port.
    */
   readonly port: number | undefined;
 }
 
 export interface AddressMap {
-  /** Targets by the `addressText` of the announced address, or by its host if the entry has no port. */
+  /**
+   * Reachable addresses. The key is the `addressText` of the announced address, or the host of an address without a
+   * port.
+   */
   readonly targets: ReadonlyMap<string, PartialAddress>;
   readonly targetHosts: ReadonlySet<string>;
 }

@@ -1,5 +1,5 @@
 /**
- * Tests addresses in the forms that Redis writes.
+ * Tests that addresses are parsed and formatted in the forms that Redis uses.
  */
 import { addressText, parseAddressText } from './address.ts';
 

@@ -13,19 +13,19 @@ export interface Credentials {
 }
 
 /**
- * Returns the current credentials. Each connection calls this function, so a rotated password
- * takes effect without a restart.
+ * Returns the current credentials. Every attempt to connect calls this function, so a rotated password takes effect
+ * without a restart.
  */
 export type CredentialsSource = () => Promise<Credentials>;
 
-/** Returns `host:port`, which names a node in maps, logs and metrics. */
+/** Returns the address as `host:port`. Maps, logs and metrics use this text as the name of a node. */
 export function addressText(address: NodeAddress): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
 /**
- * Parses `host:port` in the form that MOVED and ASK use, in which IPv6 addresses may lack brackets. An empty host
- * becomes `fallbackHost`.
+ * Parses the `host:port` of a MOVED or ASK reply, in which an IPv6 host may lack brackets. If the host is empty or `?`,
+ * the result has the host `fallbackHost`.
  */
 export function parseAddressText(text: string, fallbackHost: string): NodeAddress {
   const colon = text.lastIndexOf(':');

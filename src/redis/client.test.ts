@@ -26,8 +26,8 @@ afterEach(() => {
 });
 
 test('gives up an attempt and closes its socket if lookup and handshake are too slow together', async () => {
-  // Each step alone stays within the limit. node-redis does not limit the total time of the steps, only the silence
-  // between them.
+  // Each step alone takes less time than the connect timeout. node-redis limits only the silence between the steps, and
+  // not their total time.
   const slowMs = CONNECT_TIMEOUT_MS * 0.6;
   answerNamesAfter(slowMs);
   const certificate = await generate([{ name: 'commonName', value: HOST }], {
@@ -68,7 +68,7 @@ function answerNamesAfter(delayMs: number): void {
   jest.spyOn(dns, 'lookup').mockImplementation(lookup as never);
 }
 
-// node-redis does not expose this counter (see countBytesRead).
+// node-redis exposes no counter of received bytes (see countBytesRead).
 test('counts received bytes, including those of a partial reply', async () => {
   const peer = await startFakeRedisPeer();
   const access = redisOptions(`redis://127.0.0.1:${peer.port}`);

@@ -1,10 +1,10 @@
 /**
- * Opens one connection with node-redis. Only this module uses the options of the library.
+ * Opens one connection with node-redis. Only this module uses the options of node-redis.
  *
- * Features of node-redis that failed in tests or reviews are disabled (docs/internals/redis-connections.md). The
- * command timeouts of the library are expensive and do not limit the time until the reply. The automatic reconnect can
- * stop permanently and ignores topology changes. The offline queue would replay increments. The maintenance
- * notifications are disabled too. A client serves one connection, and each reconnect creates a new client.
+ * This module disables features of node-redis that failed in tests or reviews (docs/internals/redis-connections.md).
+ * The command timeouts of node-redis are expensive and do not limit the time until the reply. The automatic reconnect
+ * can stop permanently and ignores topology changes. The offline queue would send increments a second time. This module
+ * also disables the maintenance notifications. A client serves one connection, and each reconnect creates a new client.
  *
  * The client class is constructed directly, because `createClient` attaches 400 commands one by one. Attaching them
  * would take 70 ms and create 20 MB of garbage, and V8 never returns that memory to the system. Pannier sends only raw
@@ -45,14 +45,14 @@ export interface OpenClient {
    */
   bytesRead(): number;
   /**
-   * Monotonic time at which the guard sent ROLE, if the server replied that it is a standalone master; otherwise
+   * Monotonic time at which `access.guard` sent ROLE, if the server replied that it is a standalone master; otherwise
    * negative infinity.
    */
   readonly vouchedAtMs: number;
   destroy(): void;
 }
 
-/** Returns whether node-redis rejected the command before sending any of it. */
+/** Returns whether node-redis rejected the command before it sent any byte of the command. */
 export function wasNeverTaken(error: unknown): boolean {
   return (
     error instanceof ClientOfflineError ||
@@ -63,9 +63,9 @@ export function wasNeverTaken(error: unknown): boolean {
 
 export interface ClientEvents {
   /**
-   * Called once when the connection has ended, whichever side closed it. The reason is `hung up` (closed by the
-   * server), a system error code (ECONNRESET, ETIMEDOUT ...), `unreadable` (the reply was not RESP), or `closed` (by
-   * us).
+   * Called once when the connection has ended, whichever side closed it. Examples of reasons are `hung up` (the server
+   * closed the connection), system error codes (ECONNRESET, ETIMEDOUT ...), `unreadable` (the reply was not RESP), and
+   * `closed` (the sidecar closed the connection).
    */
   onLost(reason: string): void;
   /** Called when node-redis reports that the server has ended a sharded subscription. */
@@ -73,9 +73,9 @@ export interface ClientEvents {
 }
 
 /**
- * Reads the credentials, then connects and logs in, and finally has the guard verify the server. Each of these three
- * steps has a time limit of `access.connectTimeoutMs`. If a step fails, rejects with the cause and leaves no connection
- * open.
+ * Reads the credentials and, for TLS, the TLS files. Then connects and logs in, and has `access.guard` verify the
+ * server. Each of these steps has a time limit of `access.connectTimeoutMs`. If a step fails, rejects with the cause
+ * and leaves no connection open.
  */
 export async function openClient(address: NodeAddress, access: RedisAccess, events: ClientEvents): Promise<OpenClient> {
   const name = addressText(address);
@@ -199,8 +199,9 @@ async function readTlsOptions(address: NodeAddress, access: RedisAccess): Promis
 }
 
 /**
- * Counts received bytes. node-redis exposes neither its socket nor a counter, but every received chunk passes through
- * `write` of its decoder. A test fails if a new version of node-redis changes this.
+ * Counts the bytes that the client receives, and returns a function that returns this number. node-redis exposes
+ * neither its socket nor a counter, but every received chunk passes through `write` of its decoder. A test fails if a
+ * new version of node-redis changes this.
  */
 function countBytesRead(client: object): () => number {
   const { decoder } = (client as { _getQueue(): { decoder: { write(chunk: Buffer): void } } })._getQueue();
@@ -213,7 +214,7 @@ function countBytesRead(client: object): () => number {
   return () => bytes;
 }
 
-/** Stores the addresses of the latest lookup in `resolvedTo`. */
+/** Returns a lookup that also stores the addresses of its latest result in `resolvedTo`. */
 function recordingLookup(lookup: LookupFunction, resolvedTo: string[]): LookupFunction {
   return (hostname, options, callback) =>
     lookup(hostname, options, (error, address, family) => {
@@ -223,7 +224,7 @@ function recordingLookup(lookup: LookupFunction, resolvedTo: string[]): LookupFu
     });
 }
 
-/** Returns one of a small set of reasons, for metrics. */
+/** Returns the reason for a lost connection. The set of reasons is small, so that metrics can use it as a label. */
 function reasonOf(error: unknown): string {
   if (error instanceof SocketClosedUnexpectedlyError) {
     return 'hung up';
@@ -242,7 +243,7 @@ function unansweredText(isTls: boolean, isReached: boolean, limit: string): stri
     : `the TCP connection was not accepted ${limit}`;
 }
 
-/** Queue slots for ASKING and similar commands, in addition to the slots for commands of callers. */
+/** Number of queue slots for ASKING and similar commands, in addition to the slots for the commands of callers. */
 const CONTROL_COMMANDS = 1_000;
 
 async function inTime<Value>(

@@ -14,8 +14,8 @@ export type RedisReply = null | number | string | Buffer | RedisReply[];
 export interface RedisCommands {
   /**
    * Runs a script on the master that owns the slot of `keys[0]`. All keys must be in one slot. Follows MOVED and ASK,
-   * loads a missing script, and repeats TRYAGAIN within the deadline. A script of kind `read` is repeated once if its
-   * connection is lost.
+   * loads a missing script, and repeats the command after TRYAGAIN until the deadline. If the connection is lost, a
+   * script of kind `read` is repeated once.
    */
   run(
     script: Script,
@@ -25,8 +25,8 @@ export interface RedisCommands {
     options?: CommandOptions,
   ): Promise<RedisReply>;
   /**
-   * Sends one command (name and arguments) to the master that owns the slot of `key`. For commands in READ_COMMANDS,
-   * the role of the server is verified, and the command may be repeated once. Every other command is treated as a
+   * Sends one command (name and arguments) to the master that owns the slot of `key`. For a command in READ_COMMANDS,
+   * src/redis verifies the role of the server and may repeat the command once. Every other command is treated as a
    * write.
    */
   send(
@@ -39,35 +39,35 @@ export interface RedisCommands {
 
 export interface CommandOptions {
   /**
-   * Estimated size of the reply. Each connection limits the sum of these sizes, so that large reads cannot exhaust the
-   * pod's memory.
+   * Estimated size of the reply. Each connection limits the sum of the estimated sizes, so that large reads cannot
+   * exhaust the pod's memory.
    */
   readonly expectedReplyBytes?: number;
   /**
-   * Expected type of the key that `send` receives. If the key has another type, the key is removed and the command is
-   * sent once more.
+   * Expected type of the key that is passed to `send`. If the key has another type, src/redis removes the key and sends
+   * the command once more.
    */
   readonly keyType?: KeyType;
   /**
-   * Whether calls are served even if the user lacks the permission for this command. In this case the sender of the
-   * command reports the missing permission, and the refusal log does not record it.
+   * Whether the sidecar serves calls even if the Redis user lacks the permission for this command. In this case, the
+   * sender of the command reports the missing permission, and the refusal log does not record the refusal.
    */
   readonly isPermissionOptional?: boolean;
 }
 
 /**
- * Commands that write nothing. A replica answers these commands too, so their replies are accepted only from a server
- * with a verified role.
+ * Commands that write nothing. A replica answers these commands too, so the connection verifies the role of the server
+ * before it accepts their replies.
  */
 export const READ_COMMANDS: ReadonlySet<string> = new Set(['EXISTS', 'GET', 'HGET', 'HGETALL', 'HMGET', 'MGET']);
 
 /**
- * Receives the events of the sharded channels of one Redis deployment, in the order in which they arrive on the
+ * Receives the events of the sharded channels of one Redis deployment, in the order in which the events arrive on the
  * connection. This interface and `RedisSubscriber` match the interfaces that the invalidation bus expects
  * (near/subscriber.ts).
  */
 export interface RedisListener {
-  /** Handles a message of a live channel. */
+  /** Handles a message of a live channel, which is a channel with a completed subscription. */
   onMessage(channel: string, message: Buffer): void;
   /** Handles a completed subscription. Messages published from now on reach onMessage, until onLost is called. */
   onLive(channel: string): void;
@@ -77,18 +77,21 @@ export interface RedisListener {
    */
   onLost(channel: string): void;
   /**
-   * Handles the reply to the probe of a live channel. Replies are delivered one at a time, and only for the
-   * subscription that the last onLive reported. Every message published before the server ran the probe has already
-   * reached onMessage. Later messages may also have reached it.
+   * Handles the reply to a probe (ChannelProbe) of a live channel. Replies are delivered one at a time, and only for
+   * the subscription that the last onLive reported. Every message published before the server ran the probe has already
+   * reached onMessage. Later messages may also have reached onMessage.
    */
   onProbe?(channel: string, reply: RedisReply): void;
 }
 
-/** Returns a read command for the slot of the channel. Called for each probe, whose reply `onProbe` handles. */
+/**
+ * Returns a read command for a key in the slot of the channel. The subscriber calls this function for each probe, and
+ * passes the reply of Redis to `onProbe`.
+ */
 export type ChannelProbe = () => readonly RedisArgument[];
 
 export interface RedisSubscriber {
-  /** Keeps the channel subscribed on the master that owns its slot. Idempotent. */
+  /** Keeps the channel subscribed on the master that owns the slot of the channel. Idempotent. */
   subscribe(channel: string, probe?: ChannelProbe): void;
   unsubscribe(channel: string): void;
   /** Reason why channels stay unsubscribed until an operator acts; undefined if no action is needed. */
@@ -96,8 +99,8 @@ export interface RedisSubscriber {
   /**
    * Resolves to true once three conditions hold. All messages that were published on subscribed channels before this
    * call have reached onMessage. All subscriptions are intact. Since the call, each server with a subscription has
-   * proved that it is a master that serves its slots. Resolves to false if the conditions are not certain by
-   * `deadlineAtMs`. Never rejects.
+   * proved that it is a master and serves the slots of the subscribed channels. Resolves to false if the conditions are
+   * not certain by `deadlineAtMs`. Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;

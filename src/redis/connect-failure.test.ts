@@ -19,7 +19,10 @@ afterEach(async () => {
   peer = undefined;
 });
 
-/** The default timeout is long, because only the test about silence needs a short one. */
+/**
+ * Connects to Redis, and returns an array that collects the logged warnings and errors. The default timeout is long,
+ * because only the test of a server that does not answer needs a short timeout.
+ */
 function open(url: string, connectTimeoutMs = 20_000): object[] {
   const told: object[] = [];
   const tell = (fields: object, message: string): void => void told.push({ ...fields, message });

@@ -1,9 +1,9 @@
 /**
- * Records why servers cannot be used. Each reason is logged once until a server can be used, and /readyz shows the
- * latest reason of each address.
+ * Records why servers cannot be used. This module logs each reason once until a server can be used, and /readyz shows
+ * the latest reason for each address.
  *
- *   1. Error replies of a server go to the refusal logs of the roles (refusal-log.ts). Every other reason is logged
- *      here as a warning.
+ *   1. The refusal logs of the roles (refusal-log.ts) log error replies of servers. This module logs every other reason
+ *      as a warning.
  *   2. Reasons come from connect-reason.ts. The numbers of reasons and addresses are bounded.
  */
 import type { Logger } from '../lib/logger.ts';
@@ -13,7 +13,7 @@ import type { RefusalLog } from './refusal-log.ts';
 import { loginRefusalOf } from './server-error.ts';
 import { tlsHint } from './tls.ts';
 
-/** Maximum number of distinct reasons that are logged. Few are expected. */
+/** Maximum number of distinct reasons that are logged until a server can be used. Few reasons are expected. */
 const MAX_REASONS = 16;
 const MAX_NODES = 64;
 
@@ -21,7 +21,7 @@ export interface ConnectFailuresOptions {
   readonly role: string;
   readonly isTls: boolean;
   readonly log: Logger;
-  /** Refused operation: CONNECT or CONNECT_SUBSCRIBER. */
+  /** Name of the operation in the refusal logs: CONNECT or CONNECT_SUBSCRIBER. */
   readonly command: string;
   /** Refusal logs of the roles that use the servers. */
   readonly refusals: () => Iterable<RefusalLog>;
@@ -42,7 +42,7 @@ export class ConnectFailures {
     return this.#refusedLogins.values().next().value;
   }
 
-  /** Latest reason of each address (host:port); empty once a server can be used. */
+  /** Latest reason for each address (host:port); empty once a server can be used. */
   get reasons(): ReadonlyMap<string, string> {
     return this.#reasons;
   }

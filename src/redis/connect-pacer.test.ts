@@ -22,7 +22,7 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** Simulated connection whose attempts fail at once until `isReachable` is set. */
+/** Simulated connection. Its attempts to connect fail at once until `isReachable` is set. */
 class Connection {
   isReachable = false;
   isWokenBySuccess = true;

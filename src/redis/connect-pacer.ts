@@ -5,15 +5,15 @@
  * Command connections, subscriber connections and topology queries use the same addresses. With a separate backoff for
  * each of them, a server in an outage would receive many more attempts.
  *
- *   1. The first attempt after a loss starts at once. Later attempts are 100 ms apart at first and 4 s at most, with
- *      jitter.
- *   2. All connections to an address share the delays. A retry starts only if no other attempt to connect to the
- *      address was made during the delay of that retry.
- *   3. A successful attempt starts all waiting retries of that address. A connection that the server accepted and then
- *      closed, or whose server we refused (such as a replica), is not retried when another connection succeeds. Its
- *      owner calls `now` instead.
- *   4. The number of addresses is bounded. When the bound is reached, the address with the oldest outage is dropped. As
- *      a result, one attempt to that address may be made too early.
+ *   1. The first attempt after a loss starts at once. The delay before later attempts grows from 100 ms to at most 4 s,
+ *      with jitter.
+ *   2. All connections to an address share the delays. If another connection attempts to reach the address during the
+ *      delay of a retry, the retry is postponed.
+ *   3. A successful attempt starts all waiting retries of that address. This rule has two exceptions: a connection that
+ *      the server accepted and then closed, and a connection that the sidecar closed because it refuses the server
+ *      (such as a replica). The owner of such a connection calls `now` instead.
+ *   4. The number of addresses is bounded. When the bound is reached, the pacer forgets the address with the oldest
+ *      outage. As a result, one attempt to connect to that address may start too early.
  */
 import { backoffMs } from '../lib/backoff.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
@@ -35,9 +35,9 @@ export interface Retry {
 }
 
 export interface RetryOptions {
-  /** Number of failed attempts of this connection, not counting the first. */
+  /** Number of failed attempts of this connection, not counting the first failed attempt. */
   readonly failures: number;
-  /** Whether this attempt starts when another attempt succeeds. */
+  /** Whether the retry starts when another attempt to connect to the address succeeds. */
   readonly isWokenBySuccess: boolean;
 }
 
@@ -68,7 +68,7 @@ export class ConnectPacer {
     }
   }
 
-  /** Runs `attempt` once: at the end of its delay, at the success of another attempt, or at a call of `now`. */
+  /** Runs `attempt` once: when the delay has passed, when another attempt succeeds, or when `now` is called. */
   retry(address: string, options: RetryOptions, attempt: () => void): Retry {
     const beganMs = this.#clock.monotonicMs();
     const outage = this.#outage(address);
@@ -121,8 +121,8 @@ export class ConnectPacer {
 }
 
 /**
- * Allows an immediate reconnect at most every 100 ms, so that a server that closes every connection is not flooded with
- * attempts.
+ * Allows an immediate reconnect at most once every 100 ms, so that the sidecar does not flood a server that closes
+ * every connection.
  */
 export class Hurry {
   #lastMs = Number.NEGATIVE_INFINITY;

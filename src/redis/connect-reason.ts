@@ -1,9 +1,10 @@
 /**
  * Describes why a server cannot be used, in words that are safe to log. Pure.
  *
- * refusal-text.ts cleans the messages of error replies. The errors of src/redis already have safe messages. Any other
- * error is described by its code, with a hint if the code alone does not suggest a remedy. The messages of these other
- * errors are dropped, because they may contain secrets.
+ * refusal-text.ts makes the messages of error replies safe. The messages of the errors that src/redis creates are
+ * already safe. For any other error, the reason is the error code (with a hint if the code alone does not suggest a
+ * remedy), a fixed text, or the class name. The message of such an error is not logged, because the message may contain
+ * secrets.
  */
 import { ConnectionTimeoutError, ErrorReply, SocketClosedUnexpectedlyError } from '@redis/client';
 import { systemCodeOf } from '../lib/system-code.ts';
@@ -16,7 +17,7 @@ const TLS_HINT = 'check that the port serves TLS';
 const REDISS_HINT = 'use rediss:// if the port serves TLS';
 /** OpenSSL error codes for a server whose first bytes were not TLS. */
 const NO_TLS = /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|UNEXPECTED_MESSAGE|UNSUPPORTED_PROTOCOL)$/;
-/** Error of node-redis when the first byte of a TLS alert is parsed as a RESP type. */
+/** Message of the error that node-redis reports if it parses the first byte of a TLS alert as a RESP type. */
 const TLS_ALERT = /^Unknown RESP type 21\b/;
 
 export function connectReason(error: unknown, isTls: boolean): string {

@@ -120,7 +120,7 @@ describe('connecting', () => {
       },
     });
     await waitFor('several attempts', () => peer.accepted() >= 6);
-    // The delays in connect-pacer.ts add up to at least half of 100 + 200 + 400 + 800 + 1,600 ms.
+    // The delays between the attempts (connect-pacer.ts) add up to at least half of 100 + 200 + 400 + 800 + 1,600 ms.
     expect(performance.now() - beganAtMs).toBeGreaterThan(1_540);
   });
 });
@@ -199,7 +199,7 @@ describe('silence', () => {
     const slow = get();
     let answered = 0;
     while (!isOver()) {
-      // Redis answers in order, so each reply is late, but some reply arrives at regular intervals.
+      // Replies arrive in order, so the reply to each command is late, but the interval between two replies is short.
       const fast = get();
       await waitFor('the command', () => peer.commands.length === answered + 2);
       await waitFor('a while', hasPassed(TIMEOUT_MS / 4));

@@ -1,19 +1,19 @@
 /**
- * Maintains one connection to one node, settles every command of the connection in time, and detects that the node has
- * stopped responding.
+ * Maintains one connection to one node, settles every command of the connection in time, and detects when the node
+ * stops responding.
  *
  * Invariants:
  *   1. `send` never waits for a connection. If there is no connection, `send` rejects at once with `unavailable`, or
  *      with `forbidden` if Redis refused the last login (password, ACL).
- *   2. A command settles within its time limit (pending-command.ts) plus 10 ms. If our event loop was blocked, sockets
- *      are read once before the command fails.
+ *   2. A command settles within its time limit (pending-command.ts) plus 10 ms. If our event loop was blocked, the
+ *      process reads its sockets once before the command fails.
  *   3. If commands are in flight and no bytes arrive, the node is considered frozen and the connection is dropped
  *      (watchdog.ts).
- *   4. If the connection is lost, reads continue through `recover`, and so do commands that were certainly not written.
- *      Other commands reject with `unknown`.
+ *   4. If the connection is lost, `recover` handles reads and all commands that were certainly not written. Every other
+ *      command rejects with `unknown`.
  *   5. If `isVouching` returns true, a reply to a read is accepted only if the server has recently reported that it is
  *      a master (role-vouch.ts). A connection to a replica is dropped as `demoted`.
- *   6. While the expected replies in flight use up the budget, further reads are queued and later sent in order
+ *   6. While the expected replies in flight use up the reply budget, further reads are queued and later sent in order
  *      (reply-budget.ts).
  *   7. Reconnection attempts continue until `close` is called. The first attempt after a loss starts at once, and later
  *      attempts back off (connect-pacer.ts).
@@ -37,12 +37,12 @@ import { RoleVouch } from './role-vouch.ts';
 import { ServerReply } from './server-reply.ts';
 import { WATCH_MS, Watchdog } from './watchdog.ts';
 
-/** Minimum lifetime of a connection that received no bytes. A shorter connection is treated as a failed attempt. */
+/** Minimum lifetime of a connection that received no bytes. A shorter lifetime is treated as a failed attempt. */
 const STABLE_MS = 1_000;
 
 /**
- * Maximum number of bytes in flight. This limit bounds the memory in use until a silent node is detected (250 ms). A
- * single command may exceed the limit.
+ * Maximum number of bytes in flight. The limit bounds the memory in use until the watchdog detects a silent node (250
+ * ms). A single command may exceed the limit.
  */
 const MAX_IN_FLIGHT_BYTES = 67_108_864;
 
@@ -51,7 +51,7 @@ const NO_OPTIONS: SendOptions = {};
 export interface ConnectionOptions {
   readonly address: NodeAddress;
   readonly redis: RedisOptions;
-  /** Returns whether a replica at this address would answer reads. */
+  /** Returns whether the server must prove its role, because a replica at this address would answer reads. */
   readonly isVouching: () => boolean;
   readonly onReady: () => void;
   readonly onLost: (reason: string) => void;
@@ -107,7 +107,7 @@ export class RedisConnection {
     return this.#state.kind === 'ready';
   }
 
-  /** Whether the connection may be dead and its PING is still unanswered. */
+  /** Whether a PING that tests the connection is still unanswered. */
   get isProving(): boolean {
     return this.#watchdog.isProving;
   }
@@ -323,8 +323,8 @@ export class RedisConnection {
   }
 
   /**
-   * Schedules the next attempt. Connections that the server accepted and then closed or refused must not start each
-   * other's attempts, because the attempts would never end.
+   * Schedules the next attempt. Connections that the server accepted and then closed, and connections to a server that
+   * the sidecar refuses, must not start each other's attempts, because these attempts would never stop.
    */
   #retryLater(isWokenBySuccess: boolean): void {
     if (this.#isClosed()) {
@@ -380,7 +380,7 @@ export class RedisConnection {
     }
   }
 
-  /** Sends queued commands while they fit into the reply budget. */
+  /** Sends queued reads as long as their expected replies fit into the reply budget. */
   #sendWaiting(): void {
     while (this.#state.kind === 'ready' && this.#inFlight.size < this.#redis.maxQueue) {
       const pending = this.#budget.next();

@@ -4,13 +4,13 @@
  * Two error codes indicate damage:
  *   - WRONGTYPE means that the key does not have the type that our commands expect. remove-wrong-type.lua removes the
  *     key.
- *   - DAMAGED is an error code of our scripts for an unreadable value of the current layout. A script that writes has
- *     already removed the value. A script that only reads has a `repair` script, which removes the value.
+ *   - DAMAGED is the error code that our scripts return if a value of the current layout is unreadable. A script that
+ *     writes has already removed the value. A script that only reads has a `repair` script, which removes the value.
  *
- * Only values that cannot belong to a newer layout are removed. A value of a newer layout stays, and calls that need
- * the value fail with FAILED_PRECONDITION (docs/internals/formats.md). After the removal, a limit starts from zero, a
- * read of the cache entry is a miss, and calls for the session return NOT_FOUND. A user whose record was removed has no
- * valid session, so no ended session becomes valid again.
+ * The scripts remove only values that cannot have a newer layout. They keep a value of a newer layout, and calls that
+ * need the value fail with FAILED_PRECONDITION (docs/internals/formats.md). After a removal, the affected limit counts
+ * from zero, a read of the affected cache entry is a miss, and calls for the affected session return NOT_FOUND. If the
+ * record of a user is removed, the user has no valid session, so no ended session becomes valid again.
  */
 import type { RedisArgument } from './commands.ts';
 import { type KeyType, loadScript, type Script } from './lua-script.ts';
@@ -24,7 +24,7 @@ export interface Repair {
 interface RepairableCommand {
   readonly command: readonly RedisArgument[];
   readonly script: Script | undefined;
-  /** Type that the key of a command outside of scripts should have. If unset, the key is never removed. */
+  /** Expected type of the key of a command that runs no script. If undefined, the key is never removed. */
   readonly keyType?: KeyType | undefined;
 }
 

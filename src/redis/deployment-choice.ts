@@ -3,15 +3,17 @@
  *
  * Invariants:
  *   1. A standalone master at one address is replaced by a master at another address only if the new master continues
- *      the history of the old one. The proof is that the `replid2` of the new master is an id that the old master has
- *      had. The replacement is immediate, even if the old master still reports that it is a master.
+ *      the replication history of the old master. The proof is that the `replid2` of the new master is a replication id
+ *      that the old master has reported. If the old address does not answer, an equal replication id is also proof,
+ *      because the server is the same. The replacement is immediate, even if the old master still reports that it is a
+ *      master.
  *   2. The address in use remains in use even if its server reports another history, because a server without
  *      persistence restarts with a new history.
  *   3. At start, a standalone master is chosen only if no other seed is a master or may be one. A seed that does not
  *      answer is treated as a possible master until it has been silent for 10 s.
  *   4. A Cluster is replaced only by servers that report one of its node ids. As an exception, the Cluster is also
  *      replaced if no such server has answered for 30 s. In this case, every seed must answer, and all seeds must
- *      lead to the same deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster,
+ *      belong to the same deployment. A server that refuses CLUSTER without a known reason never replaces a Cluster,
  *      because the server may be a node of that Cluster.
  *   5. The outcome of a round does not depend on the order in which its reports arrive.
  */
@@ -22,7 +24,9 @@ import type { TopologyNotice } from './topology-notice.ts';
 
 /** Time for which a silent seed is treated as a possible master. */
 const SILENCE_MS = 10_000;
-/** Time without an answer from any node of the Cluster, after which the seeds may lead to another deployment. */
+/**
+ * Time without an answer from any known node of the Cluster, after which another deployment may replace the Cluster.
+ */
 const REPLACEMENT_MS = 30_000;
 /**
  * Maximum number of remembered replication ids of the server in use. After a restart of that server, its replica
@@ -36,7 +40,9 @@ export type Deployment =
   | {
       readonly kind: 'cluster';
       readonly nodeIds: ReadonlySet<string>;
-      /** Time of the first round in which no known node answered; undefined if one answered in the last round. */
+      /**
+       * Time of the first round in which no known node answered; undefined if a known node answered in the last round.
+       */
       readonly unknownSinceMs: number | undefined;
     };
 
@@ -73,7 +79,7 @@ export interface Choice {
   readonly topology?: Topology;
   readonly change?: DeploymentChange;
   readonly notice?: TopologyNotice;
-  /** Monotonic time at which the choice changes without another report. */
+  /** Monotonic time at which the choice may change even if no further report arrives. */
   readonly recheckAtMs?: number;
 }
 
@@ -183,8 +189,8 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
       return replacement;
     }
   }
-  // The notice uses all recent reports, because each round queries different nodes. With the reports of one round only,
-  // the notice would change in every round.
+  // The notice uses all recent reports, because each round queries different nodes. If the notice used only the reports
+  // of one round, the notice would change in every round.
   const strangers = recentReports(round, [...round.seen.keys()]).filter(
     (report) => !isOfCluster(report, current.nodeIds),
   );
@@ -194,7 +200,8 @@ function followCluster(current: Deployment & { kind: 'cluster' }, round: Round):
 }
 
 /**
- * Returns the deployment to which every seed leads, or undefined if the seeds do not all lead to the same deployment.
+ * Returns the choice of the deployment to which every seed belongs. Returns undefined if a seed did not answer, or if
+ * the seeds do not all belong to the same deployment.
  */
 function chooseReplacement(round: Round): Choice | undefined {
   const names = round.seeds.map(addressText);
@@ -231,8 +238,8 @@ function adoptCluster({ topology }: ClusterReport, change: DeploymentChange | un
 }
 
 /**
- * Returns whether the other server continues this history. A server with the same id is the server in use under another
- * address, so it is a successor only while the address in use does not answer.
+ * Returns whether the other server continues this replication history. A server with the same replication id is the
+ * server in use under another address. Such a server is accepted only while the address in use does not answer.
  */
 function continues(other: StandaloneReport, history: readonly string[], isSilent: boolean): boolean {
   const isPromoted = other.replid2 !== undefined && history.includes(other.replid2);
@@ -265,8 +272,8 @@ function freshReports(round: Round, names: readonly string[]): ServerReport[] {
 }
 
 /**
- * Returns the reports of the last 10 s, even if their servers do not answer now. A short stall must not hide a
- * second master.
+ * Returns the reports of the last 10 s, including those of servers that no longer answer. A short stall of a server
+ * must not hide a second master.
  */
 function recentReports({ seen, nowMs }: Round, names: readonly string[]): ServerReport[] {
   return names
@@ -283,7 +290,9 @@ function mastersOf(reports: readonly ServerReport[]): StandaloneReport[] {
   return reports.filter((report) => report.kind === 'standalone' && report.role !== 'replica') as StandaloneReport[];
 }
 
-/** Removes duplicates. Two masters with the same id are one server under two addresses. */
+/**
+ * Returns the masters without duplicates. Two masters with the same replication id are one server under two addresses.
+ */
 function distinct(masters: readonly StandaloneReport[]): StandaloneReport[] {
   return masters.filter(
     ({ replid }, index) => replid === undefined || masters.findIndex((other) => other.replid === replid) === index,

@@ -2,15 +2,16 @@
  * Wraps the Redis commands of a role and rejects all of them if the stored data has a format that this release does not
  * support.
  *
- *   1. The guard reads the version key after a connection is made or lost, at most every 100 ms. In addition, the guard
- *      reads the key every 5 s while the format is rejected or the key cannot be read, and otherwise once per hour.
+ *   1. The guard reads the version key (format-version.ts) after a connection is made or lost, at most once every 100
+ *      ms. In addition, the guard reads the key every 5 s while the format is rejected or the key cannot be read, and
+ *      otherwise once per hour.
  *   2. Calls are served before the first read of the key, and while the key cannot be read.
  *   3. While the format is rejected, the guard sends no command of a store. Calls fail with StoredFormatError until the
  *      key changes.
  *   4. Only one check runs at a time, and each check has a deadline. A check never throws. Checks are repeated until
  *      `close` is called.
- *   5. The version key outlives sessions, cached values and limit windows, because it has a longer TTL. Each check
- *      renews this TTL.
+ *   5. The version key outlives sessions, cached values and limit windows, because the TTL of the key is longer. Each
+ *      successful check renews this TTL.
  */
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -41,8 +42,8 @@ const RECHECK_MS = 5_000;
 const RENEWAL_MS = 3_600_000;
 const CHECK_TIMEOUT_MS = 1_000;
 /**
- * TTL of the version key, which is longer than two limit windows of 400 days. A bucket may take longer to drain, but
- * every bucket is also protected by the layout byte in its value.
+ * TTL of the version key in ms. The TTL is longer than two limit windows of 400 days each. A bucket may take longer to
+ * drain, but the layout byte in the value of a bucket also identifies its format.
  */
 const KEY_TTL_MS = 1_000 * 86_400_000;
 /**
@@ -51,8 +52,8 @@ const KEY_TTL_MS = 1_000 * 86_400_000;
  */
 const MAX_ATTEMPTS = 4;
 /**
- * Options for the commands of this module. If the user lacks a permission for them, `#reportFailure` reports the
- * missing permission.
+ * Options for the commands of this module. If the Redis user lacks the permission for one of these commands,
+ * `#reportFailure` reports the missing permission.
  */
 const OPTIONAL: CommandOptions = { isPermissionOptional: true };
 
@@ -79,7 +80,7 @@ export class FormatGuard implements RedisCommands {
     this.#recheckMs = options.recheckMs ?? RECHECK_MS;
   }
 
-  /** Whether Redis has returned the key or a NOPERM error. */
+  /** Whether Redis has returned the value of the version key, or has refused a check as forbidden. */
   get hasAnswered(): boolean {
     return this.#hasAnswered;
   }
@@ -89,7 +90,7 @@ export class FormatGuard implements RedisCommands {
     return this.#refusal;
   }
 
-  /** Last format found in the version key; undefined while it is unknown or rejected. */
+  /** Last format found in the version key; undefined while the format is unknown or rejected. */
   get format(): number | undefined {
     return this.#format;
   }
@@ -160,7 +161,10 @@ export class FormatGuard implements RedisCommands {
     this.#schedule((isSettled ? RENEWAL_MS : this.#recheckMs) * (0.75 + Math.random() / 4));
   }
 
-  /** Returns whether the key was read and accepted, and written if necessary. */
+  /**
+   * Reads the version key and, if its format is supported, writes the key. Returns whether the format is supported and
+   * the write succeeded.
+   */
   async #readAndWrite(): Promise<boolean> {
     const { commands, key, clock } = this.#options;
     const untilMs = clock.monotonicMs() + CHECK_TIMEOUT_MS;

@@ -1,11 +1,12 @@
 /**
- * Decides whether this release may use data of a stored format. Pure.
+ * Decides from the version key in Redis whether this release may use the stored data. Pure.
  *
- *   1. A release reads the formats N and N+1 and writes N. The next release writes N+1. So sidecars of two consecutive
- *      releases can use the same Redis.
- *   2. The version key holds the format that the newest release on this Redis writes. The value of the key never
- *      decreases, and it grows by one at a time.
- *   3. The key serves only to detect a skipped release. The layout byte or the header of a value determines its layout.
+ *   1. A release writes format N, and reads the formats N and N+1. The next release writes N+1. Therefore, sidecars of
+ *      two consecutive releases can use the same Redis.
+ *   2. The version key stores the format that is written by the newest release that has used this Redis. The value of
+ *      the key never decreases, and increases by one at a time.
+ *   3. The version key is used only to detect a skipped release. The layout byte or the header of a value determines
+ *      its layout.
  *
  * docs/internals/formats.md lists the rules for a release that changes a format.
  */
@@ -20,12 +21,12 @@ export interface ReleaseFormats {
 export const RELEASE_FORMATS: ReleaseFormats = { writes: 1, readsUpTo: 2 };
 
 export type FormatVerdict =
-  /** The key must hold `format` from now on. The key is written only to change the format or to renew the TTL. */
+  /** The release may use the stored data. The caller must write `format` to the version key and renew its TTL. */
   | { readonly verdict: 'accepted'; readonly format: number }
-  /** The text `detail` appears in errors, in the log and in /readyz. */
+  /** The release must not use the stored data. The text `detail` appears in errors, in the log and in /readyz. */
   | { readonly verdict: 'refused'; readonly detail: string };
 
-/** Returns the decision on the content of the version key, which is undefined if there is no key. */
+/** Returns the verdict on `stored`, the value of the version key. `stored` is undefined if the key does not exist. */
 export function judgeFormat(stored: string | undefined, release: ReleaseFormats): FormatVerdict {
   if (stored === undefined) {
     return { verdict: 'accepted', format: release.writes };

@@ -1,5 +1,6 @@
 /**
- * Tests that the list behaves like a Set and that removed members have no links to their former neighbors.
+ * Tests that the list of commands in flight behaves like a Set and that removed members have no links to their former
+ * neighbors.
  */
 import fc from 'fast-check';
 import { InFlight, type InFlightNode } from './in-flight.ts';

@@ -3,7 +3,7 @@
  *
  * The list is a linked list and not a Set, because every command is added and removed once, and both operations must be
  * cheap. A removed command has no links to its former neighbors. Otherwise the garbage collector could not free later
- * commands while an old removed command exists (see queue-guard.ts).
+ * commands while an old removed command is still in memory (see queue-guard.ts).
  */
 
 /** Fields of every member of the list. */
@@ -22,7 +22,7 @@ export class InFlight<Item extends InFlightNode> {
     return this.#size;
   }
 
-  /** Member that was added first. */
+  /** Member that was added first; undefined if the list is empty. */
   get first(): Item | undefined {
     return this.#first as Item | undefined;
   }
@@ -39,7 +39,7 @@ export class InFlight<Item extends InFlightNode> {
     this.#size += 1;
   }
 
-  /** Removes the item. Returns false if the member is not in the list. */
+  /** Removes the item from the list. Returns false if the item is not in the list. */
   remove(item: Item): boolean {
     if (!item.isListed) {
       return false;

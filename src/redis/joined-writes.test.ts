@@ -1,6 +1,6 @@
 /**
- * Tests that the same bytes are written in the same order with fewer writes, and that no bytes are lost if the writer
- * stops.
+ * Tests that the client writes the same bytes in the same order with fewer socket writes, and that no bytes are lost if
+ * node-redis stops writing.
  */
 import { Socket } from 'node:net';
 import { jest } from '@jest/globals';

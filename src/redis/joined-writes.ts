@@ -5,18 +5,21 @@
  *
  * Invariants:
  *   1. The bytes and their order are the same as without this module.
- *   2. A command that node-redis has marked as written is part of the next value that the iterator yields, because the
- *      writer may stop after any value.
+ *   2. Once node-redis has marked a command as written, the next value that the iterator yields contains the command,
+ *      because node-redis may stop after any value.
  *   3. Buffers are passed to the socket without a copy.
  *
  * This module wraps one method of node-redis. The version of node-redis is pinned, and a test fails if the wrapper has
  * no effect.
  */
 
-/** Encoded command: pieces of text, and a Buffer between two of them for each Buffer argument. */
+/** Encoded command: text and Buffers in order. Each Buffer argument is a separate piece between two pieces of text. */
 export type CommandPieces = readonly (string | Buffer)[];
 
-/** Length at which joined text is yielded, so that the writer can stop when the buffer of the socket is full. */
+/**
+ * Length at which the iterator yields the joined text, so that node-redis can stop when the buffer of the socket is
+ * full.
+ */
 const MAX_TEXT_LENGTH = 16_384;
 
 export function joinWrites(client: object): void {

@@ -1,8 +1,8 @@
 /**
  * Defines the error of a command whose connection was lost, or for which there was no connection.
  *
- * If `wasSent`, the command may have been executed, so only a read may be repeated. Otherwise any command may be
- * repeated.
+ * If `wasSent` is true, Redis may have executed the command, so only a read may be repeated. If `wasSent` is false, any
+ * command may be repeated.
  */
 import { StoreError } from '../lib/store-error.ts';
 

@@ -4,9 +4,9 @@
  * There are three kinds of scripts:
  *   - A `read` script has no shebang and is sent with EVALSHA_RO. A replica would run the script too, so the connection
  *     verifies the server's role. The script runs even while Redis refuses writes (MISCONF, OOM, NOREPLICAS, CLIENT
- *     PAUSE WRITE), and it may be repeated.
- *   - A `write` script begins with `#!lua`. A replica answers the script with READONLY. A server whose memory is full,
- *     or that cannot save its data, refuses the script before it runs.
+ *     PAUSE WRITE), and a `read` script may be repeated.
+ *   - A `write` script begins with `#!lua`. A replica rejects the script with READONLY. A server whose memory is full,
+ *     or that cannot save its data, does not run the script.
  *   - A `write_in_place` script begins with `#!lua flags=allow-oom`. Such a script needs no additional memory and must
  *     work on a server whose memory is full.
  *
@@ -26,13 +26,13 @@ import { withLibraries } from './script-library.ts';
 
 export type ScriptKind = 'read' | 'write' | 'write_in_place';
 
-/** Type of a key; empty for a channel that is passed among the keys. */
+/** Type of a key; an empty string for a channel that the script receives in KEYS. */
 export type KeyType = 'hash' | 'string' | '';
 
 export interface ScriptOptions {
   /**
-   * Types of KEYS, in order; the last type applies to all further keys. The script itself does not remove keys of a
-   * wrong type.
+   * Expected types of KEYS, in order. The last type applies to all further keys. The script itself does not remove a
+   * key of another type. The script remove-wrong-type.lua removes such a key.
    */
   readonly keyTypes?: readonly KeyType[];
   /**
@@ -53,7 +53,8 @@ export interface Script {
   /** Commands that the script runs, in lower case. The commands determine the permissions that the script needs. */
   readonly commands: ReadonlySet<string>;
   /**
-   * Next script of the same call. If the user lacks a permission for the next script, this script is not sent either.
+   * Script that the same call runs next. If the Redis user lacks a permission for the next script, the sidecar does not
+   * send this script either.
    */
   readonly leadsTo?: ScriptStep;
 }
@@ -91,14 +92,14 @@ function readLibrary(path: string): string {
   return text;
 }
 
-/** Returns the prelude, a library (script-library.ts) for the scripts of all folders. */
+/** Returns the text of the prelude, a library (script-library.ts) for the scripts of all folders. */
 export function readPrelude(): string {
   return readLibrary('src/redis/scripts/prelude.lua');
 }
 
 /**
  * Loads the script in the last of these files, e.g. `src/session/scripts/create.lua`. The files before the last one are
- * its libraries.
+ * the libraries of the script.
  */
 export function loadScript(name: string, paths: readonly string[], kind: ScriptKind, options?: ScriptOptions): Script {
   const script = readTextAsset(paths.at(-1) ?? '');

@@ -3,13 +3,13 @@
  * subscriptions. Each barrier sends all checks in one write, on the connection that carries the subscriptions.
  *
  * There are three checks:
- *   - Each keyed read uses a slot of a subscribed channel. CLUSTERDOWN means that the Cluster master cannot reach a
- *     majority of the masters. MOVED means that the master no longer owns the slot. ASK means that the slot is
+ *   - Each keyed read reads a key in the slot of a subscribed channel. CLUSTERDOWN means that the Cluster master cannot
+ *     reach a majority of the masters. MOVED means that the master no longer owns the slot. ASK means that the slot is
  *     migrating, and affects only the channel of that slot.
- *   - ROLE reveals a replica. INFO replication is used if ROLE is not permitted or not known. If the server answers
- *     neither command, it is assumed to be a master.
+ *   - ROLE reports whether the server is a replica. If ROLE is not permitted, or the server does not know ROLE, the
+ *     check uses INFO replication. A server that answers neither command is assumed to be a master.
  *   - CLIENT INFO returns the number of subscriptions. The check is skipped if the server does not know the command. If
- *     the user lacks the permission, no subscription is considered intact.
+ *     the Redis user lacks the permission for CLIENT INFO, no subscription is considered intact.
  *
  * All replies must arrive within the command timeout. Otherwise the connection is considered silent.
  */
@@ -22,7 +22,7 @@ import { isRefusedForGood, ROLE_QUESTIONS, type ServerRole } from './role.ts';
 import { serverCodeOf } from './server-error.ts';
 import { settledBy } from './settled-by.ts';
 
-/** Reason why the recent messages of the connection cannot be trusted. */
+/** Reason why recent messages may not have reached the connection. */
 export type Failure = 'silent' | 'demoted' | 'cluster down' | 'moved' | 'refused' | 'subscription dropped';
 
 /** Name of the keyed reads in logs. */
@@ -63,7 +63,8 @@ export class MasterChecks {
   /**
    * Runs all checks. Resolves to undefined if all checks pass. `countExpected` is called after the replies have
    * arrived, and returns how many subscriptions the server must have had when the checks were sent. All commands are
-   * sent before this function returns. A connection that is lost during the checks is not reported as a failure.
+   * sent before this function returns its promise, except a role query that replaces a rejected role query. A
+   * connection that is lost during the checks is not reported as a failure.
    */
   async ask(reads: readonly KeyedRead[], countExpected: () => number): Promise<Failure | undefined> {
     const failures: Failure[] = [];
@@ -103,7 +104,7 @@ export class MasterChecks {
     if (text === undefined) {
       return 'silent';
     }
-    // Promises of earlier refusals may not have settled yet.
+    // The error handlers of the keyed reads may not have run yet, even if the error replies have arrived.
     await new Promise((resolve) => setImmediate(resolve));
     const reported = await this.#inTime(role);
     if (reported === 'replica') {
@@ -117,8 +118,8 @@ export class MasterChecks {
   }
 
   /**
-   * Queries the role. If the server rejects one of the role queries, the next query in ROLE_QUESTIONS is used from now
-   * on.
+   * Queries the role. If the server rejects the query, or the reply contains no known role, this and all later checks
+   * use the next query in ROLE_QUESTIONS.
    */
   async #readRole(): Promise<ServerRole> {
     for (let question = ROLE_QUESTIONS[this.#question]; question !== undefined; ) {
@@ -144,7 +145,7 @@ export class MasterChecks {
   }
 }
 
-/** Returns the code of an error reply. */
+/** Returns the code of an error reply; undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof ErrorReply ? serverCodeOf(error.message) : undefined;
 }

@@ -1,8 +1,8 @@
 /**
  * Stores the permissions that a probe found missing on one node, and rejects calls that need one of them. Pure.
  *
- *   1. A command is rejected if it, or the next script of the same call, needs a missing permission. Every other
- *      command is sent.
+ *   1. A command is rejected if the command itself, its script, or the next script of the same call needs a missing
+ *      permission. Every other command is sent.
  *   2. The error names the missing permissions and docs/operations/redis.md, and does not suggest a retry.
  */
 import { StoreError } from '../lib/store-error.ts';
@@ -13,7 +13,7 @@ import { type KeyFamily, missingPermissionText } from './permissions.ts';
 export interface MissingPermission {
   /** Command in lower case, e.g. `script|load`. */
   readonly command: string;
-  /** Family of the key; undefined for a command without a key. */
+  /** Family of the keys for which the permission is missing; undefined for a command without a key. */
   readonly family: KeyFamily | undefined;
   /** Permission in the form of an ACL rule. */
   readonly name: string;
@@ -24,7 +24,7 @@ type Families = readonly (string | undefined)[];
 const SUBSCRIBER_FAMILIES: Families = ['cache-inv', 'cache-seq'];
 
 export class MissingPermissions {
-  /** Distinct permissions in the order of the probe. */
+  /** Missing permissions without duplicates, in the order in which the probe found them. */
   readonly names: readonly string[];
   readonly #missing: readonly MissingPermission[];
   readonly #prefix: string;
@@ -40,7 +40,7 @@ export class MissingPermissions {
   }
 
   /**
-   * Returns the error if the command, its script, or the next script of the same call needs a missing permission.
+   * Returns an error if the command, its script, or the next script of the same call needs a missing permission.
    * Returns undefined if no needed permission is missing.
    */
   refusalOf(command: readonly RedisArgument[], script: Script | undefined): StoreError | undefined {
@@ -59,14 +59,14 @@ export class MissingPermissions {
   }
 
   /**
-   * Returns the error if ASKING is not permitted. Without ASKING, the new master of a migrating slot does not accept
+   * Returns an error if ASKING is not permitted. Without ASKING, the new master of a migrating slot does not accept
    * commands for the slot.
    */
   refusalOfAsking(): StoreError | undefined {
     return this.#refusal(({ command }) => command === 'asking');
   }
 
-  /** Returns the error if the permissions for subscriptions are missing. */
+  /** Returns an error if a permission that subscriptions need is missing. */
   refusalOfSubscriptions(): StoreError | undefined {
     return this.#refusal(
       (missing) =>
