@@ -48,8 +48,8 @@ export interface RateLimitServiceOptions {
   readonly policies: PolicySource;
   readonly scope: string;
   /**
-   * Whether the store hashes the subjects of all policies, whatever each policy sets. No other setting hashes the
-   * subjects of inline limits.
+   * Whether the store hashes all subjects: those of every policy, whatever the policy sets, and those of inline limits,
+   * for which no other setting exists.
    */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;

@@ -7,8 +7,8 @@ import { StoreError } from '../lib/store-error.ts';
 const MAX_PARALLEL_COMMANDS = 64;
 
 /**
- * Awaits a step of a call whose earlier step took effect. Converts a StoreError of the awaited step to kind `unknown`,
- * because the call has already changed something.
+ * Awaits a later step of a call, after an earlier step has taken effect. Converts a StoreError of the awaited step to
+ * kind `unknown`, because the call has already changed something.
  */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   try {

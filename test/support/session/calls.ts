@@ -28,7 +28,7 @@ export interface SessionCalls {
   readonly clock: FakeClock;
   /** Returns the response of a store that responds synchronously. */
   now<Method extends SessionMethod>(method: Method, fields: object, context?: CallContext): AnswerOf<Method>;
-  /** Returns `CODE text` of the error with which the call ends. */
+  /** Returns `CODE text` of the error with which the call fails. */
   errorOf(method: SessionMethod, fields: object, context?: CallContext): string;
 }
 

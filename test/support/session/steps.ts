@@ -1,5 +1,5 @@
 /**
- * Creates a Redis store of sessions that records every command, and creates and updates sessions in it.
+ * Creates a Redis store of sessions that records every command, and provides functions that create and update sessions.
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisCommands } from '../../../src/redis/commands.ts';
