@@ -66,8 +66,8 @@ export class MemoryRateLimitStore implements RateLimitStore {
   readonly #subjects: BoundedMap<SubjectFields>;
   readonly #sweeper: ExpirySweeper;
   /**
-   * Field names that subjects share. Each call with inline limits builds new strings, so every subject would otherwise
-   * keep its own copy of the field names.
+   * Field names that subjects share. Without sharing, every subject would keep its own copy of each name, because each
+   * call with inline limits builds new strings.
    */
   readonly #names = new Map<string, string>();
 
@@ -107,7 +107,8 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const isPeek = takesNothing(request);
     const isTaking = allowed && !isPeek;
     if (!isTaking) {
-      // If any limit denies the call, the outcomes of the other limits describe their state without the cost.
+      // In a peek, or if any limit denies the call, the outcomes of the other limits describe the state without the
+      // cost.
       steps = request.limits.limits.map((limit, index) => {
         const step = steps[index] as Step<AlgorithmState>;
         return step.outcome.allowed ? run(limit, fields, nowMs, 0, request.maxDelayMs) : step;

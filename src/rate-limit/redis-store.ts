@@ -108,8 +108,7 @@ export class RedisRateLimitStore implements RateLimitStore {
 }
 
 /**
- * Builds the arguments of a lean script. Omits the cost and the maximum delay if they are equal to the script's default
- * values.
+ * Builds the arguments of a lean script. Omits the last arguments that are equal to the script's default values.
  */
 function leanArguments({ limits, cost, maxDelayMs }: TakeRequest): string[] {
   if (maxDelayMs !== undefined) {

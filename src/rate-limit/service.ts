@@ -129,8 +129,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
-      // The service checks only inline limits. A caller that names a policy need not know the policy's algorithms, and
-      // they may change.
+      // The service rejects the option only for inline limits. A caller that names a policy need not know the policy's
+      // algorithms, and an operator may change these algorithms.
       throw invalidArgument('max_delay_ms', {
         accepted: 'unset when no limit is a leaky bucket',
         got: String(request.maxDelayMs),

@@ -236,7 +236,7 @@ export class RedisSessionStore implements SessionStore {
       return accepts(current, { handle: target.handle, generation });
     } catch (error) {
       if (error instanceof StoreError) {
-        // The session is deleted as requested, even if the user's key cannot be read.
+        // The session is deleted as requested, even if the store cannot read the user's key.
         return true;
       }
       throw error;

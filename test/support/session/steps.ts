@@ -40,7 +40,7 @@ export function recordedStore(redis: RedisCommands): RecordedStore {
   };
 }
 
-/** Creates a session. Tests that do not need data omit it. */
+/** Creates a session. `options` replaces default values of the session. */
 export async function createIn(store: SessionStore, options: Partial<NewSession> = {}): Promise<IssuedSessionId> {
   const issued = issueSessionId(randomBytes);
   const outcome = await store.create(
