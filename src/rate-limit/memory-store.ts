@@ -5,8 +5,8 @@
  * Invariants:
  *   1. The store never exceeds its maximum number of entries and bytes.
  *   2. The store removes a subject within seconds after all of its limits have expired.
- *   3. If the store is full of live subjects, it evicts the least recently used one and calls `onEvict`. The limits of
- *      the evicted subject start empty again.
+ *   3. If the store is full of live subjects, the store evicts the least recently used subject and calls `onEvict`. The
+ *      limits of the evicted subject start empty again.
  */
 import type { BoundedMap } from '../lib/bounded-map.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -42,16 +42,19 @@ export interface MemoryStoreOptions {
   readonly clock: Clock;
   readonly maxEntries: number;
   readonly maxBytes: number;
-  /** Called when a live subject is evicted because the store is full. */
+  /** The store calls this function when it evicts a live subject because the store is full. */
   readonly onEvict?: () => void;
 }
 
 /**
- * Number of fields that a call scans for expired ones if it writes a new field. The call scans two more fields for each
- * field that it writes. The constant has the same value in general-write.lua.
+ * Number of fields that a call checks for expiry if the call writes a new field. The call checks two more fields for
+ * each field that the call writes. The constant has the same value in general-write.lua.
  */
 const FIELDS_SWEPT = 8;
-/** Maximum number of field names that subjects share. It is far above the number of limits in a deployment. */
+/**
+ * Maximum number of field names that subjects share. This maximum is far above the usual number of limits in a
+ * deployment.
+ */
 const MAX_SHARED_NAMES = 1_000;
 /** Memory of a FieldState without its state and its name. */
 const FIELD_BYTES = 72;
@@ -63,8 +66,8 @@ export class MemoryRateLimitStore implements RateLimitStore {
   readonly #subjects: BoundedMap<SubjectFields>;
   readonly #sweeper: ExpirySweeper;
   /**
-   * Field names that subjects share. Each call with inline limits builds new strings, so without sharing, every subject
-   * would keep its own copy.
+   * Field names that subjects share. Without sharing, every subject would keep its own copy of each name, because each
+   * call with inline limits builds new strings.
    */
   readonly #names = new Map<string, string>();
 
@@ -104,7 +107,8 @@ export class MemoryRateLimitStore implements RateLimitStore {
     const isPeek = takesNothing(request);
     const isTaking = allowed && !isPeek;
     if (!isTaking) {
-      // If any limit denies the call, the limits that would allow it report their state without the cost.
+      // In a peek, or if any limit denies the call, the outcomes of the other limits describe the state without the
+      // cost.
       steps = request.limits.limits.map((limit, index) => {
         const step = steps[index] as Step<AlgorithmState>;
         return step.outcome.allowed ? run(limit, fields, nowMs, 0, request.maxDelayMs) : step;

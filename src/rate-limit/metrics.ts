@@ -2,8 +2,8 @@
  * Metrics of RateLimitService: decisions, denials by limit, peeks, and calls that name an unknown policy.
  *
  * Invariants:
- *   1. A `policy` is a name from the policy file, or undefined for inline limits. It is never a string that a caller
- *      chose.
+ *   1. A `policy` is a name from the policy file, or undefined for inline limits. A `policy` is never a string that a
+ *      caller chose.
  */
 export type DecisionOutcome = 'allowed' | 'denied' | 'failure_allowed' | 'failure_denied';
 

@@ -1,6 +1,6 @@
 /**
- * Compiles limits. For each limit, it resolves the algorithm and names the field that stores the state. It also builds
- * the argument of the Lua scripts once for all limits.
+ * Compiles limits. For each limit, this module looks up the algorithm and computes the name of the field that stores
+ * the state. It also builds one argument for the Lua scripts, which describes all limits.
  *
  * Name, algorithm and window identify the state of a limit. A change to the number of units keeps the state. After a
  * change to the algorithm or the window, the limit starts with an empty state.

@@ -6,8 +6,8 @@
  * the memory store. The general scripts return complete outcomes.
  *
  * Invariants:
- *   1. The functions throw a plain Error for a malformed reply (redis/script-reply.ts), so that the failure mode never
- *      hides a broken script.
+ *   1. The functions throw a plain Error for a malformed reply (redis/script-reply.ts), so that the service fails the
+ *      call and does not hide a broken script behind the failure mode.
  */
 import type { RedisReply } from '../redis/commands.ts';
 import { asBytes, asCode, malformedReply } from '../redis/script-reply.ts';
@@ -65,7 +65,7 @@ function leanOutcome(
   const used = view.getFloat64(at + USED_AT, true) - cost;
   const state = algorithm.fromNumbers?.({ nowMs, used, other: view.getFloat64(at + OTHER_AT, true) }, spec.windowMs);
   if (!allowed && view.getUint8(at + FITS_AT) === 1) {
-    // If any limit denies the call, the limits that would allow it report their state without the cost.
+    // If any limit denies the call, the outcomes of the other limits describe their state without the cost.
     return algorithm.take(state, spec, nowMs, 0, maxDelayMs).outcome;
   }
   return algorithm.take(state, spec, nowMs, cost, maxDelayMs).outcome;

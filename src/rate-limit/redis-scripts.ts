@@ -4,7 +4,8 @@
  *
  *   - lean: decides the common case and defines no Lua functions. There is one script per algorithm for a call with one
  *     limit, and one script for several limits.
- *   - take: the general script. It decides all other calls, for every algorithm and state.
+ *   - take: the general script. The script decides all other calls that may consume units, for every algorithm and
+ *     state.
  *   - peek: decides a call without writing, so this script also works while Redis rejects writes.
  *   - give: returns units to limits.
  *   - reset: deletes the state of limits.
@@ -16,7 +17,7 @@ import { blockDeclaring, withLibraries } from '../redis/script-library.ts';
 
 const FOLDER = 'src/rate-limit';
 const PRELUDE = readPrelude();
-/** Lua block that reads the server's clock. Tests replace it with one that returns a fixed time. */
+/** Lua block that reads the server's clock. Tests replace this block with a block that uses a time set by the test. */
 const NOW = blockDeclaring('nowMs', PRELUDE);
 
 /** Files of each lean script for one limit: `numbers` precedes `one-begin.lua`, and `steps` follow `value.lua`. */

@@ -3,9 +3,10 @@
  *
  * Invariants:
  *   1. The number of scripts does not depend on the policies (redis-scripts.ts).
- *   2. A call that cannot consume units (a peek, or a cost above a capacity) runs a read-only script.
- *   3. A decision takes a second round trip only if a lean script leaves the decision to the general script. The lean
- *      script changes nothing in this case.
+ *   2. A call that cannot consume units (a peek, or a call whose cost exceeds the capacity of a limit) runs a read-only
+ *      script.
+ *   3. A decision requires a second round trip only if a lean script leaves the decision to the general script. The
+ *      lean script changes nothing in this case.
  */
 import type { RedisCommands } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -107,8 +108,7 @@ export class RedisRateLimitStore implements RateLimitStore {
 }
 
 /**
- * Builds the arguments of a lean script. Omits the cost and the maximum delay if they are equal to the script's default
- * values.
+ * Builds the arguments of a lean script. Omits the last arguments that are equal to the script's default values.
  */
 function leanArguments({ limits, cost, maxDelayMs }: TakeRequest): string[] {
   if (maxDelayMs !== undefined) {

@@ -1,6 +1,6 @@
 /**
- * Validates the requests of RateLimitService. If a field is invalid, a function throws INVALID_ARGUMENT. The error
- * names the field and the accepted values, and describes the received value.
+ * Validates the requests of RateLimitService. If a field is invalid, the functions throw an INVALID_ARGUMENT error. The
+ * error names the field and the accepted values, and describes the received value.
  */
 import {
   findLimitProblem,
@@ -78,7 +78,10 @@ export function checkTarget(policy: string, limits: readonly LimitOutput[]): voi
   }
 }
 
-/** Quotes a policy or limit name for an error text and truncates it. Names are not secret, but callers choose them. */
+/**
+ * Quotes a policy or limit name for an error text and truncates it. Names are not secret, but callers choose them, so a
+ * name can be long or contain any character.
+ */
 export function quoted(text: string): string {
   return JSON.stringify(text.slice(0, MAX_QUOTED));
 }
@@ -89,7 +92,7 @@ export interface CheckOptions {
   readonly maxDelayMs?: number;
 }
 
-/** Rejects the options that this version does not implement and validates the numeric ones. */
+/** Rejects the options that this version does not implement and validates the numeric options. */
 export function checkOptions(
   action: string,
   request: CheckRateLimitRequestOutput,
@@ -149,7 +152,7 @@ export function readLimitFields(action: string, limits: readonly LimitOutput[]):
   return { limits: fields };
 }
 
-/** Validates the name and returns the algorithm. */
+/** Validates the name and the algorithm of a limit, and returns the algorithm. */
 function readIdentity(action: string, path: string, limit: LimitOutput): Algorithm {
   if (!NAME_PATTERN.test(limit.name)) {
     throw invalidArgument(`${path}.name`, {

@@ -9,8 +9,8 @@ import type { CompiledLimit, CompiledLimits } from './model.ts';
 import type { TakeResult } from './store.ts';
 
 /**
- * Retry delay that the response reports if the failure mode denies a call, in ms. The sidecar tries a failed node again
- * after about this time.
+ * Retry delay that the response reports if the failure mode denies a call, in ms. After about this time, the sidecar
+ * tries to reach a failed Redis node again.
  */
 const FAILURE_RETRY_MS = 1_000;
 
@@ -30,8 +30,9 @@ export function decidedAnswer(
 }
 
 /**
- * Builds the response of the failure mode if the store cannot decide. The remaining units are unknown, so the response
- * reports every limit as used up at `nowMs`: `remaining` is 0, and `resetAfterMs` is an upper bound.
+ * Builds the response for a call that the failure mode decides because the store has failed. The remaining units are
+ * unknown, so the response reports every limit as used up at `nowMs`: `remaining` is 0, and `resetAfterMs` is an upper
+ * bound.
  */
 export function failureAnswer(
   limits: CompiledLimits,
@@ -78,9 +79,9 @@ function answerOf(
 }
 
 /**
- * Returns the index of the limit that the response describes. If any limits deny the call, it is the denying limit with
- * the longest wait. A limit that can never allow the call has the longest wait of all. If all limits allow the call, it
- * is the limit with the smallest remaining fraction of its capacity.
+ * Returns the index of the limit that the response describes. If any limit denies the call, the function returns the
+ * denying limit with the longest wait. A limit that can never allow the call has the longest wait of all. If all limits
+ * allow the call, the function returns the limit with the smallest remaining fraction of its capacity.
  */
 function decidingIndex(limits: CompiledLimits, result: TakeResult): number {
   let deciding = 0;

@@ -48,8 +48,8 @@ export interface RateLimitServiceOptions {
   readonly policies: PolicySource;
   readonly scope: string;
   /**
-   * Whether the store hashes the subjects of all policies, whatever each policy sets. No other setting hashes the
-   * subjects of inline limits.
+   * Whether the store hashes all subjects: those of every policy, whatever the policy sets, and those of inline limits,
+   * for which no other setting exists.
    */
   readonly hashSubjects?: boolean;
   readonly clock: Clock;
@@ -129,8 +129,8 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
           }
         : findTarget(action, request.policy, request.key);
     if (request.maxDelayMs !== undefined && request.policy === '' && !hasLeakyBucket(target.limits)) {
-      // The service checks only inline limits. A caller that names a policy need not know the policy's algorithms, and
-      // they may change.
+      // The service rejects the option only for inline limits. A caller that names a policy need not know the policy's
+      // algorithms, and an operator may change these algorithms.
       throw invalidArgument('max_delay_ms', {
         accepted: 'unset when no limit is a leaky bucket',
         got: String(request.maxDelayMs),

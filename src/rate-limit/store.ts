@@ -3,11 +3,13 @@
  * contract, and one contract suite tests both stores.
  *
  * Invariants of every store:
- *   1. `take` decides all limits in one atomic step by the store's own clock. It consumes units from all limits or from
- *      none.
- *   2. A denial and a peek change no state. A store deletes state that no longer affects decisions.
+ *   1. `take` decides all limits in one atomic step by the store's own clock. `take` consumes units from all limits or
+ *      from none.
+ *   2. A denial and a peek change no state, except that a denial may repair the time of a state (algorithms/step.ts,
+ *      rule 4). A store deletes state that no longer affects decisions.
  *   3. `give` returns units to all limits in one atomic step, and the used units never drop below zero.
- *   4. An expected failure is a StoreError. Any other error means a broken contract, such as a malformed script reply.
+ *   4. An expected failure is a StoreError. Any other error means that a part of the system has a bug, such as a script
+ *      with a malformed reply.
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
@@ -23,7 +25,10 @@ export interface SubjectKey {
    */
   readonly policy: string;
   readonly subject: string;
-  /** Whether Redis must store a hash instead of the subject itself. If this value changes, all limits start empty. */
+  /**
+   * Whether Redis must store a hash instead of the subject itself. After a change of this value, all limits of the
+   * subject start empty.
+   */
   readonly isHashed?: boolean;
 }
 
@@ -41,14 +46,17 @@ export interface TakeRequest {
 export interface TakeResult {
   /** Whether all limits allow the cost. For a peek: whether all limits would allow the cost. */
   readonly allowed: boolean;
-  /** Outcomes in the order of the limits. If the call consumes nothing, `remaining` is the current number of units. */
+  /**
+   * Outcomes in the order of the limits. If the call consumes nothing, `remaining` is the number of units that are
+   * available now.
+   */
   readonly outcomes: readonly StepOutcome[];
 }
 
 export interface GiveRequest {
   readonly key: SubjectKey;
   readonly limits: CompiledLimits;
-  /** Number of units to return, at least 1. The units must have been consumed before. */
+  /** Number of units to return, at least 1. Earlier calls must have consumed these units. */
   readonly units: number;
 }
 
@@ -61,7 +69,7 @@ export interface RateLimitStore {
   take(request: TakeRequest, deadlineAtMs: number): MaybePromise<TakeResult>;
   /** Returns units to every limit of the call. */
   give(request: GiveRequest, deadlineAtMs: number): MaybePromise<GiveResult>;
-  /** Deletes the state of the given limits, or of all limits of the subject. Returns whether there was any state. */
+  /** Deletes the state of the given limits, or of all limits of the subject. Returns whether any state existed. */
   reset(key: SubjectKey, limits: LimitFields | undefined, deadlineAtMs: number): MaybePromise<boolean>;
 }
 

@@ -1,8 +1,8 @@
 /**
  * Stores the state of a subject in the memory store: one entry per limit, with the field of the limit as its key.
  *
- * Most subjects have a single limit. The store keeps such a limit without a Map, because a Map would take a third of
- * the subject's memory.
+ * Most subjects have a single limit. The store keeps the state of such a limit without a Map, because a Map would need
+ * a third of the subject's memory.
  */
 import { mapBytes } from '../lib/memory-size.ts';
 import type { AlgorithmState } from './algorithms/algorithm.ts';
@@ -11,7 +11,7 @@ export interface FieldState {
   readonly field: string;
   readonly state: AlgorithmState;
   readonly endMs: number;
-  /** Memory of this object and its state, and of its name unless the name is shared. */
+  /** Memory of this object and its state, in bytes. The number includes the name unless subjects share it. */
   readonly bytes: number;
 }
 
@@ -63,7 +63,9 @@ export class FieldMap extends Map<string, FieldState> {
     return super.delete(field);
   }
 
-  /** Removes expired fields among the next `count` fields. The next call continues after these fields. */
+  /**
+   * Removes the expired fields among the next `count` fields. The next call of `sweep` continues after these fields.
+   */
   sweep(nowMs: number, count: number): void {
     for (let left = Math.min(count, this.size); left > 0; left -= 1) {
       this.#sweepPosition ??= this.values();

@@ -3,8 +3,8 @@
  *
  * Invariants:
  *   1. Every method is one synchronous step, so no other call can interleave with it.
- *   2. The store never evicts a live session, because a login of one user must not log out another. If it is full, it
- *      throws a StoreError of kind `full`.
+ *   2. The store never evicts a live session, because a login of one user must not log out another. If the store is
+ *      full, it throws a StoreError of kind `full`.
  */
 
 import type { UserLimit } from '../config/policy-file.ts';
@@ -65,8 +65,8 @@ type Admission = { readonly outcome: 'admitted'; readonly evicted: number } | { 
 const SESSION_BYTES = 270;
 
 /**
- * Empty map that all sessions without data or labels share, because an empty Map takes 200 bytes. The maps of a session
- * are never modified.
+ * Empty map that all sessions without data or labels share, because an empty Map takes 200 bytes. This is safe, because
+ * the store never modifies the maps of a session.
  */
 const NOTHING = new Map<string, never>();
 
@@ -89,7 +89,7 @@ export class MemorySessionStore implements SessionStore {
     this.#users = new MemoryUsers({ sweeper: this.#sweeper, maxEntries, maxBytes });
   }
 
-  /** Number of sessions, including expired ones that have not been removed yet. */
+  /** Number of sessions, including expired sessions that the store has not removed yet. */
   get size(): number {
     return this.#sessions.size;
   }
@@ -264,7 +264,7 @@ export class MemorySessionStore implements SessionStore {
     return { outcome: 'ended', deleted: live.length };
   }
 
-  /** Returns the session if the credential has its current verifier. */
+  /** Returns the session if the credential contains the current verifier of the session. */
   #presented(credential: SessionCredential, nowMs: number): MemorySession | undefined {
     const session = this.#valid(credential.handle, nowMs);
     return session?.verifier === credential.verifier ? session : undefined;
@@ -305,7 +305,8 @@ export class MemorySessionStore implements SessionStore {
   /** Removes expired sessions until this session and its user fit. */
   #makeRoom(session: MemorySession, nowMs: number): void {
     while (this.#isFullFor(session, nowMs)) {
-      // Removing a session may also remove its user, so the loop checks its condition after each removal.
+      // If the loop removes a session, the session's user may be removed as well, so the loop checks its condition
+      // after each removal.
       if (this.#sessions.sweep(nowMs, 1) === 0) {
         throw storeFull();
       }

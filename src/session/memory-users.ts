@@ -1,10 +1,10 @@
 /**
- * Keeps the users of the memory session store: the generation that the sessions of each user must have, and the list of
- * their handles.
+ * Stores the users of the memory session store: for each user, the generation that valid sessions must have, and the
+ * handles of the user's sessions.
  *
- * A user is removed together with its last session. If the list of a user does not contain all of the user's sessions,
- * the store keeps the user until the last session would have expired. If the user logs in again later, the user gets a
- * new generation, so that no earlier session becomes valid again.
+ * The store removes a user together with the user's last session. If the list of a user does not contain all of the
+ * user's sessions, the store keeps the user until the last session would have expired. If the user logs in again later,
+ * the user gets a new generation, so that no earlier session becomes valid again.
  */
 import { type BoundedMap, entryBytes } from '../lib/bounded-map.ts';
 import type { ExpirySweeper } from '../lib/expiry-sweeper.ts';
@@ -25,7 +25,7 @@ interface MemoryUser {
   readonly kept: { readonly handle: string; readonly generation: number } | undefined;
   /** Absolute expiry of each listed session by handle, oldest login first. */
   readonly listed: Map<string, number>;
-  /** Whether sessions that may still be valid were dropped from a full list. */
+  /** Whether `enter` has removed possibly valid sessions from a full list. */
   readonly hasUnlisted: boolean;
   readonly endMs: number;
 }
@@ -54,7 +54,7 @@ export class MemoryUsers {
     return this.#users.bytes;
   }
 
-  /** Returns whether a session of this user can be listed only if another user is evicted. */
+  /** Returns whether `enter` would have to evict another user to list a session of this user. */
   isFullFor(userId: string, nowMs: number): boolean {
     return this.#users.isFullFor(userId, { bytes: 0, nowMs });
   }
@@ -69,8 +69,8 @@ export class MemoryUsers {
   }
 
   /**
-   * Lists the session under its user and returns the generation that it must have. The caller ensures that the user
-   * fits into the store.
+   * Adds the session to the list of its user, and returns the generation that the session must have. The caller ensures
+   * that the user fits into the store.
    */
   enter(session: UserSession, nowMs: number): number {
     const user = this.#users.peek(session.userId, nowMs);
@@ -160,7 +160,7 @@ export class MemoryUsers {
     }
   }
 
-  /** Removes the user, which invalidates all of its sessions. */
+  /** Removes the user, which invalidates all sessions of the user. */
   #forgetUser(userId: string): void {
     this.#users.delete(userId);
   }
@@ -171,8 +171,8 @@ export class MemoryUsers {
 }
 
 /**
- * Drops expired sessions from a full list. If the list contains none, drops the oldest sessions. Returns whether it
- * dropped unexpired sessions.
+ * Removes expired sessions from a full list. If the list contains none, removes the oldest sessions instead. Returns
+ * whether the function removed unexpired sessions.
  */
 function makeRoom(listed: Map<string, number>, nowMs: number): boolean {
   if (listed.size < MAX_LISTED_SESSIONS) {

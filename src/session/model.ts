@@ -2,9 +2,9 @@
  * Defines session ids, records, bounds and expiry arithmetic for both stores. All functions are pure.
  *
  * A session id is `<selector>.<secret>`, and each part has 128 random bits. The store receives neither part. The
- * handle, a hash of the selector, names the key. The verifier, a hash of the secret, authorizes the caller. Therefore
- * the data, the dumps and the replication stream of the store never reveal a session id. A rotation replaces the
- * verifier under the same handle, so a rotation is one step on one key.
+ * handle, a hash of the selector, identifies the session's key. The verifier, a hash of the secret, authorizes the
+ * caller. Therefore the data, the dumps and the replication stream of the store never reveal a session id. A rotation
+ * replaces the verifier under the same handle, so a rotation is one step on one key.
  */
 import { hash } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
@@ -41,19 +41,24 @@ export const MAX_LABELS_BYTES = 2_048;
  */
 export const MAX_LISTED_SESSIONS = 1_000;
 /**
- * Number of oldest sessions that a full list drops at once, so that the script sorts the list only once per 50 logins.
+ * Number of oldest entries that a store removes from a full list at once, so that the Lua script sorts the list only
+ * once per 50 logins.
  */
 export const LISTED_SESSIONS_DROPPED = 50;
-/** Maximum grace period after a rotation. Calls that are in flight during the rotation end within this time. */
+/**
+ * Maximum grace period after a rotation. Calls that were in flight during the rotation should have reached the store by
+ * then.
+ */
 export const MAX_GRACE_MS = 30_000;
 /**
  * Minimum age at which ListUserSessions may remove a list entry that has no session. A store lists a handle before it
- * creates the session or rotates it to the user, so this age must exceed the duration of such a call.
+ * creates the session or assigns the session to the user, so this age must exceed the duration of such a call.
  */
 export const LIST_ENTRY_SETTLES_MS = 60_000;
 /**
- * Time within which a login under a user limit must create its session; until then, the limit counts its list entry as
- * a session. The time is short, because the entry of an interrupted login can block another login for this long.
+ * Time within which a login under a user limit must create its session; until then, the limit counts the list entry of
+ * the login as a session. The time is short, because the entry of an interrupted login can block another login for this
+ * long.
  */
 export const LOGIN_SETTLES_MS = 2_000;
 /**
@@ -81,7 +86,7 @@ export interface IssuedSessionId {
 
 export type RandomBytes = (size: number) => Buffer;
 
-/** Returns a new id. With `selector`, returns a new secret for the existing session. */
+/** Returns a new id. With `selector`, returns an id with a new secret for the existing session. */
 export function issueSessionId(random: RandomBytes, selector = randomPart(random)): IssuedSessionId {
   const secret = randomPart(random);
   return {
@@ -157,7 +162,7 @@ export function endOf(session: { lastSeenAtMs: number; idleTtlMs: number; absolu
 }
 
 /**
- * Returns the minimum age at which a read renews the last-seen time. The age limits how often reads write a session.
+ * Returns the minimum age at which a read renews the last-seen time. This minimum limits how often reads cause writes.
  */
 export function touchIntervalMs(idleTtlMs: number): number {
   return Math.min(1_000, Math.floor(idleTtlMs / 100));

@@ -1,12 +1,14 @@
 /**
- * Enters logins into the list of a user and enforces the limit of live sessions per user, if there is one.
+ * Adds the session of each login to the list of its user, and enforces the limit of live sessions per user, if there is
+ * one.
  *
  * Invariants:
- *   1. One script counts the list and enters the login, so concurrent logins cannot exceed the limit.
- *   2. An entry is removed only if its session certainly does not exist: the login did not create the session in time,
- *      or the session has ended. So the limit counts every listed session that a caller can present.
- *   3. The module ends a session only after it has read all entries of the list, and only if too few sessions of these
- *      entries had ended. The module ends the sessions of the oldest logins first.
+ *   1. One script counts the entries of the list and adds the new entry, so concurrent logins cannot exceed the limit.
+ *   2. The module removes an entry only if the session of the entry certainly does not exist: the login did not create
+ *      the session in time, or the session has ended. So the limit counts every listed session that a caller can
+ *      present.
+ *   3. The module ends a session only after it has read all entries of the list, and only if not enough of the listed
+ *      sessions have already ended. The module ends the sessions of the oldest logins first.
  *   4. A login under a limit must create its session by `untilMs`. After that time, other logins may treat the entry of
  *      this login as abandoned.
  */
@@ -22,7 +24,7 @@ import { inParallel } from './steps.ts';
 import type { NewSession } from './store.ts';
 
 export interface Login {
-  /** Script that runs after the login was entered. */
+  /** Script that creates or rotates the session after the session was added to the list. */
   readonly next: keyof SessionScripts;
   readonly userId: string;
   readonly handle: string;
@@ -36,7 +38,7 @@ export type LoginOutcome =
       /** Generation that the session must have. */
       readonly generation: string;
       readonly evicted: number;
-      /** Monotonic time by which the session must be created. */
+      /** Monotonic time by which the caller must have created the session. */
       readonly untilMs: number;
     }
   | { readonly outcome: 'user_full' };
@@ -50,7 +52,7 @@ export interface RedisLoginsOptions {
   readonly users: RedisUsers;
   readonly clock: Clock;
   readonly readListed: (handle: string, deadlineAtMs: number) => Promise<StoredListedSession | undefined>;
-  /** Ends the session if it has that generation; returns whether this call ended the session. */
+  /** Ends the session if it has the given generation; returns whether this call ended the session. */
   readonly end: (handle: string, generation: string, deadlineAtMs: number) => Promise<boolean>;
 }
 
@@ -60,7 +62,7 @@ type ListedState =
   /** `pending`: the login has not created its session yet, or was interrupted before it created the session. */
   | { readonly kind: 'ended' | 'pending'; readonly listed: ListedHandle };
 
-/** Maximum number of attempts. An attempt fails only if another login of the user was entered first. */
+/** Maximum number of attempts. An attempt can fail because of other calls for the same user. */
 const MAX_ROUNDS = 100;
 const PAUSES = { firstMs: 2, maxMs: 50 };
 
@@ -71,7 +73,7 @@ export class RedisLogins {
     this.#options = options;
   }
 
-  /** Enters the login. If this method throws, no session is created for the entry. */
+  /** Adds the session of the login to the list of its user. After an error, the caller must not create the session. */
   async enter({ limit, ...entry }: Login, deadlineAtMs: number): Promise<LoginOutcome> {
     const { users, clock } = this.#options;
     let ended: readonly ListedHandle[] = [];
@@ -144,7 +146,7 @@ export class RedisLogins {
     return oldest.filter((_, index) => wasEnded[index] === true).map(({ listed }) => listed);
   }
 
-  /** Waits so that other logins of the user can finish. */
+  /** Waits before the next attempt, so that other logins of the user can finish. */
   async #pause(round: number, deadlineAtMs: number): Promise<void> {
     const pauseMs = backoffMs(round, PAUSES);
     if (this.#options.clock.monotonicMs() + pauseMs >= deadlineAtMs) {

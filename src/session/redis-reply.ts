@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. If a session or user has an unknown layout, the decoder throws a StoredFormatError and never misreads the data.
- *   2. A session with unreadable fields is reported as `damaged`, and the caller removes it.
+ *   2. For a session with unreadable fields, the decoder returns `damaged`, and the store then removes the session.
  *   3. The decoder throws a plain Error for a malformed reply (redis/script-reply.ts).
  */
 import { StoredFormatError } from '../lib/store-error.ts';
@@ -17,7 +17,7 @@ import type { NewSession } from './store.ts';
 const LAYOUT = '1';
 /** Reply for an unknown layout; same value as UNKNOWN_LAYOUT in session-common.lua. */
 const UNKNOWN_LAYOUT = -1;
-/** Codes of read.lua: which verifier the caller presented, and whether the idle timeout must be renewed. */
+/** Codes of read.lua: which verifier the caller presented, and whether the store must renew the idle timeout. */
 const PREVIOUS_VERIFIER = 0;
 const RENEWAL_DUE = 2;
 const READ_CODES = [PREVIOUS_VERIFIER, 1, RENEWAL_DUE] as const;
@@ -27,7 +27,7 @@ export const LISTED_FIELDS = ['y', 'u', 'g', 'c', 's', 'i', 'a', 'l'] as const;
 export const GENERATION_FIELDS = ['y', 'i', 'n', 'k'] as const;
 
 export interface RedisSession extends SessionRecord {
-  /** Generation of the user when the session was assigned to it; empty without a user. */
+  /** Generation that the user had when the session was assigned to the user; empty if the session has no user. */
   readonly generation: string;
 }
 
@@ -36,7 +36,7 @@ export interface StoredListedSession extends ListedSession {
   readonly generation: string;
 }
 
-/** Fields of a user's hash that decide which of its sessions are valid. */
+/** Fields of a user's hash that decide which sessions of the user are valid. */
 export interface UserGeneration {
   readonly generation: string;
   /** `<handle> <generation>` of the session that stays valid with an older generation; empty if there is none. */
@@ -108,8 +108,8 @@ export function generationOf(reply: RedisReply | undefined): UserGeneration | un
   }
   checkLayout('user', layout);
   if (isMissing(incarnation) || isMissing(number) || isMissing(kept)) {
-    // The user is damaged. None of the user's sessions is valid, and the next script that writes to the user removes
-    // it.
+    // The user's hash is damaged. None of the user's sessions is valid, and the next script that writes to the hash
+    // deletes it.
     return undefined;
   }
   return { generation: `${asText(incarnation)}:${asText(number)}`, kept: asText(kept) };
@@ -146,7 +146,7 @@ function labelsOf(text = ''): ReadonlyMap<string, string> {
   try {
     return new Map(JSON.parse(text) as [string, string][]);
   } catch {
-    // Labels are only displayed, so a session with damaged labels stays valid.
+    // Labels do not affect any decision, so a session with damaged labels stays valid.
     return new Map();
   }
 }
@@ -178,7 +178,7 @@ function storedInteger(reply: RedisReply | undefined): number | undefined {
 type StoredTimes = Readonly<Record<'created' | 'seen' | 'idle' | 'end', RedisReply | undefined>>;
 type SessionTimes = Pick<SessionRecord, 'createdAtMs' | 'lastSeenAtMs' | 'idleTtlMs' | 'absoluteEndMs'>;
 
-/** Returns undefined if a time is missing or not an integer. */
+/** Returns the decoded times, or undefined if a time is missing or not an integer. */
 function storedTimes(replies: StoredTimes): SessionTimes | undefined {
   const createdAtMs = storedInteger(replies.created);
   const lastSeenAtMs = storedInteger(replies.seen);

@@ -1,16 +1,16 @@
 /**
  * Stores sessions in Redis: one key per session, one key per user, and one script per step on a key.
  *
- * A session's key stores everything about the session, except whether its user was logged out everywhere. The
- * generation in the user's key records such a logout. The user's key is in another slot, so the store reads it in a
- * second step. The order of the steps ensures that a failure or race between them can only invalidate a session, never
- * revive one. docs/internals/session-races.md lists the races.
+ * A session's key stores everything about the session, except whether a logout everywhere has ended it. The generation
+ * in the user's key records such a logout. The user's key is in another slot, so the store reads it in a second step.
+ * The order of the steps ensures that a failure or race between two steps can only invalidate a session, never revive
+ * one. docs/internals/session-races.md lists the races.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts. No error contains an id, a verifier, a user or a value.
  *   2. A read writes nothing, so it works while Redis rejects writes. If the idle timeout must be renewed, a separate
  *      step renews it. If the renewal fails, the read returns the session with its current expiry.
- *   3. A session or user with an unknown layout is neither read nor changed.
+ *   3. The store neither interprets nor changes a session or user with an unknown layout.
  */
 import { randomBytes } from 'node:crypto';
 import { MAX_SESSION_TTL_MS } from '../config/policy-file.ts';
@@ -62,7 +62,7 @@ export interface RedisSessionStoreOptions {
 }
 
 const DIRECTORY = 'src/session/scripts';
-/** Codes of update.lua. 1: done, 2: the version differs, 3: the data would be too large. */
+/** Codes of update.lua. 1: updated, 2: the version is not the expected one, 3: the data would be too large. */
 const UPDATE_CODES = [1, 2, 3] as const;
 const ROTATE_CODES = [1, 3] as const;
 
@@ -104,7 +104,7 @@ export class RedisSessionStore implements SessionStore {
   async create(created: NewSession, deadlineAtMs: number): Promise<CreateOutcome> {
     const { userId, credential, absoluteTtlMs, userLimit } = created;
     const { handle } = credential;
-    // Lists the session under the user first, so that a logout everywhere in between invalidates the new session.
+    // Adds the session to the user's list first, so that a logout everywhere in between invalidates the new session.
     const login =
       userId === ''
         ? loginWithoutUser(deadlineAtMs)
@@ -162,14 +162,14 @@ export class RedisSessionStore implements SessionStore {
 
   async rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): Promise<RotateOutcome> {
     const { handle } = credential;
-    // Checks the generation first, because a login must not revive a session that was logged out everywhere.
+    // Checks the generation first, because a login must not revive a session that a logout everywhere has ended.
     const found = await this.#readValid(credential, { touch: false, deadlineAtMs });
     if (found === undefined || !found.isCurrent) {
       return { outcome: 'not_found' };
     }
     const old = found.session;
     const userId = rotation.userId ?? old.userId;
-    // A rotation for the same user keeps the generation, so that a concurrent logout everywhere ends it.
+    // A rotation for the same user keeps the generation, so that a concurrent logout everywhere ends the session.
     const changesUser = userId !== old.userId;
     if (changesUser && rotation.graceMs > 0) {
       return { outcome: 'grace_refused' };
@@ -208,11 +208,11 @@ export class RedisSessionStore implements SessionStore {
     }
     const session = sessionOf(handle, first);
     if (session === 'damaged') {
-      // This is unexpected, because the script has read the same fields.
+      // This never happens with the current script, which has just checked the same fields.
       throw malformedReply('the fields of a session', first);
     }
     if (isLogin && session.absoluteEndMs > old.absoluteEndMs) {
-      // A concurrent update has extended the session, so the store extends the lifetime of the user as well.
+      // A concurrent update has extended the session, so the store extends the expiry of the user's key as well.
       const extendedMs = session.absoluteEndMs - session.lastSeenAtMs;
       unattended(this.#users.extend(userId, handle, extendedMs, deadlineAtMs));
     }
@@ -236,7 +236,7 @@ export class RedisSessionStore implements SessionStore {
       return accepts(current, { handle: target.handle, generation });
     } catch (error) {
       if (error instanceof StoreError) {
-        // The session is deleted as requested, even if the user's key cannot be read.
+        // The session is deleted as requested, even if the store cannot read the user's key.
         return true;
       }
       throw error;
@@ -283,7 +283,7 @@ export class RedisSessionStore implements SessionStore {
     return { outcome: 'ended', deleted: dropped.filter((isDropped) => isDropped).length };
   }
 
-  /** Returns the valid session for its current verifier, or for the previous one within its grace period. */
+  /** Returns the valid session if the caller presents the current verifier, or the previous one in its grace period. */
   async #readValid(
     credential: SessionCredential,
     options: { readonly touch: boolean; readonly deadlineAtMs: number },
@@ -338,7 +338,7 @@ export class RedisSessionStore implements SessionStore {
     }
   }
 
-  /** Returns whether the session is valid; removes an invalid session. `absoluteTtlMs` extends the user's lifetime. */
+  /** Returns whether the session is valid; removes an invalid session. `absoluteTtlMs` extends the user key's TTL. */
   async #isValid(
     session: { handle: string; userId: string; generation: string },
     absoluteTtlMs: number | undefined,
@@ -365,7 +365,7 @@ export class RedisSessionStore implements SessionStore {
     return await this.#unlessDamaged(handle, listedSessionOf(handle, reply), deadlineAtMs);
   }
 
-  /** Ends the session if it has one of these generations; returns whether this call ended the session. */
+  /** Ends the session if it has one of the given generations; returns whether this call ended the session. */
   async #end(handle: string, generations: readonly string[], deadlineAtMs: number): Promise<boolean> {
     const removed = await this.#run(this.#dropScript, handle, generations, deadlineAtMs);
     return asCode(removed, [0, 1]) === 1;

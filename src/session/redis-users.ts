@@ -1,9 +1,10 @@
 /**
- * Keeps the users of the Redis session store: one hash per user with its generation and the list of its sessions.
+ * Stores the users of the Redis session store: one hash per user, with the generation of the user and the list of the
+ * user's sessions.
  *
- * Only the generation decides which sessions are valid. The list serves ListUserSessions and the removal of invalid
- * sessions. Therefore a step on a user's key and a step on a session's key need not be atomic together. The two keys
- * are in different slots.
+ * Only the generation decides which sessions are valid. The list is only for ListUserSessions, the user limit and the
+ * removal of invalid sessions. Therefore the store may change a user's key and a session's key in two separate steps.
+ * One script could not change both keys, because they are in different slots.
  */
 import type { RedisCommands, RedisReply } from '../redis/commands.ts';
 import type { Keyspace } from '../redis/keyspace.ts';
@@ -29,18 +30,18 @@ export interface EndedUser {
 /** Scripts that run on the key of a session after the session has been added to its user's list. */
 export type SessionScripts = Readonly<Record<'create' | 'rotate', Script>>;
 
-/** Session to be listed under its user. */
+/** Session that `enter` adds to the list of its user. */
 export interface UserEntry {
   readonly next: keyof SessionScripts;
   readonly userId: string;
   readonly handle: string;
   readonly absoluteTtlMs: number;
   /**
-   * Maximum number of sessions in the list. If undefined, the maximum is MAX_LISTED_SESSIONS, and a full list drops its
-   * oldest sessions.
+   * Maximum number of sessions in the list. If undefined, the maximum is MAX_LISTED_SESSIONS, and the script removes
+   * the oldest entries of a full list.
    */
   readonly maxSessions: number | undefined;
-  /** Entries to remove first, because their sessions have ended. */
+  /** Entries that the script removes first, because the sessions of these entries have ended. */
   readonly ended: readonly ListedHandle[];
 }
 
@@ -48,15 +49,15 @@ export interface ListedHandle {
   readonly handle: string;
   readonly listedAtMs: number;
   /**
-   * Whether the time in which the login must create its session is over. A session that does not exist by then is never
-   * created.
+   * Whether the time within which the login had to create its session has passed. If the session does not exist by
+   * then, the login never creates it.
    */
   readonly isSettled: boolean;
 }
 
 export type EnterOutcome =
   | { readonly outcome: 'entered'; readonly generation: string }
-  /** The list is full, so the session was not listed. `others` are the other entries. */
+  /** The user limit is reached, so the script added no entry. `others` are the entries of other sessions. */
   | { readonly outcome: 'at_limit'; readonly user: UserGeneration; readonly others: readonly ListedHandle[] };
 
 const DIRECTORY = 'src/session/scripts';
@@ -93,8 +94,8 @@ export class RedisUsers {
   }
 
   /**
-   * Lists the session under the user. If `maxSessions` is set, lists the session only if the list contains fewer other
-   * sessions than `maxSessions`.
+   * Adds the session to the list of the user. If `maxSessions` is set, adds the session only if the list contains fewer
+   * than `maxSessions` other sessions.
    */
   async enter(entry: UserEntry, deadlineAtMs: number): Promise<EnterOutcome> {
     const reply = await this.#run(
@@ -128,7 +129,7 @@ export class RedisUsers {
     return generationOf(await this.#commands.send(key, ['HMGET', key, ...GENERATION_FIELDS], deadlineAtMs, HASH));
   }
 
-  /** Extends the lifetime of the user to that of this session; returns the user's generation. */
+  /** Extends the expiry of the user's key so that it outlives this session; returns the user's generation. */
   async extend(
     userId: string,
     handle: string,
@@ -144,7 +145,7 @@ export class RedisUsers {
     return generationOf(await this.#run(this.#forgetScript, userId, ['0', handle], deadlineAtMs));
   }
 
-  /** Removes those of the handles from the list that were listed at least LIST_ENTRY_SETTLES_MS ago. */
+  /** Removes from the list those of the given handles that were listed at least LIST_ENTRY_SETTLES_MS ago. */
   async forgetSettled(userId: string, handles: readonly string[], deadlineAtMs: number): Promise<void> {
     await this.#run(this.#forgetScript, userId, [String(LIST_ENTRY_SETTLES_MS), ...handles], deadlineAtMs);
   }

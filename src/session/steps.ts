@@ -3,12 +3,15 @@
  */
 import { StoreError } from '../lib/store-error.ts';
 
-/** Maximum number of commands in flight for one list: enough to fill a connection, and too few to delay other calls. */
+/**
+ * Maximum number of commands in flight for one list. This number is large enough to keep a connection busy, and small
+ * enough not to delay other calls.
+ */
 const MAX_PARALLEL_COMMANDS = 64;
 
 /**
- * Awaits a step of a call whose earlier step took effect. Converts a StoreError of the awaited step to kind `unknown`,
- * because the call has already changed something.
+ * Awaits a later step of a call, after an earlier step has taken effect. Converts a StoreError of the awaited step to
+ * kind `unknown`, because the call has already changed something.
  */
 export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
   try {
@@ -22,14 +25,16 @@ export async function afterwards<Value>(step: Promise<Value>): Promise<Value> {
 }
 
 /**
- * Ignores the result of a cleanup step, on which no response depends. Data that the step leaves behind is invalid and
- * has a TTL.
+ * Ignores the result of a step on which no response depends. If a removal fails, the data that it should have removed
+ * is invalid and has a TTL.
  */
 export function unattended(step: Promise<unknown>): void {
   step.catch(() => undefined);
 }
 
-/** Returns the results in the order of the items and limits the number of steps in flight. */
+/**
+ * Calls `act` for every item, with a limited number of calls in flight. Returns the results in the order of the items.
+ */
 export async function inParallel<Item, Result>(
   items: readonly Item[],
   act: (item: Item) => Promise<Result>,

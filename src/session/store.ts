@@ -3,16 +3,17 @@
  * and one suite tests both stores (test/support/session/store-contract.ts).
  *
  * Invariants of every store:
- *   1. A session is live from `create` until its idle expiry, its absolute expiry, `delete`, or `endUserSessions` of
- *      its user. No later write revives a session that has ended, and only `create` creates sessions.
+ *   1. A session is live from `create` until its idle expiry, its absolute expiry, a `delete` of the session, or an
+ *      `endUserSessions` of its user. No later write revives a session that has ended, and only `create` creates
+ *      sessions.
  *   2. Each method takes effect completely or not at all, and only for the current verifier. There is one exception:
  *      until the grace period ends, `read` also accepts the verifier before the last rotation. Such a read does not
  *      renew the idle timeout.
  *   3. Of two rotations with the same verifier, exactly one takes effect.
  *   4. Timeouts and last-seen times use the store's clock.
  *   5. An expected failure is a StoreError. After `unavailable`, `deadline` and `full` the session is unchanged; after
- *      `unknown` it may have changed. `read` and `list` never throw `unknown`, because callers can safely repeat these
- *      methods.
+ *      `unknown`, the session may have changed. `read` and `list` never throw `unknown`, because callers can safely
+ *      repeat these methods.
  *   6. After a login (`create`, or `rotate` to another user) with a user limit, the user has at most as many live
  *      listed sessions as the limit allows. Ended sessions do not count. The store ends the sessions above the limit
  *      before it responds, oldest login first.
@@ -39,7 +40,7 @@ export interface SessionUpdate {
   /** Version that the session must have; undefined for any version. */
   readonly ifVersion: number | undefined;
   readonly idleTtlMs: number | undefined;
-  /** Absolute timeout, counted from now (see updatedAbsoluteEnd). */
+  /** New absolute timeout, counted from now (see updatedAbsoluteEnd); undefined to keep the absolute expiry. */
   readonly absoluteTtlMs: number | undefined;
 }
 
@@ -55,13 +56,13 @@ export interface SessionRotation {
   readonly userLimit?: UserLimit;
 }
 
-/** Effect of the user limit on a login. */
+/** Effect of the user limit on a successful login. */
 interface Admitted {
-  /** Number of sessions that the limit ended. */
+  /** Number of sessions that the store ended because of the limit. */
   readonly evicted: number;
 }
 
-/** The user has as many sessions as the limit allows, and the limit refuses further logins. Nothing was changed. */
+/** The user has as many sessions as the limit allows, so the store refused the login. The store has changed nothing. */
 interface UserFull {
   readonly outcome: 'user_full';
 }
@@ -76,7 +77,7 @@ interface NotFound {
   readonly outcome: 'not_found';
 }
 
-/** The change would exceed the maximum size of the session's data. Nothing was changed. */
+/** The data of the session would exceed its maximum size. The store has changed nothing. */
 interface TooLarge {
   readonly outcome: 'too_large';
   readonly fields: number;
@@ -92,14 +93,14 @@ export type UpdateOutcome =
 export type RotateOutcome =
   | ({ readonly outcome: 'rotated'; readonly session: SessionRecord } & Admitted)
   | UserFull
-  /** A grace period was requested although the user would change. */
+  /** The caller requested a grace period for a rotation to another user. */
   | { readonly outcome: 'grace_refused' }
   | TooLarge
   | NotFound;
 
 export type EndUserSessionsOutcome =
   | { readonly outcome: 'ended'; readonly deleted: number }
-  /** The session to keep is not a live session of this user. Nothing was ended. */
+  /** The session to keep is not a live session of this user. The store has ended no session. */
   | NotFound;
 
 /** Store of sessions. `deadlineAtMs` is a Clock.monotonicMs() time, after which the caller cannot use the result. */
@@ -107,8 +108,8 @@ export interface SessionStore {
   create(session: NewSession, deadlineAtMs: number): MaybePromise<CreateOutcome>;
 
   /**
-   * Returns the session, if any. With `touch`, the read renews the idle timeout of the session (see touchIntervalMs for
-   * its precision).
+   * Returns the live session, or undefined if there is none. With `touch`, the read renews the idle timeout of the
+   * session (see touchIntervalMs for its precision).
    */
   read(
     credential: SessionCredential,
@@ -120,7 +121,7 @@ export interface SessionStore {
 
   rotate(credential: SessionCredential, rotation: SessionRotation, deadlineAtMs: number): MaybePromise<RotateOutcome>;
 
-  /** Ends the session; returns whether it was live. Without a verifier, the handle is sufficient. */
+  /** Ends the session, whatever its verifier is if `verifier` is undefined. Returns whether the session was live. */
   delete(
     target: { readonly handle: string; readonly verifier: string | undefined },
     deadlineAtMs: number,

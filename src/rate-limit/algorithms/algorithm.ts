@@ -31,7 +31,7 @@ export interface Algorithm extends Steps<AlgorithmState> {
   readonly fromNumbers: ((numbers: StoredNumbers, windowMs: number) => AlgorithmState) | undefined;
 }
 
-/** Numbers that a lean script returns for a limit. They describe the state at `nowMs`. */
+/** Numbers that a lean script returns for a limit. These numbers describe the state at `nowMs`. */
 interface StoredNumbers {
   readonly nowMs: number;
   readonly used: number;

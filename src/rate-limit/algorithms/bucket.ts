@@ -21,13 +21,14 @@ export interface BucketLevel extends BucketState {
 }
 
 /**
- * Returns the level at `nowMs`. If the time of the state is later, returns the level at that time (step.ts, rule 3).
+ * Returns the level at `nowMs`. If the time of the state is later than `nowMs` by at most one window, returns the level
+ * at the time of the state (step.ts, rules 3 and 4).
  */
 export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: number): BucketLevel {
   if (state === undefined) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }
-  // If an operator reduces the burst, the level may exceed the new burst. The code treats such a bucket as exactly
+  // If an operator reduces the burst, the level may exceed the new burst. The function treats such a bucket as exactly
   // full, so that waiting times stay bounded.
   const overflows = state.used >= limit.burst;
   const used = overflows ? limit.burst : state.used;
@@ -37,8 +38,8 @@ export function drain(state: BucketState | undefined, limit: StepLimit, nowMs: n
     const repaired = -passedMs > limit.windowMs;
     return { atMs: repaired ? nowMs : state.atMs, used, fraction, repaired };
   }
-  // The estimate is accurate to 2^-14 units. It detects buckets that have been empty for a long time. Therefore the
-  // operands of the exact division below stay in range.
+  // This estimate of the drained units is accurate to 2^-14 units. The condition detects buckets that have been empty
+  // for a long time, so that the operands of the exact division below stay in range.
   if ((passedMs / limit.windowMs) * limit.limit >= used + 2) {
     return { atMs: nowMs, used: 0, fraction: 0, repaired: false };
   }

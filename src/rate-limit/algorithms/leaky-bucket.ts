@@ -3,8 +3,9 @@
  * an even rate.
  *
  * The response to an admitted call contains the time for which the caller must wait (`delayMs`). During this time, the
- * units that were queued earlier leak. If this time exceeds `maxDelayMs`, the algorithm denies the call. `retryAfterMs`
- * is then the time until the wait would be short enough. The file leaky-bucket.lua implements the same arithmetic.
+ * units of earlier calls leak from the queue. If this time would exceed `maxDelayMs`, the algorithm denies the call. In
+ * this case, `retryAfterMs` is the time after which the wait would no longer exceed `maxDelayMs`. The file
+ * leaky-bucket.lua implements the same arithmetic.
  */
 import {
   type BucketLevel,

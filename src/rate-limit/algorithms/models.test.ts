@@ -2,9 +2,9 @@
  * Compares each algorithm with an exact model. A model computes each decision from the list of all admissions, with
  * BigInt where the algorithm uses fractions.
  *
- * Every test history also checks the reported times. A denied call is denied again one millisecond before
- * `retryAfterMs` has passed, and allowed once this time has passed. A limit is completely unused again after
- * `resetAfterMs`, but not one millisecond earlier.
+ * Every test history also checks the reported times. The algorithm must deny a denied call again one millisecond before
+ * `retryAfterMs` has passed, and allow the call once this time has passed. A limit must be completely unused again
+ * after `resetAfterMs`, but not one millisecond earlier.
  */
 import fc from 'fast-check';
 import { MAX_WINDOW_MS } from '../../config/policy-file.ts';
@@ -127,7 +127,7 @@ describe.each(ALGORITHMS.map((algorithm) => [algorithm.name, algorithm] as const
         fc.pre(taken.outcome.allowed);
         const returned = algorithm.give(taken.state, limit, nowMs, units);
         expect(returned.outcome).toEqual(before.outcome);
-        // Returns more units than were used. After that, the limit must be unused.
+        // The test returns more units than the calls have used. After that, the limit must be unused.
         const emptied = algorithm.give(taken.state, limit, nowMs, 1_000_000);
         expect(emptied.outcome).toMatchObject({ remaining: 100, resetAfterMs: 0 });
         expect(algorithm.take(emptied.state, limit, nowMs, 101, undefined).outcome.allowed).toBe(false);
@@ -244,7 +244,8 @@ function sumSince(admitted: readonly Admission[], fromMs: number): bigint {
 }
 
 /**
- * Replays all admissions, and returns whether the cost fits. `level` is in units times the window, so it is an integer.
+ * Replays all admissions, and returns whether the cost fits. The function multiplies `level` by the window in ms, so
+ * that `level` is an integer.
  */
 function fitsIntoBucket(admitted: readonly Admission[], limit: StepLimit, nowMs: number, cost: number): boolean {
   const windowMs = BigInt(limit.windowMs);

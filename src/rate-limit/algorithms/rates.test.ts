@@ -1,7 +1,7 @@
 /**
  * Tests the admission rates of the algorithms over time. A client that stays within the rate of its limit is never
- * denied. During a flood, the sustained rate and the largest burst are those of the table in
- * docs/guides/rate-limiting.md, whenever the flood starts.
+ * denied. During a flood, whenever it starts, the sustained rate and the largest burst equal the values in the table of
+ * docs/guides/rate-limiting.md.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,12 +13,12 @@ import type { StepLimit } from './step.ts';
 const EPOCH_MS = 1_700_000_000_000;
 
 interface Admission {
-  /** Time of the admission. `leavesAtMs` is the time when the delay of the call ends. */
+  /** Time of the admission. `leavesAtMs` is the time at which the caller may proceed after the delay. */
   readonly atMs: number;
   readonly leavesAtMs: number;
 }
 
-/** Makes one-unit calls from `startMs` on, each as early as the limit allows, and returns the admitted calls. */
+/** Makes one-unit calls from `startMs` on, each one as early as the limit allows. Returns the admitted calls. */
 function flood(
   algorithm: Algorithm,
   limit: StepLimit,
@@ -38,7 +38,7 @@ function flood(
   return admitted;
 }
 
-/** Returns the maximum number of these times within any period of `durationMs`. */
+/** Returns the largest number of the given times that lie within one period of `durationMs`. */
 function mostWithin(times: readonly number[], durationMs: number): number {
   let most = 0;
   let first = 0;

@@ -1,11 +1,11 @@
 /**
- * SLIDING_WINDOW_COUNTER: allows about `limit` units in the window that ends now. It estimates the used units from two
- * counters.
+ * SLIDING_WINDOW_COUNTER: allows about `limit` units in any period of one window. The algorithm estimates the units
+ * used in the last window from two counters.
  *
  * The estimate assumes that the units of the previous window were used at an even rate. W is the length of a window in
- * ms. If the current window began `e` whole milliseconds ago, the share of the previous window is floor(previous * (W -
- * e - 1) / W) units. A call is allowed if the share, the units of the current window, and the cost together do not
- * exceed the limit.
+ * ms. If the current window began `e` whole milliseconds ago, the share of the previous window in the estimate is
+ * floor(previous * (W - e - 1) / W) units. The algorithm allows a call if the share, the units of the current window,
+ * and the cost together do not exceed the limit.
  *
  * Invariants:
  *   1. A client that sends one-unit calls exactly at the rate of its limit, one every W / limit ms, is always allowed,
@@ -13,8 +13,9 @@
  *      millisecond e, at least current * W / limit ms after the start of the window, so current < limit * (e + 1) / W.
  *      Therefore current + 1 <= ceil(limit * (e + 1) / W) <= limit - share. The proof relies on two facts: the
  *      algorithm treats the current millisecond as elapsed, and it rounds the share down.
- *   2. In any period of d milliseconds, the algorithm admits at most limit + ceil(limit * (d - 1) / W) units. These are
- *      the full limit at the end of one window, and then the units that become available as the share decreases.
+ *   2. In any period of d milliseconds, the algorithm admits at most limit + ceil(limit * (d - 1) / W) units. The first
+ *      term is the full limit at the end of one window, and the second term is the units that become available as the
+ *      share decreases.
  *
  * `give` returns units to the current window first and then to the previous one, because a caller usually returns units
  * soon after it has consumed them. The files sliding-window-counter.lua and scripts/lean/sliding-window-counter.lua
@@ -25,7 +26,7 @@ import { asNever, type Step, type StepLimit, type Steps } from './step.ts';
 
 export interface SlidingWindowCounterState {
   readonly startMs: number;
-  /** Units used in the window before `startMs`. */
+  /** Units used in the window that ended at `startMs`. */
   readonly previous: number;
   /** Units used since `startMs`. */
   readonly current: number;
@@ -117,8 +118,9 @@ interface FallingShare {
 }
 
 /**
- * Returns the first millisecond at which the share of `previous` units is at most `available`. The current share must
- * be larger. The result is `startMs` plus the first `e` with previous * (W - e - 1) < (available + 1) * W.
+ * Returns the first millisecond at which the share of `previous` units is at most `available`. The share at the current
+ * time must be larger than `available`. The result is `startMs` plus the first `e` with previous * (W - e - 1) <
+ * (available + 1) * W.
  */
 function shareFallsAtMs({ startMs, previous, available, windowMs }: FallingShare): number {
   return startMs + windowMs - multiplyDivideUp(available + 1, windowMs, previous);

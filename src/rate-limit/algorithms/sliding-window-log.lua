@@ -1,7 +1,7 @@
 -- Implements SLIDING_WINDOW_LOG, which the file sliding-window-log.ts explains. A stored value contains six numbers
 -- (oldest, first, next, skipped entries, skipped units, total), followed by the entries of the tail. The full chunks
--- have the numbers `first` to `next - 1`. Each of them has its own field, which contains expiry, layout, units and 64
--- entries. An entry has 10 bytes: its time in ms and its units.
+-- have the numbers `first` to `next - 1`. Each full chunk has its own field, which contains the expiry, the layout, the
+-- units and 64 entries. An entry has 10 bytes: its time in ms and its units.
 
 local LOG_CHUNK_ENTRIES = 64
 local LOG_ENTRY_BYTES = 10
@@ -9,8 +9,8 @@ local LOG_HEAD_BYTES = 57
 local LOG_CHUNK_HEAD_BYTES = 17
 -- Maximum number of chunks whose units one command reads.
 local LOG_CHUNKS_READ = 16
--- Whether the script found a chunk that it cannot read. Results that the script computes after such a chunk are
--- meaningless, so the script must not write them.
+-- Whether the script found a chunk that it cannot read. Results that the script computes after it has found such a
+-- chunk are wrong, so the script must not write them.
 local hasNewerChunk = false
 -- Fields of the logs that have a damaged chunk. A log with a chunk of a newer layout is not in this list.
 local damagedLogs = {}
@@ -159,7 +159,7 @@ local function logFindChunk(field, log, target, chunkUnits)
   end
 end
 
--- Returns the time of the entry at whose expiry the number of expired units reaches `units`.
+-- Returns the time of the entry whose expiry raises the number of expired units to `units` or more.
 local function logLeavesAt(field, log, units)
   local target = units + log.skippedUnits
   local entries, tailUnits = log.tail, 0
@@ -181,7 +181,7 @@ local function logLeavesAt(field, log, units)
   while sum < target do
     index = index + 1
     if (index + 1) * LOG_ENTRY_BYTES > #entries then
-      -- The entries of the chunk have fewer units than its header states.
+      -- The entries of the chunk have fewer units than the header of the chunk states.
       noteDamagedChunk(field)
       return 0
     end

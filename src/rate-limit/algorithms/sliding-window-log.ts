@@ -17,7 +17,7 @@ const STATE_BYTES = 240;
 const NUMBER_BYTES = 16;
 const CHUNK_BYTES = 120 + LOG_CHUNK_ENTRIES * 2 * NUMBER_BYTES;
 
-/** Alternating times and units: ms, units, ms, units, … */
+/** Times in ms and units of the entries, alternating: time, units, time, units, … */
 type LogEntries = readonly number[];
 
 interface LogChunk {
@@ -135,7 +135,7 @@ function trim(log: SlidingWindowLogState, horizonMs: number): SlidingWindowLogSt
   return { chunks, skippedEntries, skippedUnits: skippedUnits + units, tail: log.tail, total };
 }
 
-/** Returns the time of the entry at whose expiry the number of expired units reaches `units`. */
+/** Returns the time of the entry whose expiry raises the number of expired units to `units` or more. */
 function leavesAtMs(log: SlidingWindowLogState, units: number): number {
   let target = units + log.skippedUnits;
   for (const chunk of log.chunks) {
@@ -193,7 +193,8 @@ function removeNewest(log: SlidingWindowLogState, units: number): SlidingWindowL
     left -= lastUnits;
     tail.length = last;
     if (tail.length === 0) {
-      // Units are left, so there is a last chunk. If it is also the first chunk, the code drops its expired entries.
+      // Units are left, so there is a last chunk. If it is also the first chunk, the function drops its expired
+      // entries.
       const chunk = chunks[chunks.length - 1];
       chunks = chunks.slice(0, -1);
       const gone = chunks.length === 0 ? skippedEntries : 0;

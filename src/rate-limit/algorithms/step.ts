@@ -3,17 +3,17 @@
  * a new state and an outcome.
  *
  * Rules for every algorithm:
- *   1. A state stores used units, never remaining units, so that a changed limit applies to the next call.
+ *   1. A state stores used units, never remaining units, so that a new value of `limit` applies to the next call.
  *   2. A call that is denied or has cost 0 returns the state unchanged. Rule 4 is the only exception.
  *   3. The time of a state never moves backwards. The time of a state may be later than `nowMs`, because a failover can
- *      promote a master with a slower clock. If the time is later by at most one window, the algorithm decides the call
- *      at the time of the state. The reported waiting times still start at `nowMs`.
- *   4. If the time of a state is later by more than one window, the state was written with a broken clock. The
+ *      promote a master with a slower clock. If the time of the state is later by at most one window, the algorithm
+ *      decides the call at the time of the state. The reported waiting times still start at `nowMs`.
+ *   4. If the time of a state is later by more than one window, a store with a broken clock has written the state. The
  *      algorithm moves the state to `nowMs` and keeps its used units. In this case, `repaired` is true, and the store
  *      must write the state even after a denial. Otherwise the algorithm would deny calls until the clock reaches the
  *      time of the state.
  *   5. All numbers are integers within +-2^53, and the .lua file of the algorithm computes identical numbers.
- *   6. `give` returns units that were consumed earlier. The used units never drop below zero, even if some of the
+ *   6. `give` returns units that earlier calls have consumed. The used units never drop below zero, even if some of the
  *      returned units have already expired.
  */
 
@@ -28,11 +28,11 @@ export interface StepLimit {
 
 export interface StepOutcome {
   readonly allowed: boolean;
-  /** Units left after this call. */
+  /** Number of units that are available after this call. */
   readonly remaining: number;
   /**
-   * Time until the same call would be allowed if no other call arrived, in ms. It is 0 if the call is allowed now or
-   * can never be allowed.
+   * Time until the same call would be allowed if no other call arrived, in ms. The time is 0 if the call is allowed now
+   * or can never be allowed.
    */
   readonly retryAfterMs: number;
   /** Time until the limit is completely unused again, in ms; 0 if the limit is already unused. */

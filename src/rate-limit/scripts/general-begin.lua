@@ -1,4 +1,5 @@
--- Begins the general scripts (take.lua, peek.lua, give.lua), which process any number of limits of any algorithm.
+-- First part of the general scripts (take.lua, peek.lua, give.lua), which process any number of limits of any
+-- algorithm.
 --
 -- KEYS[1]  Hash of the subject, with one field per limit and one field per full chunk of a log. A value contains its
 --          expiry (ms), its layout, and the numbers of its algorithm. The key does not expire before any of its values.

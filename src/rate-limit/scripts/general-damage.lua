@@ -1,5 +1,5 @@
--- Detects damaged values, which none of our scripts can have written. The script never treats a value of a newer layout
--- as damaged, whatever the value contains.
+-- Detects damaged values. A value is damaged if none of our scripts can have written it. The functions never treat a
+-- value of a newer layout as damaged, whatever the value contains.
 
 local VALUE_BYTES = 33
 local LOG_VALUE_BYTES = 57

@@ -45,7 +45,7 @@ for index = 1, #fields do
   end
 end
 
--- Decides one limit. If `stepUnits` is negative, returns units to the limit instead.
+-- Decides one limit. If `stepUnits` is negative, the algorithm returns `-stepUnits` units to the limit instead.
 local function step(index, stepUnits)
   local limit = limits[index]
   local capacity = (limit.number == 4 or limit.number == 5) and limit.burst or limit.limit
@@ -67,8 +67,9 @@ local function replyOf(outcomes)
   return table.concat(reply)
 end
 
--- Decides all limits for the same units. Returns the outcomes, and whether all limits allow the units. In a peek, or if
--- any limit denies the units, the limits that allow them report their state without the units.
+-- Decides for each limit whether it allows `allUnits` units. Returns the outcomes, and whether all limits allow the
+-- units. In a peek, or if any limit denies the units, the outcomes of the other limits describe the state without these
+-- units.
 local function decideAll(allUnits, isPeek)
   local outcomes = {}
   local allowed = true

@@ -2,8 +2,8 @@
 
 local FIELDS_CHECKED = 512
 local MAX_FIELDS = 4096
--- Number of fields that a call scans for expired ones if it writes a new field. The call scans two more fields for each
--- field that it writes, so calls remove expired fields faster than they add new fields.
+-- Number of fields that a call checks for expiry if the call writes a new field. The call checks two more fields for
+-- each field that the call writes, so calls remove expired fields faster than they add new fields.
 local FIELDS_SWEPT = 8
 
 -- Removes damaged fields and returns an error reply, after which the sidecar repeats the call (damage-repair.ts).
@@ -18,20 +18,20 @@ if #damaged > 0 then
   return removeDamaged(damaged)
 end
 
--- Returns the reply for a chunk of a log that cannot be read.
+-- Returns the reply for a log with a chunk that the script cannot read. Removes damaged logs.
 local function unreadableChunk()
   return #damagedLogs > 0 and removeDamaged(damagedLogs) or NEWER_LAYOUT
 end
 
--- Returns the expiry of a value, or 0 if it is damaged.
+-- Returns the expiry of a value, or 0 if the expiry is damaged.
 local function endOfValue(value)
   local endMs = #value >= 8 and struct.unpack('<d', value) or 0
   return isNumber(endMs) and endMs or 0
 end
 
 -- Returns whether a field has expired. The chunks of a log (`<field>#<number>`) expire together with the log, even if
--- their own expiry is earlier, because the log still refers to its first chunk. A chunk that no log refers to is
--- treated as expired.
+-- their own expiry is earlier, because the log still refers to its first chunk. A chunk whose own expiry has passed
+-- counts as expired only if no unexpired log refers to it.
 local function hasEnded(field, value)
   if endOfValue(value) > nowMs then
     return false
@@ -51,7 +51,7 @@ local function hasEnded(field, value)
   return tonumber(number) < first or tonumber(number) >= next
 end
 
--- Scans about `count` fields and removes the expired ones. Returns the next cursor and the number of scanned fields.
+-- Scans about `count` fields and removes the expired fields. Returns the next cursor and the number of scanned fields.
 local function sweepFrom(cursor, count)
   local reply = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', count)
   local entries = reply[2]
@@ -63,10 +63,11 @@ local function sweepFrom(cursor, count)
   return reply[1], #entries / 2
 end
 
--- Removes the expired fields among a bounded number of fields, and returns whether the key may contain new fields.
--- HSCAN accepts any number as a cursor. The script computes the cursor with the golden ratio, which spreads the cursors
--- of successive calls over the whole hash. Therefore the script need not store a cursor between calls. A cursor has 20
--- bits, which address more buckets than a hash with MAX_FIELDS fields has. With 20 bits, rounding skips no bucket.
+-- Removes expired fields among a limited number of fields. Returns whether a call may add fields to the key. HSCAN
+-- accepts any number as a cursor. The script computes the cursor with the golden ratio, which spreads the cursors of
+-- successive calls over the whole hash. Therefore the script need not store a cursor between calls. A cursor has 20
+-- bits, because 20 bits can address every bucket of a hash with MAX_FIELDS fields, and because rounding to 20 bits
+-- skips no bucket.
 local function hasRoom(writtenCount)
   local fieldCount = redis.call('HLEN', KEYS[1])
   if fieldCount <= FIELDS_CHECKED then
@@ -112,8 +113,8 @@ local function write(outcomes)
       local endMs = value and not outcome.repaired and struct.unpack('<d', value) or 0
       local lastMs = nowMs + outcome.resetAfterMs
       if endMs < lastMs or endMs == 0 then
-        -- Adds about a quarter of a window (at least 1 s, at most 1 h), so that most decisions need not change the
-        -- expiry of the key.
+        -- Adds about a quarter of a window (at least 1 s, at most 1 h) to the expiry, so that most decisions need not
+        -- change the expiry of the key.
         endMs = lastMs + math.floor(math.min(3600000, math.max(1000, limits[index].windowMs / 4)))
         keyEndMs = math.max(keyEndMs, endMs)
       end
@@ -138,8 +139,8 @@ local function write(outcomes)
     end
   end
   local isNewKey = hasNew and redis.call('HLEN', KEYS[1]) == 0
-  -- The expiry of the key was computed with the broken clock as well, so the script recomputes the expiry from all
-  -- fields.
+  -- If a call with a broken clock wrote a state, that call also set the expiry of the key. Therefore the script
+  -- recomputes the expiry of the key from all fields.
   local othersEndMs = hasRepaired and lastEndOfOthers(isWritten)
   redis.call('HSET', KEYS[1], unpack(writes))
   if isNewKey then

@@ -15,12 +15,13 @@ local MAX_CHUNKS = 4096
 
 local fields = {}
 
--- Records the fields that exist. Returns whether all of them have a known layout.
+-- Adds the existing fields among `names` to `fields`. Returns whether all of these fields have a known layout, followed
+-- by the values of `names`.
 local function note(names)
   local values = redis.call('HMGET', KEYS[1], unpack(names))
   for index, name in ipairs(names) do
     if values[index] then
-      -- A value too short for a layout is damaged and is deleted as well.
+      -- A value that is too short to contain a layout is damaged, so the script deletes it as well.
       if #values[index] >= HEAD_BYTES and string.byte(values[index], HEAD_BYTES) ~= LAYOUT then
         return false
       end
@@ -39,8 +40,8 @@ for index, name in ipairs(ARGV) do
   if value and string.sub(name, 1, 2) == '2:' and #value >= LOG_HEAD_BYTES then
     local _, first, next = struct.unpack('<ddd', value, HEAD_BYTES + 1)
     local chunks = {}
-    -- The script does not delete the chunks of a damaged log, which expire with the key. From 2^53 on, adding 1 may not
-    -- change a number, so the loop might never end.
+    -- The script does not delete the chunks of a damaged log, which expire with the key. In such a log, the loop could
+    -- run for too long, or forever: from 2^53 on, an addition of 1 may not change a number.
     if first >= 0 and next < 9007199254740992 and next - first <= MAX_CHUNKS then
       for number = first, next - 1 do
         chunks[#chunks + 1] = string.format('%s#%.0f', name, number)

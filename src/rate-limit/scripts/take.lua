@@ -1,5 +1,5 @@
--- Consumes units from all limits of a call, or from none. A denial writes nothing unless a state was written with a
--- broken clock (step.ts, rule 4).
+-- Consumes units from all limits of a call, or from none. A denial writes nothing unless a store with a broken clock
+-- has written a state (step.ts, rule 4).
 
 local outcomes, allowed = decideAll(units, false)
 local written = {}

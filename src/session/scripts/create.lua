@@ -1,8 +1,8 @@
 -- Creates a session. No other script creates sessions.
--- KEYS  Session.
--- ARGV  Verifier, user, generation, idle timeout, absolute timeout, labels, number of fields, their bytes, names and
---       values.
--- Returns the creation time, or nil if the handle is in use. The caller already knows all other values.
+-- KEYS  Key of the session's hash.
+-- ARGV  Verifier, user, generation, idle timeout, absolute timeout, labels, number of data fields, size of the data in
+--       bytes, names and values of the fields.
+-- Returns the creation time, or nil if the handle is in use. The caller already knows all other values of the session.
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return nil
 end

@@ -1,7 +1,7 @@
 -- Ends a session.
--- KEYS  Session.
--- ARGV  Verifier, or '' if the handle is sufficient.
--- Returns the user and generation of the session, nil if the session was not live, or UNKNOWN_LAYOUT.
+-- KEYS  Key of the session's hash.
+-- ARGV  Verifier, or '' to end the session whatever its verifier is.
+-- Returns the user and generation of the ended session, nil if no live session has this verifier, or UNKNOWN_LAYOUT.
 local session, refusal = loadSession()
 if not session or (ARGV[1] ~= '' and session.verifier ~= ARGV[1]) then
   return refusal

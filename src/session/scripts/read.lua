@@ -1,11 +1,12 @@
 -- Reads a session and writes nothing, so the script works while Redis rejects writes. The script does not include
--- session-common.lua, because read.lua runs more often than any other session script. Creating the functions of that
--- file in each run would take a fifth more time. The file session-common.lua explains the fields.
--- KEYS  Session.
+-- session-common.lua, because read.lua runs more often than any other session script. If each run created the functions
+-- of that file, a run would take a fifth more time. The file session-common.lua explains the fields.
+-- KEYS  Key of the session's hash.
 -- ARGV  Verifier.
--- Returns a code and all fields, nil if the caller may not read a live session, or UNKNOWN_LAYOUT. Codes: 0 for the
--- previous verifier within its grace period, 1 for the current verifier, 2 for the current verifier if the idle timeout
--- must be renewed (same rule as in touch.lua).
+-- Returns a code and all fields, nil if there is no live session that the caller may read, or UNKNOWN_LAYOUT.
+-- Code 0: the caller presented the previous verifier within its grace period.
+-- Code 1: the caller presented the current verifier.
+-- Code 2: like code 1, and the sidecar must renew the idle timeout (same rule as in touch.lua).
 local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'p', 'q', 's', 'i', 'a')
 if not found[1] and not found[2] then
   return nil

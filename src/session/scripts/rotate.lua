@@ -1,9 +1,10 @@
 -- Replaces the verifier of a session and changes its data in one step. At a login or logout, the script replaces the
 -- user as well.
--- KEYS  Session.
+-- KEYS  Key of the session's hash.
 -- ARGV  Verifier, new verifier, grace period of the old verifier, '1' to set the user or '0' to keep it, new user,
---       generation of the new user, then the change.
--- Returns nil, UNKNOWN_LAYOUT, { 1, all fields }, or { 3, fields, bytes } if the data would be too large.
+--       generation of the new user, then the arguments of the change (`measureChange`).
+-- Returns nil if no live session has this verifier, UNKNOWN_LAYOUT, { 1, all fields } after a rotation, or { 3, number
+-- of fields, bytes } if the data would be too large.
 local session, refusal = loadSession()
 if not session or session.verifier ~= ARGV[1] then
   return refusal

@@ -1,4 +1,4 @@
--- Defines functions for all scripts that read or change the hash of one session. KEYS[1] is the key of this hash.
+-- Defines functions for the scripts that change the hash of one session. KEYS[1] is the key of this hash.
 --
 -- Fields that identify the session: y (layout), v (verifier), p (previous verifier), q (end of its grace period),
 -- u (user), g (generation), n (version).
@@ -9,8 +9,9 @@ local LAYOUT = '1'
 -- Reply of a script that found an unknown layout and changed nothing.
 local UNKNOWN_LAYOUT = -1
 
--- Returns the live session, or nil and a reply. The reply is UNKNOWN_LAYOUT for an unknown layout. The function removes
--- a damaged session. The reply is then an error, after which the sidecar repeats the call (damage-repair.ts).
+-- Returns the live session, or nil and the reply of the script. The reply is nil if there is no live session, and
+-- UNKNOWN_LAYOUT for an unknown layout. If the session is damaged, the function deletes it, and the reply is an error,
+-- after which the sidecar repeats the call (damage-repair.ts).
 local function loadSession()
   local found = redis.call('HMGET', KEYS[1], 'y', 'v', 'u', 'g', 'n', 'c', 's', 'i', 'a', 'k', 'b', 'p', 'q')
   if not found[1] and not found[2] then
@@ -44,15 +45,15 @@ local function loadSession()
   return session
 end
 
--- Sets the expiry of the session. A script must call this function last, because PEXPIREAT with a time in the past
--- deletes the key.
+-- Sets the expiry of the session's key. A script must call this function last, because PEXPIREAT with a time in the
+-- past deletes the key.
 local function setEnd(seen, idle, absoluteEnd)
   redis.call('PEXPIREAT', KEYS[1], whole(math.min(seen + idle, absoluteEnd)))
 end
 
--- Returns the size of the data after a change, and whether it is too large; writes nothing. The arguments of the change
--- start at ARGV[first]: maximum number of fields, maximum bytes, number of fields to set, their names and values, and
--- the names to remove.
+-- Returns the number of data fields and bytes after a change, and whether the data would be too large. Writes nothing.
+-- The arguments of the change start at ARGV[first]: maximum number of fields, maximum bytes, number of fields to set,
+-- their names and values, and the names to remove.
 local function measureChange(session, first)
   local fields = session.fields
   local bytes = session.bytes
@@ -77,7 +78,7 @@ local function measureChange(session, first)
   return fields, bytes, tooLarge
 end
 
--- Writes a change after `measureChange`; returns the new version.
+-- Writes the change for which `measureChange` returned `fields` and `bytes`. Returns the version after the change.
 local function writeChange(session, first, fields, bytes)
   local lastSet = first + 2 + 2 * tonumber(ARGV[first + 2])
   if #ARGV == first + 2 then

@@ -1,6 +1,6 @@
 -- Renews the idle timeout of a session that the caller has just read. If several callers run the script concurrently,
 -- only one run writes.
--- KEYS  Session.
+-- KEYS  Key of the session's hash.
 -- ARGV  Verifier.
 -- Returns the last-seen time, nil if the session has ended or was rotated, or UNKNOWN_LAYOUT.
 local session, refusal = loadSession()

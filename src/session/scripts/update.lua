@@ -1,8 +1,8 @@
 -- Changes the data and the timeouts of a session.
--- KEYS  Session.
--- ARGV  Verifier, expected version or '', idle timeout or '', absolute timeout from now or '', maximum absolute
---       timeout, then the change.
--- Returns nil or UNKNOWN_LAYOUT, or else the user and the generation, followed by one of:
+-- KEYS  Key of the session's hash.
+-- ARGV  Verifier, expected version ('' for any), new idle timeout ('' to keep it), new absolute timeout from now ('' to
+--       keep it), maximum lifetime of a session, then the arguments of the change (`measureChange`).
+-- Returns nil if no live session has this verifier, UNKNOWN_LAYOUT, or the user and the generation followed by one of:
 --   1, version, expiry, remaining absolute timeout    updated
 --   2, version                                        the version is not the expected one
 --   3, fields, bytes                                  the data would be too large

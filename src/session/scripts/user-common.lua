@@ -1,6 +1,6 @@
--- Defines the functions that the scripts of a user's hash share. In all of these scripts, KEYS[1] is the user.
+-- Defines functions for the scripts that read or change the hash of one user. KEYS[1] is the key of this hash.
 --
--- Fields of the user: y (layout), i (incarnation), n (number; the generation is i:n), e (expiry).
+-- Fields of the hash: y (layout), i (incarnation), n (number; the generation is i:n), e (expiry).
 -- Field k: the session that stays valid with an older generation, as "<handle> <generation>" or ''.
 -- Field h:<handle>: a listed session, as "<listed at> <absolute expiry>".
 
@@ -8,10 +8,10 @@ local LAYOUT = '1'
 -- Number of fields that are not list entries: y, i, n, e and k.
 local FIXED_FIELDS = 5
 
--- Returns the layout, incarnation, number and kept session. Every script returns these values, so that its caller
--- detects an unknown layout. A script changes nothing if the layout is unknown. If the user is damaged, the function
--- removes it, which ends all of its sessions. The second result is then an error reply, after which the sidecar repeats
--- the call (damage-repair.ts).
+-- Returns the fields y, i, n and k (layout, incarnation, number and kept session). A script that calls this function
+-- also returns these values, so that the sidecar detects an unknown layout. A script changes nothing if the layout is
+-- unknown. If the user's hash is damaged, the function deletes the hash, which ends all sessions of the user. The
+-- second result is then an error reply, after which the sidecar repeats the call (damage-repair.ts).
 local function readGeneration()
   local found = redis.call('HMGET', KEYS[1], 'y', 'i', 'n', 'k')
   local number = found[3] and string.match(found[3], '^%d+$')
@@ -40,7 +40,7 @@ local function putEntry(handle, listed, absoluteEnd)
   redis.call('HSET', KEYS[1], 'h:' .. handle, entryText(listed, absoluteEnd))
 end
 
--- Extends the lifetime of the user to `userEnd`. Never shortens the lifetime.
+-- Sets the expiry of the user's key to `userEnd`, unless the key already has a later expiry.
 local function extend(userEnd)
   local old = tonumber(redis.call('HGET', KEYS[1], 'e') or '0') or 0
   userEnd = math.max(old, userEnd)

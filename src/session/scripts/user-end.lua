@@ -1,9 +1,9 @@
--- Starts a new generation of a user, which ends all of its sessions except the one to keep, and removes the ended ones
--- from the list.
--- KEYS  User.
--- ARGV  Handle to keep or '', its generation, next incarnation.
--- Returns nil if there is no user. Changes nothing, and returns 0 and the generation, if the session to keep is not
--- valid or the layout is unknown. Otherwise returns 1, the previous generation and the removed handles.
+-- Starts a new generation of a user, which ends all sessions of the user except the session to keep. Removes the ended
+-- sessions from the list.
+-- KEYS  Key of the user's hash.
+-- ARGV  Handle of the session to keep or '', generation of this session, next incarnation.
+-- Returns nil if the user does not exist. Changes nothing, and returns 0 and the generation, if the session to keep is
+-- not valid or the layout is unknown. Otherwise returns 1, the previous generation and the removed handles.
 local before, damage = readGeneration()
 if damage then
   return damage
@@ -30,8 +30,8 @@ for index = 1, #names do
     redis.call('HDEL', KEYS[1], names[index])
   end
 end
--- The incarnation changes too. If only the number changed, a failover could lose the increment. The next increment
--- would then produce the same number again and revive sessions.
+-- The script also replaces the incarnation. Otherwise, if a failover lost this write, the next increment would produce
+-- the same generation again and could revive sessions.
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HSET', KEYS[1], 'i', ARGV[3], 'k', kept)
 return { 1, before, handles }

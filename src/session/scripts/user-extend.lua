@@ -1,7 +1,8 @@
--- Extends the lifetime of a user to that of a session whose absolute expiry has moved. Creates no user.
--- KEYS  User.
--- ARGV  Handle, absolute timeout of the session from now, margin.
--- Returns the generation, with nil values if there is no user.
+-- Updates the list entry of a session whose absolute expiry has changed, and extends the expiry of the user's key so
+-- that the key outlives the session. If the user does not exist, the script changes nothing.
+-- KEYS  Key of the user's hash.
+-- ARGV  Handle, absolute timeout of the session from now, time by which the user's key outlives the session.
+-- Returns the values of `readGeneration`, which are nil if the user does not exist.
 local generation, damage = readGeneration()
 if damage then
   return damage

@@ -1,7 +1,7 @@
--- Removes sessions from the list if they were listed at least the given time ago.
--- KEYS  User.
--- ARGV  Minimum age, handles.
--- Returns the generation, with nil values if there is no user.
+-- Removes those of the given sessions from the user's list that were listed at least the minimum age ago.
+-- KEYS  Key of the user's hash.
+-- ARGV  Minimum age, handles of the sessions.
+-- Returns the values of `readGeneration`, which are nil if the user does not exist.
 local generation, damage = readGeneration()
 if damage then
   return damage

@@ -1,6 +1,7 @@
 /**
- * Creates a Redis store of limits whose time the test sets. The store uses the production scripts, except that they
- * take the time from their last argument (Unix time in ms) instead of the clock of the server.
+ * Creates a Redis store of rate limits, for tests that set the time of the store. The store uses the production
+ * scripts, except that the scripts read the time from their last argument (Unix time in ms) instead of the clock of the
+ * server.
  */
 import type { Clock } from '../../../src/lib/clock.ts';
 import { loadRateLimitScripts } from '../../../src/rate-limit/redis-scripts.ts';

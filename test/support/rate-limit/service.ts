@@ -1,6 +1,6 @@
 /**
- * Creates a rate limit service for tests. The test controls its store and clock. This module fills in default request
- * fields and records the calls to the store, the metrics and the log.
+ * Creates a rate limit service for tests. The test controls the store and the clock of the service. This module
+ * provides default request fields and records the calls to the store, the metrics and the log.
  */
 import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../src/config/policy-file.ts';
 import type { CheckRateLimitRequestOutput } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitRequest.ts';

@@ -1,5 +1,5 @@
 /**
- * Contract suite for every store of limits (src/rate-limit/store.ts).
+ * Contract suite that every store of rate limits must pass (src/rate-limit/store.ts).
  */
 import type { LimitSpec } from '../../../src/config/policy-file.ts';
 import { ALGORITHMS } from '../../../src/rate-limit/algorithms/algorithm.ts';

@@ -26,9 +26,9 @@ const EMPTY: Record<SessionMethod, object> = {
 
 export interface SessionCalls {
   readonly clock: FakeClock;
-  /** Returns the response of a store that responds synchronously. */
+  /** Calls the method and returns its response; requires a store that responds synchronously. */
   now<Method extends SessionMethod>(method: Method, fields: object, context?: CallContext): AnswerOf<Method>;
-  /** Returns `CODE text` of the error with which the call ends. */
+  /** Returns `CODE text` of the error with which the call fails. */
   errorOf(method: SessionMethod, fields: object, context?: CallContext): string;
 }
 

@@ -13,8 +13,8 @@ export function memorySessionStore(
 }
 
 /**
- * Returns whether the store keeps a session under this handle, valid or not. The store rejects a second session with
- * this handle only in that case.
+ * Returns whether the store keeps a session under this handle, valid or not. The function tries to create a second
+ * session with this handle, which the store rejects only if it keeps a session.
  */
 export function holdsInMemory(store: MemorySessionStore, handle: string): boolean {
   const { outcome } = store.create({

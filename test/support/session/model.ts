@@ -1,6 +1,6 @@
 /**
  * Simple model of sessions. The random histories compare each store with this model. The model has no clock, so only
- * calls end its sessions.
+ * calls end the sessions in the model.
  */
 import type { UserLimit } from '../../../src/config/policy-file.ts';
 import type { SessionCredential } from '../../../src/session/model.ts';

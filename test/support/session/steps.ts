@@ -1,5 +1,5 @@
 /**
- * Creates a Redis store of sessions that records every command, and creates and updates sessions in it.
+ * Creates a Redis store of sessions that records every command, and provides functions that create and update sessions.
  */
 import { randomBytes } from 'node:crypto';
 import type { RedisCommands } from '../../../src/redis/commands.ts';
@@ -40,7 +40,7 @@ export function recordedStore(redis: RedisCommands): RecordedStore {
   };
 }
 
-/** Creates a session. Tests that do not need data omit it. */
+/** Creates a session. `options` replaces default values of the session. */
 export async function createIn(store: SessionStore, options: Partial<NewSession> = {}): Promise<IssuedSessionId> {
   const issued = issueSessionId(randomBytes);
   const outcome = await store.create(

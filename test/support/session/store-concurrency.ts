@@ -1,5 +1,5 @@
 /**
- * Concurrency suite for every store of sessions: many callers use the store at once.
+ * Concurrency suite that every store of sessions must pass: many callers use the store at the same time.
  */
 import { randomBytes } from 'node:crypto';
 import { type IssuedSessionId, issueSessionId } from '../../../src/session/model.ts';
@@ -100,7 +100,7 @@ export function sessionStoreConcurrency(name: string, setUp: () => Promise<Sessi
           () => rotate(session),
           () => read(session, true),
         ];
-        // The deletion has a different position in each round.
+        // The deletion has a different position among the steps in successive rounds.
         steps.splice(round % 5, 0, async () => {
           const target = { handle: session.credential.handle, verifier: undefined };
           return (await store.delete(target, deadline())) as never;

@@ -1,5 +1,5 @@
 /**
- * Contract suite for every store of sessions. The file store-histories.ts adds random histories.
+ * Contract suite that every store of sessions must pass. The file store-histories.ts adds random histories.
  */
 import { randomBytes } from 'node:crypto';
 import { issueSessionId, LISTED_SESSIONS_DROPPED, MAX_LISTED_SESSIONS } from '../../../src/session/model.ts';
@@ -288,8 +288,8 @@ export function sessionStoreContract(name: string, setUp: () => Promise<SessionS
       expect(listed).toHaveLength(MAX_LISTED_SESSIONS + 1 - LISTED_SESSIONS_DROPPED);
       expect(listed.some(({ handle }) => handle === first.credential.handle)).toBe(false);
       expect(await read(first.credential)).toMatchObject({ userId: user });
-      // No list contains this session, so only the new generation ends it. The same applies to a session whose caller
-      // logs in as another user.
+      // No list contains this session, so only the new generation ends it. A rotation to another user must not revive
+      // the session either.
       await store.endUserSessions(user, undefined, deadline());
       expect((await rotate(first, { userId: `${user}-b` })).outcome).toEqual({ outcome: 'not_found' });
       expect(await read(first.credential)).toBeUndefined();

@@ -1,6 +1,7 @@
 /**
  * Tests every session store with random histories. The suite compares sequential steps with a simple model, and checks
- * the results of racing steps against conditions that hold in any order. store-contract.ts tests single cases.
+ * the results of concurrent steps against conditions that must be true for any order of the steps. The file
+ * store-contract.ts tests single cases.
  */
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
@@ -267,7 +268,7 @@ function limitOf(userLimit: UserLimit | null): { userLimit?: UserLimit } {
 }
 
 /**
- * Removes the sessions that a login has ended from the model. The order of logins within one millisecond is undefined,
+ * Removes from the model the sessions that a login has ended. The order of logins within one millisecond is undefined,
  * so the function reads from the store which sessions remain.
  */
 async function endEvicted(

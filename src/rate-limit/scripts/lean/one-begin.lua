@@ -1,5 +1,5 @@
--- Reads the value of a call with one limit. The assembled script consists of one-window.lua or one-bucket.lua, this
--- file, value.lua, the fragment of the algorithm, and one-end.lua.
+-- Reads the stored value of the limit, for a call with one limit. The assembled script consists of one-window.lua or
+-- one-bucket.lua, this file, value.lua, the fragment of the algorithm, and one-end.lua.
 --
 -- KEYS[1]  Hash of the subject.
 -- ARGV     Packed limit (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).

@@ -1,4 +1,5 @@
--- Unpacks the numbers of a window limit: six characters of 7 bits each (packed-limits.ts). A window has no burst.
+-- Unpacks the numbers of a window limit. Each number consists of six characters of 7 bits (packed-limits.ts). A window
+-- has no burst.
 local a1, a2, a3, a4, a5, a6, b1, b2, b3, b4, b5, b6 = string.byte(ARGV[1], 2, 13)
 local limit = ((((a1 * 128 + a2) * 128 + a3) * 128 + a4) * 128 + a5) * 128 + a6
 local windowMs = ((((b1 * 128 + b2) * 128 + b3) * 128 + b4) * 128 + b5) * 128 + b6

@@ -1,6 +1,6 @@
--- Reads the limits of a call with several limits, and the values of these limits. In the assembled script, value.lua
--- and the fragments of the algorithms follow. They run once for each limit. Then several-end.lua consumes units from
--- all limits or from none.
+-- Reads the limits of a call with several limits, and the stored values of these limits. In the assembled script,
+-- value.lua and the fragments of the algorithms follow this file and run once for each limit. After the last limit,
+-- several-end.lua consumes units from all limits or from none.
 --
 -- KEYS[1]  Hash of the subject.
 -- ARGV     Packed limits (packed-limits.ts), cost (default: 1), maximum delay in ms (default: no maximum).

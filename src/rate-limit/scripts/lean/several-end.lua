@@ -1,9 +1,9 @@
-  -- Builds each limit's current state with the cost added, in the form of its value: expiry, 1 (the cost fits) or 0 (it
+  -- Builds the limit's current state with the cost added, in the form of its value: expiry, 1 (the cost fits) or 0 (it
   -- does not), now, used, other.
   used = used + cost
   if emptyMs > endMs then
-    -- Adds about a quarter of a window (at least 1 s, at most 1 h), so that most decisions need not change the expiry
-    -- of the key.
+    -- Adds about a quarter of a window (at least 1 s, at most 1 h) to the expiry, so that most decisions need not
+    -- change the expiry of the key.
     endMs = emptyMs + math.min(3600000, math.max(1000, windowMs / 4))
     endMs = endMs - endMs % 1
     if endMs > keyEndMs then

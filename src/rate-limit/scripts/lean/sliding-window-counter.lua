@@ -5,8 +5,8 @@ if atMs < windowStartMs then
   other = atMs >= windowStartMs - windowMs and used or 0
   used = 0
 end
--- The share is floor(weighted / windowMs). It fits into the remaining units exactly if weighted is less than (remaining
--- units + 1) * windowMs.
+-- The share of the previous window is floor(weighted / windowMs) units. The share fits into the remaining units if and
+-- only if weighted is less than (remaining units + 1) * windowMs.
 local weighted = other * (windowStartMs + windowMs - nowMs - 1)
 if weighted >= 9007199254740991 then
   return 'F'
