@@ -42,8 +42,8 @@ export interface WebhookServer {
   readonly port: number;
   setCertificate(certificate: ServedCertificate): void;
   /**
-   * Resolves once no client has connected for `quietMs`, at the latest after `maxWaitMs`. The start of the server is
-   * treated as a connection.
+   * Resolves once no client has connected for `quietMs`, at the latest after `maxWaitMs`. The first interval begins
+   * when the server starts.
    */
   waitUntilQuiet(limits: { readonly quietMs: number; readonly maxWaitMs: number }): Promise<void>;
   /**

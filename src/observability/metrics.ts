@@ -19,7 +19,7 @@ import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } fro
 const MAX_NODES = 64;
 const MAX_REASONS = 32;
 const OTHER = '(other)';
-/** Sampling interval of the event-loop delay. Shorter delays do not matter, and each sample wakes an idle process. */
+/** Sampling interval of the event-loop delay. The interval is long because each sample wakes an idle process. */
 const DELAY_RESOLUTION_MS = 20;
 
 interface MethodCounts {
@@ -38,9 +38,9 @@ interface RedisCounts {
 interface RedisHealth {
   readonly isUp: boolean;
   readonly conflictingMasters: number;
-  /** Number of master changes since the start. */
+  /** Number of times that the master has changed since the process started. */
   readonly masterChanges: number;
-  /** Sentinels that name no master; undefined without Sentinel. */
+  /** Number of Sentinels that report no master; undefined if the sidecar does not use Sentinel. */
   readonly silentSentinels: number | undefined;
   readonly isFormatRefused: boolean;
   /** Error codes with which Redis currently refuses commands or connections. */
@@ -257,8 +257,8 @@ function boundedLabel(max: number): (value: string) => string {
 }
 
 /**
- * Registers the metrics of the process. This function does not use prom-client's default metrics, because these also
- * observe the garbage collector, which costs CPU time.
+ * Registers the metrics of the process. This function does not use prom-client's default metrics, because these metrics
+ * also observe the garbage collector, and the observation costs CPU time.
  */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,

@@ -14,7 +14,7 @@ const INLINE_POLICY = '(inline)';
 /** Limits of each current policy. */
 export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
 
-/** Records rate-limit metrics. The policy is undefined for calls with inline limits. */
+/** Records rate-limit metrics. The argument `policy` is undefined for calls with inline limits. */
 export interface RateLimitSeries {
   decision(policy: string | undefined, outcome: string): void;
   denial(policy: string, limit: string): void;
@@ -46,7 +46,7 @@ export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): Ra
         let handle = handles.get(id);
         if (handle === undefined) {
           if (!isKept(policy, value)) {
-            // The policy was removed while this call was in flight.
+            // A reload removed the policy or the limit while this call was in flight.
             return;
           }
           handle = series.labels({ [first]: policy, [second]: value });

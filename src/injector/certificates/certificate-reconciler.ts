@@ -42,7 +42,8 @@ interface Observed {
 }
 
 /**
- * Maximum number of steps without a pause. If more steps follow each other, another program is reverting the changes.
+ * Maximum number of steps without a pause. More steps are necessary only if another program reverts the changes of the
+ * reconciler.
  */
 const MAX_STEPS_IN_A_ROW = 12;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };

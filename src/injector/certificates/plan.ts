@@ -75,7 +75,7 @@ export class CertificatePlan {
   /** CAs whose keys this replica has, oldest first. */
   #known: readonly CaFacts[] = [];
   #servingCertificate: ServingCertificateFacts | undefined;
-  /** Monotonic time from which each CA has always been in the caBundle of every webhook. */
+  /** Monotonic time at which the replica first found the CA in the caBundle of every webhook, by CA id. */
   #trustedSinceMs: ReadonlyMap<string, number> = new Map();
 
   constructor(timing: CertificateTiming) {
