@@ -17,7 +17,7 @@ import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLD
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
 /**
- * Time after which the wave kills one of its clients, in ms. If the wave is shorter, it kills the client when it ends.
+ * Time after which the wave kills one of its clients, in ms. A shorter wave kills the client at the end of the wave.
  */
 const RUDE_MS = 300;
 const DEADLINE_EXCEEDED = '4';

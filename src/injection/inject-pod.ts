@@ -29,7 +29,10 @@ export interface InjectionRequest {
   readonly namespaceAnnotations: TextMap;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
-  /** Version that is recorded in the pod. The default is the version of this program; tests set a constant version. */
+  /**
+   * Version that injection records in the pod. The default is the version of this program; tests set a constant
+   * version.
+   */
   readonly version?: string;
 }
 

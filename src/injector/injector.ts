@@ -66,7 +66,7 @@ export interface Injector {
 /** Maximum time that API servers take to apply a changed caBundle. */
 const MAX_SETTLE_MS = 3_000;
 const MAX_POLL_MS = 5_000;
-/** Minimum number of polls in the lifetime of a CA, for the short lifetimes in tests. */
+/** Minimum number of polls in the lifetime of a CA. This minimum matters only for the short lifetimes in tests. */
 const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
 /**

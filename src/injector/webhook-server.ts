@@ -163,7 +163,7 @@ class ReviewHandler {
     }
   }
 
-  /** Reads one review and decides it; returns undefined if the caller has disconnected. */
+  /** Reads one review and returns the response; returns undefined if the caller has disconnected. */
   async #review(request: IncomingMessage, reviewer: Reviewer): Promise<Answer | undefined> {
     const chunks: Buffer[] = [];
     let bytes = 0;

@@ -39,7 +39,7 @@ export class TextLines {
    * `isTerminated: false`.
    */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
-    // An offset right after a line break is treated as part of the line that the line break ends.
+    // Treats an offset right after a line break as a part of the line that this line break terminates.
     const from = offset > 0 && this.#source[offset - 1] === '\n' ? offset - 1 : offset;
     const end = this.#source.indexOf('\n', from);
     return end < 0 ? { offset: this.#source.length, isTerminated: false } : { offset: end + 1, isTerminated: true };

@@ -104,7 +104,10 @@ function aliasesOfEdited({ document, edits }: { document: Document; edits: reado
   return found;
 }
 
-/** Replaces shared places with their values. Returns undefined if one of these places cannot be expanded. */
+/**
+ * Replaces each shared place with the text of its value. Returns undefined if the module cannot expand one of these
+ * places.
+ */
 function expand(source: string, shared: readonly SharedPlace[]): string | undefined {
   const edits: TextEdit[] = [];
   for (const { document, node } of shared) {
@@ -128,7 +131,7 @@ function expand(source: string, shared: readonly SharedPlace[]): string | undefi
 
 /**
  * Replaces the merge key `<<` of a mapping with the pairs that this key merges into the mapping. Returns undefined if
- * the mapping has several such keys, or if a pair cannot be copied.
+ * the mapping has several such keys, or if the module cannot copy a pair.
  */
 function mergeEdits(written: Written, node: YAMLMap<Node, Node | null>): TextEdit[] | undefined {
   const pairs = mergedPairs(written, node);

@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';
 
 /**
- * Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full
- * pipe does.
+ * Creates an output that accepts the given numbers of bytes, one per write. A write fails if its number is undefined,
+ * as a write to a full pipe fails.
  */
 function outputTaking(takes: (number | undefined)[]): { output: LogOutput; lines: () => string[] } {
   let text = '';

@@ -2,7 +2,8 @@
  * The registry of /metrics, and the functions with which modules record metrics.
  *
  * Invariants:
- *   1. If the labels of a series are known at start, the module creates the series once and then only updates it.
+ *   1. If the labels of a series are known at start, the module creates the series once and later only updates its
+ *      value.
  *   2. A label value from outside the process belongs to a bounded set, or is replaced with `(other)`.
  *   3. A reload that removes a policy also removes its series.
  */

@@ -23,7 +23,7 @@ export interface RateLimitSeries {
   setPolicies(policies: LimitsByPolicy): void;
 }
 
-/** Series whose first label is the policy. The values of the second label form a bounded set for each policy. */
+/** Series whose first label is the policy. For each policy, the number of values of the second label is bounded. */
 interface Family {
   count(policy: string, value: string): void;
   /** Removes the series of policies and limits that no longer exist. */

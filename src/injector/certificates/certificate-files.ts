@@ -63,7 +63,7 @@ export class CertificateFiles implements CertificateSource {
   readonly #running: Promise<unknown>;
   #lastContent = '';
   #served: LoadedPair | undefined;
-  /** Pair that is served as soon as API servers trust it. */
+  /** Pair that the module serves as soon as API servers trust its CA. */
   #next: LoadedPair | undefined;
   #bundles: readonly Bundle[] = [];
 

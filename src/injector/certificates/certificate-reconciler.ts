@@ -113,7 +113,7 @@ export class CertificateReconciler implements CertificateSource {
     }
   }
 
-  /** Performs the next step; returns the time until the following one in ms, or 0 if it may be due now. */
+  /** Performs the next step; returns the time in ms until the following step, or 0 if that step may be due now. */
   async #observeAndAct(): Promise<number> {
     const observed = await this.#observe();
     const step = this.#plan.next(observed.observation, this.#moment());
