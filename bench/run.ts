@@ -72,7 +72,9 @@ const CALLS: readonly Call[] = [
   },
 ];
 
-/** Returns a call for an existing session. The id of the session is known only after the creation. */
+/**
+ * Returns a call for an existing session. Creates the session first, because the call contains the id of the session.
+ */
 function getSession(sessionId: string): Call {
   return { name: 'GetSession, of a guest', service: 'SessionService', method: 'GetSession', request: { sessionId } };
 }

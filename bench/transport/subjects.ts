@@ -54,7 +54,7 @@ export class Subjects {
     }
   }
 
-  /** Returns undefined if the server could not be started (see `missing`). */
+  /** Returns undefined if the start of the server failed (see `missing`). */
   of(work: Work, server: ServerName): Subject | undefined {
     return this.#started.get(`${programOf(work)} ${server}`);
   }

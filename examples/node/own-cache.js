@@ -9,7 +9,7 @@ import { connect } from './pannier.js';
 export class OwnCache {
   /**
    * Copies by key: { value, version, isAnnounced }. `isAnnounced` means that the watch has received the event of the
-   * CacheSet call that stored the value. Events of the key that arrive before that event concern older values.
+   * CacheSet call that stored the value. Earlier events of the key report changes to older values.
    */
   #copies = new Map();
   /**
@@ -77,7 +77,8 @@ export class OwnCache {
 
   #apply(event) {
     if (event.key === undefined) {
-      // Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern these copies, which have no tags.
+      // Events before the start of the watch are lost, so older copies may be stale. Ignores tag events, because these
+      // copies have no tags.
       this.#flush();
       return;
     }

@@ -18,8 +18,7 @@ from pannier_client import DEADLINE_SECONDS, Pannier, cache
 class Copy:
     value: bytes
     version: bytes
-    # Whether the watch has received the event of the CacheSet call that stored the value. Events of the key that arrive before that event concern
-    # older values.
+    # Whether the watch has received the event of the CacheSet call that stored the value. Earlier events of the key report changes to older values.
     is_announced: bool
 
 
@@ -89,8 +88,7 @@ class OwnCache:
 
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
-            # Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern
-            # these copies, which have no tags.
+            # Events before the start of the watch are lost, so older copies may be stale. Ignores tag events, because these copies have no tags.
             self._flush()
             return
         for call in self._sets_in_flight:

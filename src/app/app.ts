@@ -5,7 +5,7 @@
  * Invariants:
  *   1. `startApp` opens the admin address first, then the API. `startApp` does not wait for Redis. Until Redis replies,
  *      the failure modes determine the results of all calls.
- *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
+ *   2. If `startApp` cannot open an address, it closes everything that it has opened and rejects.
  *   3. `drain` announces the shutdown (through readiness, the health service and GOAWAY), lets calls in flight finish,
  *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time that closing takes.
  */

@@ -60,7 +60,7 @@ export function collectEdits(options: { source: string; document: Document; afte
   return state;
 }
 
-/** Edits a node in place. Returns false if that is not possible and the caller must replace the node. */
+/** Edits a node in place. Returns false if such an edit is impossible, so that the caller must replace the node. */
 function editValue(state: EditState, node: Node, change: Change<unknown>): boolean {
   const { before, after } = change;
   if (isSame(before, after)) {
@@ -251,8 +251,8 @@ function removeItem(
 }
 
 /**
- * Removes an item of a flow collection together with one comma. If all previous items are removed too, this is the
- * comma after the item, otherwise the comma before the item.
+ * Removes an item of a flow collection together with one comma. If the edit also removes all previous items, removes
+ * the comma after the item, otherwise the comma before the item.
  */
 function removePart(
   state: EditState,

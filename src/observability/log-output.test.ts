@@ -1,6 +1,6 @@
 /**
- * Tests that log lines are dropped and counted while the output is blocked. No caller waits for the output, and no line
- * is cut.
+ * Tests that the module drops and counts log lines while the output is blocked. No caller waits for the output, and no
+ * line is cut.
  */
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';

@@ -79,8 +79,8 @@ export function standardOutput(): LogOutput {
 
 /**
  * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. Writes to a file do not block,
- * and the file must share its offset with standard error. A socket cannot be reopened. Without /proc, no output can be
- * reopened.
+ * and the file must share its offset with standard error. The system cannot reopen a socket. Without /proc, no output
+ * can be reopened.
  */
 function openWithoutBlocking(): number {
   try {

@@ -4,7 +4,8 @@
  * Invariants:
  *   1. If the labels of a series are known at start, the module creates the series once and later only updates its
  *      value.
- *   2. A label value from outside the process belongs to a bounded set, or is replaced with `(other)`.
+ *   2. A label value from outside the process belongs to a bounded set, or the module replaces the value with
+ *      `(other)`.
  *   3. A reload that removes a policy also removes its series.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
