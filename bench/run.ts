@@ -73,7 +73,8 @@ const CALLS: readonly Call[] = [
 ];
 
 /**
- * Returns a call for an existing session. Creates the session first, because the call contains the id of the session.
+ * Returns a call for an existing session. The benchmark must create this session first, because the server chooses the
+ * id.
  */
 function getSession(sessionId: string): Call {
   return { name: 'GetSession, of a guest', service: 'SessionService', method: 'GetSession', request: { sessionId } };

@@ -77,8 +77,8 @@ export class OwnCache {
 
   #apply(event) {
     if (event.key === undefined) {
-      // Events before the start of the watch are lost, so older copies may be stale. Ignores tag events, because these
-      // copies have no tags.
+      // A flush event and the start of the watch mean that this client may have missed changes, so it drops all copies.
+      // For simplicity, a tag event has the same effect, although these copies have no tags.
       this.#flush();
       return;
     }

@@ -88,7 +88,8 @@ class OwnCache:
 
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
-            # Events before the start of the watch are lost, so older copies may be stale. Ignores tag events, because these copies have no tags.
+            # A flush event and the start of the watch mean that this client may have missed changes, so it drops all copies. For simplicity, a tag
+            # event has the same effect, although these copies have no tags.
             self._flush()
             return
         for call in self._sets_in_flight:
