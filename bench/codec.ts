@@ -17,7 +17,9 @@ import { median } from './process-stats.ts';
 
 const isQuick = process.argv.includes('--quick');
 const rounds = isQuick ? 5 : 15;
-/** Approximate time that the slowest codec needs for one round, in ms. All codecs execute the same number of calls. */
+/**
+ * Approximate time that the slowest codec needs for one round, in ms. Each codec processes the same number of calls.
+ */
 const roundMs = isQuick ? 40 : 150;
 const WARM_CALLS = 5_000;
 const MIN_CALLS = 500;

@@ -1,6 +1,7 @@
 /**
- * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another core. The CPU time of one side
- * then does not include cache misses and waits that the other side causes. If there is only one core or no `taskset`, the kernel chooses the cores.
+ * Chooses the cores of processes: the server under load gets one core, and the load generator and Redis get another
+ * core. The CPU time of the server then does not include cache misses and waits that the load generator causes. If
+ * there is only one core or no `taskset`, the kernel chooses the cores.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -2,7 +2,8 @@
  * Builds the Go programs of the benchmarks.
  *
  * 1. The executables are in a directory below node_modules, which git ignores. The go command determines which packages it must rebuild.
- * 2. If a program cannot be built, the caller receives the reason as a string. The benchmark prints this reason and names the missing figures.
+ * 2. If the build of a program fails, the caller receives the reason as a string. The benchmark prints this reason and
+ *    names the missing figures.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';

@@ -72,7 +72,10 @@ const CALLS: readonly Call[] = [
   },
 ];
 
-/** Returns a call for an existing session. The id of the session is known only after the creation. */
+/**
+ * Returns a call for an existing session. The benchmark must create this session first, because the server chooses the
+ * id.
+ */
 function getSession(sessionId: string): Call {
   return { name: 'GetSession, of a guest', service: 'SessionService', method: 'GetSession', request: { sessionId } };
 }

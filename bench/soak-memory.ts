@@ -30,14 +30,14 @@ const MAX_RESIDENT_MB = (192 * 1_048_576) / 1_000_000;
 const MAX_GROWTH_MB = 12;
 /** Number of subjects, several times as many as the store of limits can contain. */
 const FILL_SUBJECTS = 300_000;
-/** Share of the subjects that are checked after all stores are full. */
+/** Share of the subjects that the soak test checks after all stores are full. */
 const LAST_SHARE = 0.1;
-/** Share of the total time that the checks may take before the other stores are filled. */
+/** Share of the total time that the checks may take before the soak test fills the other stores. */
 const CHECKS_TIME_SHARE = 0.8;
 /** Number of entries, several times as many as the cache store can contain. */
 const CACHE_ENTRIES = 30_000;
 const MAX_SESSIONS = 200_000;
-/** Number of rejected sessions after which the soak assumes that the store of sessions is full. */
+/** Number of rejected sessions after which the soak test assumes that the store of sessions is full. */
 const REFUSED_SESSIONS = 500;
 const PROGRESS_MS = 5_000;
 const MAX_FAILURES = 20;
@@ -68,7 +68,7 @@ class MemorySoak {
     this.#resident = new ResidentWatch(sidecar.pid);
   }
 
-  /** Runs all phases and returns whether the soak passed. */
+  /** Runs all phases and returns whether the soak test passed. */
   async run(): Promise<boolean> {
     const { subjects, maxMinutes } = this.#options;
     const lastSubjects = Math.round(subjects * LAST_SHARE);

@@ -2,9 +2,9 @@
  * Generates the JSON schema of `sidecar.env` in the chart from the table of settings. The schema accepts the same names
  * and values as the injector. `helm install` therefore rejects values with which the injector would not start.
  *
- * A value may be a number or a string, and an empty string is treated as unset. The table checks some settings with a
- * function, which JSON Schema does not support. For these settings, TEXT_PATTERNS contains a pattern that is as close
- * as possible to the function.
+ * A value may be a number or a string, and the schema accepts an empty string as an unset value. The table checks some
+ * settings with a function, which JSON Schema does not support. For these settings, TEXT_PATTERNS contains a pattern
+ * that approximates the function.
  */
 import { PREFIX, type SettingName, type SettingRow } from '../src/config/settings.ts';
 import { SETTABLE } from '../src/injection/values.ts';

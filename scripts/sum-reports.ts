@@ -1,7 +1,7 @@
 /**
  * Adds up the test reports of the suites: `node scripts/sum-reports.ts DIRECTORY FAILED_STEPS`.
  *
- * 1. The script prints the name of each failed test. Its last line is `N passed, N failed`.
+ * 1. The script prints the name of each failed test. The last line of the output is `N passed, N failed`.
  * 2. If more steps than tests failed, for example because a suite crashed, the last line contains the number of failed
  *    steps.
  * 3. The exit code is 1 if a test or step failed, or if no test passed.

@@ -1,6 +1,6 @@
 /**
- * Bundles of our codec and of the codecs of protobuf-es, ts-proto and protobufjs. The benchmark builds them in the same way as the sidecar
- * (scripts/build.ts).
+ * Bundles of our codec and of the codecs of protobuf-es, ts-proto and protobufjs. The benchmark builds these bundles in
+ * the same way as scripts/build.ts builds the sidecar.
  *
  * 1. Each run generates the code for protobuf-es and ts-proto from proto/ into a temporary directory.
  * 2. Every bundle exports a map `codecs` with the same interface, so that the same code measures all bundles.
@@ -49,7 +49,7 @@ const BUF_TEMPLATE = {
   ],
 };
 
-/** Source of each bundle's entry point. `empty` is the baseline for memory. */
+/** Source of each bundle's entry point. The bundle `empty` contains no codec and is the baseline for memory. */
 const ENTRIES = {
   empty: 'export const codecs = new Map();',
   protobufjs: `

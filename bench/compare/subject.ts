@@ -1,5 +1,5 @@
 /**
- * One build in one round: a sidecar with its memory store and a sidecar with its own Redis, both newly started.
+ * One build in one round: a new sidecar that uses the memory store, and a new sidecar that uses its own Redis.
  *
  * 1. Each build has its own Redis, so that builds with different stored formats can be compared.
  * 2. All calls contain their limits and name no policy, so that a build needs no settings except its addresses and the URL of its Redis.

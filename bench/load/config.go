@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// config holds the settings of a run that both engines use.
+// config contains the settings of a run. Both engines use these settings.
 type config struct {
 	addr, method         string
 	conns, callers, keys int

@@ -14,11 +14,11 @@ func steady(rate float64) schedule {
 	return func(n int) time.Duration { return time.Duration(float64(n) * step) }
 }
 
-// dispatch starts calls on schedule. After a late wake-up, it starts all calls that are due. For each call, it passes the time at which the call
-// should have started. The latency of the calls then includes stalls of the server and of this program (no coordinated omission).
+// dispatch starts calls on schedule. After a late wake-up, dispatch starts all calls that are due. The first argument of fire is the time at which
+// the call should have started. The latency of the calls then includes stalls of the server and of this program (no coordinated omission).
 func dispatch(begin time.Time, warm, run time.Duration, sched schedule, fire func(time.Time, bool)) {
-	// A thread that sleeps in the kernel keeps its P for a while. The goroutines that read responses need other Ps, even if this program is pinned
-	// to one core.
+	// A thread that sleeps in the kernel keeps its P (a processor slot of the Go scheduler) for a while. The goroutines that read responses need other
+	// slots, even if this program is pinned to one core.
 	runtime.GOMAXPROCS(max(4, runtime.GOMAXPROCS(0)))
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -115,14 +115,14 @@ func (o *options) template() (*template, error) {
 	return fromBytes(b, o.placeholder)
 }
 
-// list holds the values of a repeatable flag.
+// list contains the values of a flag that can be repeated.
 type list []string
 
 func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(s string) error { *l = append(*l, s); return nil }
 
-// watch reads the CPU time of the server and of this program at the end of the warm-up and at the end of the run. In between, it samples the memory
-// of the server.
+// watch reads the CPU time of the server and of this program at the end of the warm-up and at the end of the run. Between these two times, watch
+// samples the memory of the server.
 type watch struct {
 	pid                   int
 	idle, before, after   procSample

@@ -54,7 +54,8 @@ func readProc(pid int) (procSample, error) {
 }
 
 // scheduled returns the CPU time of all threads, and the time for which they waited for a core. The times in /proc/PID/stat are too coarse: they
-// have steps of 10 ms, a third of the CPU time of 500 calls. The times of ended threads are missing, but servers do not end their threads.
+// have steps of 10 ms, a third of the CPU time of 500 calls. The result excludes threads that have exited, but the measured servers keep their
+// threads.
 func scheduled(pid int) (cpu, wait time.Duration, ok bool) {
 	dir := fmt.Sprintf("/proc/%d/task", pid)
 	threads, err := os.ReadDir(dir)

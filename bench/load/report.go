@@ -18,8 +18,8 @@ type procReport struct {
 	Threads                               int64
 }
 
-// report is the object that -json prints. LatencyUs is measured from the time at which the call should have started. ServiceUs
-// is measured from the actual start, so it excludes the delays of a stalled caller. One MB is 1,000,000 bytes.
+// report is the object that -json prints. The time LatencyUs counts from the scheduled start of a call. The time ServiceUs counts from the actual
+// start, so ServiceUs excludes the delay that a stalled caller causes. One MB is 1,000,000 bytes.
 type report struct {
 	Label, Engine, Mode string
 	Calls, OK           uint64

@@ -64,7 +64,7 @@ func (h *histogram) quantile(q float64) float64 {
 	return float64(h.max) / 1000
 }
 
-// worker holds the counts of one goroutine. At the end, the generator merges the counts of all workers.
+// worker contains the counts of one goroutine. At the end, the generator merges the counts of all workers.
 type worker struct {
 	latency   histogram // measured from the intended start
 	service   histogram // measured from the real start

@@ -25,7 +25,7 @@ export class GrpcCaller {
   constructor(address: string) {
     this.#sessions = Array.from({ length: CONNECTIONS }, () => {
       const session = connect(`http://${address}`);
-      // If a connection error ends a call, the call reports the error itself.
+      // The listener ignores connection errors, because each failed call reports the error.
       session.on('error', () => undefined);
       return session;
     });

@@ -16,14 +16,16 @@ import { type CallBytes, cacheGet, cacheSet, checkInlineLimit, SUBJECT_PLACEHOLD
 /** Number of keys. The first tenth of the calls creates all keys, so later growth of memory is a leak. */
 const KEYS = 2_000;
 const MAX_WAVE_MS = 300_000;
-/** Lifetime of the client that is killed, in ms. If the wave ends earlier, the wave kills the client at its end. */
+/**
+ * Time after which the wave kills one of its clients, in ms. A shorter wave kills the client at the end of the wave.
+ */
 const RUDE_MS = 300;
 const DEADLINE_EXCEEDED = '4';
 
 interface Part {
   readonly name: string;
   readonly call: CallBytes;
-  /** Share of the calls of a wave. */
+  /** Share of the calls of a wave that this part sends. */
   readonly share: number;
   readonly connections: number;
   readonly callers: number;

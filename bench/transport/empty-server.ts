@@ -1,13 +1,16 @@
 /**
  * `node bench/transport/empty-server.ts NAME SOCKET` serves one method on one of our transports. The handler returns an empty message
- * synchronously, so that only the cost of the transport is measured. The program prints {"tcp": PORT}.
+ * synchronously, so that the benchmark measures only the cost of the transport. The program prints {"tcp": PORT}.
  */
 import type { AnyMethod } from '../../src/grpc/method.ts';
 import type { Transport, TransportOptions } from '../../src/grpc/transport/transport.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { EMPTY_PATH } from './calls.ts';
 
-/** Functions that import a transport only if it is used, so that a server on http2 does not load grpc-js. */
+/**
+ * Functions that import a transport only when the program starts this transport, so that a server on http2 does not
+ * load grpc-js.
+ */
 const starts: Record<string, () => Promise<(options: TransportOptions) => Promise<Transport>>> = {
   'grpc-js': async () => (await import('../../src/grpc/grpc-js/grpc-js-transport.ts')).startGrpcJsTransport,
   http2: async () => (await import('../../src/grpc/http2/http2-transport.ts')).startHttp2Transport,

@@ -69,7 +69,7 @@ interface Report {
 export const CLIENT_NAMES = ['h2', 'grpc', 'node'] as const;
 export type ClientName = (typeof CLIENT_NAMES)[number];
 
-/** Returns the client with this name, or the client on node:http2 if the generator cannot be built. */
+/** Returns the client with this name, or the client on node:http2 if the build of the generator fails. */
 export function chooseLoadClient(options: {
   name: ClientName;
   core: number | undefined;

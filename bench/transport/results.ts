@@ -67,7 +67,7 @@ export class Results {
   }
 }
 
-/** Returns the items that waited no longer than the median item. */
+/** Returns the items whose waiting time is at most the median. */
 function calmest<Item>(items: readonly Item[], wait: (item: Item) => number): Item[] {
   const maxWait = median(items.map(wait));
   return items.filter((item) => wait(item) <= maxWait);

@@ -26,9 +26,12 @@ export const LOADS: readonly Load[] = [
   { name: 'open-5000', kind: 'open', rate: 5_000, connections: 1 },
 ];
 
-/** Loads that are measured on the unix socket even without --full. The other loads would show a similar difference from TCP. */
+/**
+ * Loads that the benchmark measures on the unix socket even without --full. The other loads would show a similar
+ * difference from TCP.
+ */
 const UNIX_LOADS: readonly string[] = ['closed-1', 'open-5000'];
-/** Loads that are measured with limits in the request even without --full, and only on TCP. */
+/** Loads that the benchmark measures with limits in the request even without --full, but only on TCP. */
 const INLINE_LOADS: readonly string[] = ['closed-1'];
 
 export interface Row {
@@ -77,7 +80,7 @@ function isUsual(network: Network, loadName: string, work: Work): boolean {
   return network === 'tcp' || UNIX_LOADS.includes(loadName);
 }
 
-/** Returns whether the server can run the complete program. */
+/** Returns whether the server is one of our transports, which can run the complete sidecar. */
 export function isOurs(server: ServerName): server is 'grpc-js' | 'http2' {
   return server === 'grpc-js' || server === 'http2';
 }

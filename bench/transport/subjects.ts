@@ -25,10 +25,10 @@ type Program = 'empty' | 'whole';
 export const CALLS: Record<Work, CallBytes> = { empty: emptyCall, redis: checkRateLimit, inline: checkInlineLimit };
 
 export class Subjects {
-  /** Descriptions of the servers that could not be started, with the reasons. */
+  /** Descriptions of the servers that the benchmark could not start, with the reasons. */
   readonly missing: string[] = [];
   readonly #cores: Cores;
-  /** Started servers. The value is undefined if a server could not be started. */
+  /** Servers that the benchmark has tried to start. The value is undefined if the start failed. */
   readonly #started = new Map<string, Subject | undefined>();
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-bench-'));
   #redis: BenchServer | undefined;
@@ -54,7 +54,7 @@ export class Subjects {
     }
   }
 
-  /** Returns undefined if the server could not be started (see `missing`). */
+  /** Returns undefined if the start of the server failed (see `missing`). */
   of(work: Work, server: ServerName): Subject | undefined {
     return this.#started.get(`${programOf(work)} ${server}`);
   }

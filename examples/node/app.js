@@ -20,12 +20,12 @@ async function hello(url) {
   const user = url.searchParams.get('user') ?? 'anonymous';
   const decision = await limits.CheckRateLimit({
     key: user,
-    // A check with a cost of 0 would only be a peek.
+    // The cost is at least 1, because a check with a cost of 0 consumes no units.
     cost: Math.max(1, Number(url.searchParams.get('cost') ?? 1)),
     limits: [{ name: 'hello', algorithm: 'ALGORITHM_SLIDING_WINDOW_COUNTER', limit: 5, windowMs: 60_000 }],
   });
   if (decision.never) {
-    // The cost exceeds the limit. Waiting does not help, so the answer has no Retry-After.
+    // The cost exceeds the limit. A later retry would also fail, so the response has no Retry-After header.
     return { status: 400, body: { error: 'costs more than the limit' } };
   }
   if (!decision.allowed) {

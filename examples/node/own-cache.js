@@ -8,11 +8,14 @@ import { connect } from './pannier.js';
 
 export class OwnCache {
   /**
-   * Copies by key: { value, version, isAnnounced }. `isAnnounced` means that the event of the CacheSet has arrived. Events of the key that arrive
-   * before this event concern older values.
+   * Copies by key: { value, version, isAnnounced }. `isAnnounced` means that the watch has received the event of the
+   * CacheSet call that stored the value. Earlier events of the key report changes to older values.
    */
   #copies = new Map();
-  /** Calls in flight: { key, versions, isFlushed }. `versions` contains the versions in the events of the key since the call was sent. */
+  /**
+   * Calls in flight: { key, versions, isFlushed }. `versions` contains the versions in all events of the key that have
+   * arrived since the client sent the call.
+   */
   #setsInFlight = new Set();
   #cache;
   #namespace;
@@ -62,7 +65,7 @@ export class OwnCache {
       const response = await this.#cache.CacheSet(request);
       const version = textOf(response.version);
       const isAnnounced = call.versions.includes(version);
-      // If the last event has another version, another client changed the value after this call.
+      // If the last event contains a different version, another client changed the value after this call.
       const isNewest = !isAnnounced || call.versions.at(-1) === version;
       if (response.stored && isNewest && !call.isFlushed) {
         this.#copies.set(key, { value, version, isAnnounced });
@@ -74,7 +77,8 @@ export class OwnCache {
 
   #apply(event) {
     if (event.key === undefined) {
-      // Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern these copies, which have no tags.
+      // A flush event and the start of the watch mean that this client may have missed changes, so it drops all copies.
+      // For simplicity, a tag event has the same effect, although these copies have no tags.
       this.#flush();
       return;
     }

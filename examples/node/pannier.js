@@ -21,7 +21,10 @@ const DEADLINE_MS = 500;
 /** Maximum time to wait for the sidecar at start, in ms. */
 const CONNECT_TIMEOUT_MS = 30_000;
 
-/** Waits until the client is connected, so that the first call does not spend its deadline on connecting. */
+/**
+ * Waits until the client is connected, so that the time for connecting does not count towards the deadline of the first
+ * call.
+ */
 export async function connect(address = process.env.PANNIER_ADDRESS ?? '127.0.0.1:9470') {
   const credentials = grpc.credentials.createInsecure();
   // The three stubs share one connection, because they have the same address.

@@ -112,7 +112,7 @@ function suggest(word, names) {
   return nearest === undefined ? undefined : `did you mean "${nearest.name}"?`;
 }
 
-/** Returns the number of letters that must be added, removed or replaced to turn `left` into `right`. */
+/** Returns the minimum number of letters to add, remove or replace to turn `left` into `right`. */
 function editDistance(left, right) {
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);
   for (let row = 1; row <= left.length; row += 1) {

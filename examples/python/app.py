@@ -30,12 +30,12 @@ def hello(query, _path, _session_id):
     limit = rate_limit.Limit(
         name="hello", algorithm=rate_limit.ALGORITHM_SLIDING_WINDOW_COUNTER, limit=5, window_ms=60_000
     )
-    # A check with a cost of 0 would only be a peek.
+    # The cost is at least 1, because a check with a cost of 0 consumes no units.
     cost = max(1, int(query.get("cost", "1")))
     request = rate_limit.CheckRateLimitRequest(key=user, cost=cost, limits=[limit])
     decision = client.limits.CheckRateLimit(request, timeout=DEADLINE_SECONDS)
     if decision.never:
-        # The cost exceeds the limit. Waiting does not help, so the answer has no Retry-After.
+        # The cost exceeds the limit. A later retry would also fail, so the response has no Retry-After header.
         return 400, {"error": "costs more than the limit"}, {}
     if not decision.allowed:
         seconds = math.ceil(decision.retry_after_ms / 1000)

@@ -18,14 +18,14 @@ from pannier_client import DEADLINE_SECONDS, Pannier, cache
 class Copy:
     value: bytes
     version: bytes
-    # Whether the event of the CacheSet has arrived. Events of the key that arrive before this event concern older values.
+    # Whether the watch has received the event of the CacheSet call that stored the value. Earlier events of the key report changes to older values.
     is_announced: bool
 
 
 @dataclasses.dataclass
 class SetInFlight:
     key: bytes
-    # Versions in the events of the key since the call was sent.
+    # Versions in all events of the key that have arrived since the client sent the call.
     versions: list[bytes] = dataclasses.field(default_factory=list)
     is_flushed: bool = False
 
@@ -68,7 +68,7 @@ class OwnCache:
             response = self._client.cache.CacheSet(request, timeout=DEADLINE_SECONDS)
             with self._lock:
                 is_announced = response.version in call.versions
-                # If the last event has another version, another client changed the value after this call.
+                # If the last event contains a different version, another client changed the value after this call.
                 is_newest = not is_announced or call.versions[-1] == response.version
                 if response.stored and is_newest and not call.is_flushed:
                     self._copies[key] = Copy(value, response.version, is_announced)
@@ -88,8 +88,8 @@ class OwnCache:
 
     def _apply(self, event) -> None:
         if event.WhichOneof("event") != "key":
-            # Events before the start of the watch are lost, so older copies may be stale. Tag events do not concern
-            # these copies, which have no tags.
+            # A flush event and the start of the watch mean that this client may have missed changes, so it drops all copies. For simplicity, a tag
+            # event has the same effect, although these copies have no tags.
             self._flush()
             return
         for call in self._sets_in_flight:

@@ -8,7 +8,7 @@
 import { type Contract, type FieldDescriptor, FieldType } from '../../src/grpc/descriptors.ts';
 
 export interface MessageModel {
-  /** Name in the proto, such as `pannier.v1.CacheGetRequest`. */
+  /** Full name of the message in the proto, such as `pannier.v1.CacheGetRequest`. */
   readonly fullName: string;
   readonly type: TypeName;
   readonly fields: readonly FieldModel[];
@@ -39,16 +39,16 @@ const FIELD_KINDS: ReadonlyMap<number, ScalarKind | 'message'> = new Map([
 ]);
 
 interface FieldBase {
-  /** Name in TypeScript, such as `windowMs`. */
+  /** Name of the field in TypeScript, such as `windowMs`. */
   readonly name: string;
-  /** Name in the proto and in errors, such as `window_ms`. */
+  /** Name of the field in the proto and in errors, such as `window_ms`. */
   readonly protoName: string;
   readonly number: number;
 }
 
 /**
- * `isPresent` is true if an unset field is missing from the object, which is the case for a field that is `optional` or
- * in a oneof. `siblings` are the other fields of the oneof.
+ * `isPresent` is true if the decoded object omits the field when the field is unset. This is the case if the field is
+ * `optional` or a member of a oneof. `siblings` are the other fields of the oneof.
  */
 export type FieldModel =
   | (FieldBase & {

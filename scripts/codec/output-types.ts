@@ -1,7 +1,7 @@
 /**
  * Widens the types of 64-bit integers in decoded messages from `number` to `number | bigint`. The reader in
  * src/grpc/wire/reader.ts returns a bigint if a number would not be exact, but proto-loader-gen-types declares
- * `number`. With the wider type, the compiler requires code that reads such a field to check the range.
+ * `number`. With the wider type, code that reads such a field compiles only if the code checks the range.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -16,7 +16,7 @@ export function withoutInlineCode(text: string): string {
 export interface Sentence {
   /** Number of line breaks before the sentence in its text. */
   readonly lineOffset: number;
-  /** Sentence on one line. */
+  /** Text of the sentence without line breaks. */
   readonly text: string;
 }
 
@@ -26,7 +26,7 @@ const SENTENCE_END =
 /** Matches a text whose last period belongs to an abbreviation or to the number of a list item. */
 const ABBREVIATION = /(?:\b(?:e\.g|i\.e|etc|vs|cf)|(?:^|\n)\s*\d+)\.$/;
 
-/** Returns the sentences of the text in order. List items and paragraphs also end a sentence. */
+/** Returns the sentences of the text in order. The end of a list item or paragraph also ends a sentence. */
 export function sentencesOf(text: string): Sentence[] {
   const sentences: Sentence[] = [];
   let rest = text;

@@ -1,5 +1,6 @@
 /**
- * Reads the files whose texts are checked: all tracked and new files, except generated and third-party files.
+ * Reads the files whose texts the style check covers: all tracked and new files, except generated and third-party
+ * files.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';

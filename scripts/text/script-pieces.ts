@@ -23,7 +23,7 @@ class ScriptReader {
   /** Most recent tokens that are neither white space nor comments. */
   #before: string[] = [];
   #comment: { line: number; lines: string[] } | undefined;
-  /** Template literals that have not ended yet; the innermost is the last. */
+  /** Open template literals, from the outermost to the innermost. */
   readonly #templates: { line: number; text: string; isTestName: boolean }[] = [];
 
   read(content: string): TextPiece[] {

@@ -1,5 +1,5 @@
 /**
- * Finds the terms of terms.yaml in texts. Performs no I/O except for reading that file.
+ * Finds the terms of terms.yaml in texts. The only I/O of this module is to read terms.yaml.
  *
  * Invariants:
  *   1. The report contains each sentence with a term in one of the term's contexts, unless an allowed use matches the
@@ -36,7 +36,7 @@ export interface SourceText {
   readonly content: string;
 }
 
-/** Sentence, or a line of the file for the terms that apply everywhere. */
+/** Sentence of a file, or a line of the file for terms that apply to all contexts. */
 interface Passage {
   readonly context: TextContext | 'everywhere';
   readonly line: number;
@@ -52,7 +52,7 @@ export function readStyleTerms(root: string): readonly StyleTerm[] {
 export interface StyleReport {
   /** Problems in the form "<path>:<line>: <term>: <sentence> (instead: ...)". */
   readonly problems: readonly string[];
-  /** Allowed uses that match no sentence; meaningful only for a report on all files. */
+  /** Allowed uses that match no sentence. This list is meaningful only if the report covers all files. */
   readonly unusedUses: readonly string[];
 }
 

@@ -5,7 +5,7 @@
  * Invariants:
  *   1. `startApp` opens the admin address first, then the API. `startApp` does not wait for Redis. Until Redis replies,
  *      the failure modes determine the results of all calls.
- *   2. If an address cannot be opened, `startApp` closes everything that it opened and rejects.
+ *   2. If `startApp` cannot open an address, it closes everything that it has opened and rejects.
  *   3. `drain` announces the shutdown (through readiness, the health service and GOAWAY), lets calls in flight finish,
  *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time that closing takes.
  */
@@ -43,12 +43,12 @@ export interface App {
   readonly addresses: { readonly grpc: string; readonly socket: string; readonly admin: string };
   readonly store: 'memory' | 'redis';
   drain(): Promise<void>;
-  /** Applies a new policy file to the metrics. The services read the current policies for every call. */
+  /** Updates the metrics for a new policy file. The services read the current policies for every call. */
   onPolicies(file: PolicyFile): void;
 }
 
 /**
- * Limit of calls in flight: far above normal load, and low enough that memory stays bounded while Redis does not reply.
+ * Maximum number of calls in flight. The number is far above normal load, but bounds memory while Redis does not reply.
  */
 const MAX_CALLS_IN_FLIGHT = 10_000;
 const MAX_STREAMS_IN_FLIGHT = 256;
@@ -125,8 +125,8 @@ function closeAll(services: readonly Service[]): void {
 }
 
 /**
- * Logs that subjects are hashed without a key. If the key is missing from an optional Secret, no other log line reports
- * that.
+ * Logs that the sidecar hashes subjects without a key. No other log line reports that an optional Secret does not
+ * contain the key.
  */
 function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Stores): void {
   const isHashing =

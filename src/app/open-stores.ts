@@ -7,7 +7,7 @@
 import { readSubjectKey } from '../config/setting-files.ts';
 import type { Stores, StoresOptions } from './stores.ts';
 
-/** Opens the stores; rejects if a file that the settings name cannot be used. */
+/** Opens the stores; rejects if a file that the settings name is unreadable or invalid. */
 export async function openStores(options: StoresOptions): Promise<Stores> {
   const { redis } = options.settings;
   // Reads the subject key even without Redis, because an unusable key file is an error in the settings.

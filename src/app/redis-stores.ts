@@ -32,8 +32,8 @@ interface RedisStoresOptions extends StoresOptions {
 }
 
 /**
- * Maximum number of commands in flight on a connection. The limit bounds memory. The limit exceeds the number of
- * commands that a sidecar has in flight even if each command takes 250 ms.
+ * Maximum number of commands in flight on a connection. This number bounds memory, but is higher than the number of
+ * commands that a sidecar has in flight if each command takes 250 ms.
  */
 const MAX_QUEUE = 10_000;
 /** Interval at which the sidecar checks the eviction policy until Redis has replied. */
@@ -91,7 +91,7 @@ export async function openRedisStores(
   };
 }
 
-/** Connections of a role, and the format guard through which its stores send commands. */
+/** Connections of a role, and the format guard through which the stores of this role send commands. */
 interface Role {
   readonly redis: Redis;
   readonly guard: FormatGuard;

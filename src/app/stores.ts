@@ -24,7 +24,7 @@ export interface Stores {
   hasAnswered(): boolean;
   /** Whether a role refuses all calls because this release cannot read the format of the stored data. */
   isRefused(): boolean;
-  /** Returns lines for the body of /readyz. */
+  /** Returns lines about the state of the stores for the body of /readyz. */
   describe(): readonly string[];
   close(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * Starts the transport that the settings select. This module does not load the other transport, because that would use
- * memory.
+ * Starts the transport that the settings select. This module does not load the other transport, because loading it
+ * would use memory.
  */
 import type { ListenAddress, Settings } from '../config/load.ts';
 import type { Transport, TransportOptions } from '../grpc/transport/transport.ts';

@@ -29,7 +29,7 @@ const SCALAR =
 type Expected = 'value' | 'value or ]' | 'key' | 'key or }' | 'colon' | 'comma or end';
 
 /**
- * Returns the offset of the first character that cannot be part of valid JSON, or the length of the text if it is
+ * Returns the offset of the first character that cannot be part of valid JSON, or the length of the text if the JSON is
  * incomplete.
  */
 function offsetOfError(text: string): number {

@@ -189,7 +189,7 @@ function readEnum(reader: Reader, value: unknown, typeName: string, path: string
   }
   const number = values.get(value);
   if (number === undefined) {
-    // The user may write the name as in a policy file: `token_bucket` instead of `ALGORITHM_TOKEN_BUCKET`.
+    // The user may have written the name as in a policy file: `token_bucket` instead of `ALGORITHM_TOKEN_BUCKET`.
     const names = [...values.keys()];
     const nearest = names.find((name) => name.endsWith(`_${value.toUpperCase()}`)) ?? nearestOf(value, names);
     const accepted = nearest === undefined ? `one of ${names.join(', ')}` : `a value of ${shortName(typeName)}`;

@@ -50,8 +50,8 @@ function namesOf({ service, method }: CallTarget): string[] {
 }
 
 /**
- * Returns the address for grpc-js: `--address` if it is set, otherwise the listen address in the settings of this
- * environment.
+ * Returns the address to which grpc-js connects: the value of `--address`, or by default the listen address in the
+ * settings of this environment.
  */
 export function findAddress(
   option: string | undefined,

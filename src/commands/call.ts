@@ -33,7 +33,7 @@ interface CallOptions {
   readonly list?: boolean;
 }
 
-/** Call whose parts have all been validated. */
+/** Call whose method, address, request and headers the command has validated. */
 interface PreparedCall {
   readonly contract: Contract;
   readonly target: CallTarget;

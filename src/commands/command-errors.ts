@@ -25,7 +25,7 @@ export function withPlainErrors(command: Command, name: string): Command {
     .configureOutput({ outputError: (text, write) => write(`${plainError(text.trim(), name)}\n`) });
 }
 
-/** Rewrites a message of commander. If the message has an unknown form, only removes the prefix "error: ". */
+/** Rewrites a message of commander. If no pattern matches the message, only removes the prefix "error: ". */
 function plainError(message: string, name: string): string {
   for (const [pattern, rewrite] of FORMS) {
     const match = pattern.exec(message);
@@ -95,8 +95,8 @@ function suggestion(similar: string | undefined): string {
 }
 
 /**
- * Returns the text that follows the name of the option. Rules from this program already begin with "must be". The
- * function rewrites a list of choices from commander.
+ * Returns the rule for the value of an option, in a form that begins with "must be". The rules of this program already
+ * have this form, so the function only rewrites the list of choices of commander.
  */
 function accepted(rule = ''): string {
   return rule.replace(/^Allowed choices are (.*)\.$/, 'must be one of $1');

@@ -4,8 +4,8 @@
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const;
 
 /**
- * Resolves with the first signal. After the first signal, both signals have their default effect again: they end the
- * process immediately.
+ * Resolves with the first stop signal that the process receives. After the first signal, both signals have their
+ * default effect again: they end the process immediately.
  */
 export function nextStopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

@@ -63,7 +63,7 @@ describe('wait ready', () => {
 
   test('connects to a port that browsers block', async () => {
     const ready = () => ({ status: 200, body: '' });
-    // Uses the first of these ports that is free.
+    // The test uses the first free port of this list.
     const admin = await Promise.any([10_080, 6_666, 6_697].map((port) => startAdmin(ready, port)));
     expect(await waitFor({ what: 'ready', admin: admin.address, timeoutMs: 0 })).toEqual({ kind: 'reached' });
   });

@@ -15,8 +15,8 @@ import { readFailureCode } from '../lib/system-code.ts';
 
 const POLL_MS = 100;
 /**
- * Time without connections after which the sidecar is treated as idle. An application may reconnect right after it has
- * closed a connection.
+ * Time without connections after which the command considers the sidecar idle. An application may reconnect right after
+ * it has closed a connection.
  */
 const IDLE_MS = 2_000;
 const ANSWER_MS = 2_000;

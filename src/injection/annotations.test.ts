@@ -1,5 +1,5 @@
 /**
- * Tests each annotation with its valid and invalid values, and the pages that are generated from the table.
+ * Tests the valid and invalid values of each annotation, and the pages that the generator derives from the table.
  *
  * test/injection/refusals.txt contains the errors of all invalid values, for review. PANNIER_TEST_UPDATE_GOLDEN=1
  * regenerates it.

@@ -32,7 +32,7 @@ import {
 export const ANNOTATION_PREFIX = 'pannier.dev/';
 
 export interface AnnotationRow<Value = unknown> {
-  /** Name without the prefix. */
+  /** Name of the annotation without the prefix. */
   readonly name: string;
   readonly kind: ValueKind<Value>;
   /** Default value as a text for the docs. */
@@ -47,7 +47,7 @@ export interface AnnotationRow<Value = unknown> {
 }
 
 export interface InitialValue {
-  /** Text of the value; undefined if there is none. */
+  /** Default value as text; undefined if the annotation has no default. */
   readonly text: string | undefined;
   readonly source: 'configuration' | 'default';
 }
@@ -60,7 +60,7 @@ function byDefault(text: string): InitialValue {
   return { text, source: 'default' };
 }
 
-/** Returns the default of a setting that the `env` of the configuration may override. */
+/** Returns the default of a setting, which the `env` of the configuration may override. */
 function programSetting(config: SidecarConfig, name: SettingName): InitialValue {
   const text = config.env[PREFIX + name];
   const row: SettingRow | undefined = SETTINGS.find((candidate) => candidate.name === name);

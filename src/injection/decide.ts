@@ -25,7 +25,7 @@ export function decide({ pod, namespaceLabels, namespaceAnnotations }: Injection
   if (own[INJECT] === 'false') {
     return { kind: 'skip', reason: `its annotation ${INJECT} is "false"` };
   }
-  // The annotations are parsed even if injection is not requested, so that a misspelled `inject` is reported.
+  // Parses the annotations even if nothing requests injection, so that the result reports a misspelled `inject`.
   const parsed = parseAnnotations(own);
   if ('problems' in parsed) {
     return { kind: 'refuse', problems: parsed.problems };

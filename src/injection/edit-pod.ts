@@ -4,7 +4,7 @@
  * Invariants:
  *   1. Every part of the pod that the user wrote keeps its value and its position.
  *   2. `editPod` does not add a part that the pod already has, so a second edit changes nothing.
- *   3. The module uninject-pod.ts can find every part that was added.
+ *   3. The module uninject-pod.ts can find every part that `editPod` has added.
  *   4. Injected variables come first in each `env`, so that variables of the user can refer to them.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
@@ -147,7 +147,7 @@ function editEvictable(edit: PodEdit, kept: Set<string>): TextMap {
   return { [EVICTABLE_VOLUMES]: own === undefined ? SOCKET_VOLUME : `${own},${SOCKET_VOLUME}` };
 }
 
-/** Records a list or mapping that was empty or null before the edit and now has entries. */
+/** Records a list or mapping that was empty or null before the edit and to which the edit has added entries. */
 function noteEmpty(
   edit: PodEdit,
   kept: Set<string>,

@@ -5,7 +5,7 @@
  *   1. The result depends only on the arguments, and `injectPod` does not modify the given pod.
  *   2. A second injection changes nothing. If other programs have added containers since the first injection, the
  *      second injection adds only the parts that those containers need.
- *   3. A second injection replaces a sidecar that was made from another configuration.
+ *   3. A second injection replaces a sidecar that an injection with another configuration added.
  *   4. A second injection keeps the changes that other programs have made to a sidecar from the same configuration.
  *      Examples are the requests that a VerticalPodAutoscaler sets, and the image of a registry mirror.
  */
@@ -29,7 +29,10 @@ export interface InjectionRequest {
   readonly namespaceAnnotations: TextMap;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
-  /** Version that is recorded in the pod. The default is the version of this program; tests set a constant version. */
+  /**
+   * Version that injection records in the pod. The default is the version of this program; tests set a constant
+   * version.
+   */
   readonly version?: string;
 }
 

@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. Applying the operations in order to `before` yields `after`.
- *   2. The patch contains no value that is equal in `before` and `after`.
+ *   2. The patch does not replace a value that is equal in `before` and `after`.
  */
 import { alignLists, isObject, isSame, type JsonObject, own } from '../lib/json.ts';
 

@@ -16,8 +16,8 @@ export interface Kubelets {
 const NATIVE_SIDECAR_MINOR = 29;
 
 /**
- * Finds the oldest of the nodes' `status.nodeInfo.kubeletVersion`. Ignores versions in another format, such as those of
- * virtual kubelets.
+ * Finds the oldest kubelet version of the nodes (`status.nodeInfo.kubeletVersion`). Ignores versions in another format,
+ * such as those of virtual kubelets.
  */
 export function kubeletsOf(versions: Iterable<string>): Kubelets {
   let oldestMinor: number | undefined;

@@ -1,5 +1,5 @@
 /**
- * Parses the Kubernetes quantities that the resources of a sidecar need, such as `100m`, `0.5`, `96Mi` and `1G`.
+ * Parses the Kubernetes quantities that specify the resources of a sidecar, such as `100m`, `0.5`, `96Mi` and `1G`.
  */
 
 const MULTIPLIERS: Readonly<Record<string, number>> = {

@@ -129,7 +129,7 @@ function redisEnvironment({ redisUrl, redisSecret, redisTlsSecret }: Sidecar): E
   if (redisUrl !== undefined) {
     variables.push({ name: 'PANNIER_REDIS_URL', value: unexpanded(redisUrl) });
   } else if (redisSecret !== undefined) {
-    // The URL is not optional, because without it the sidecar would silently keep all counts in its own memory.
+    // The URL is not optional, because a sidecar without a URL would start with the memory store and report no error.
     variables.push(fromSecret('PANNIER_REDIS_URL', 'url', false));
   }
   if (redisSecret !== undefined) {

@@ -33,17 +33,17 @@ export interface Sidecar {
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
   readonly redisSecret: string | undefined;
-  /** Secret with the TLS files; undefined if they are in `redisSecret`. */
+  /** Secret with the TLS files; undefined if the sidecar reads any such files from `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
   readonly policiesConfigMap: string | undefined;
   /** Scope of rate limits; undefined selects the namespace of the pod. */
   readonly scope: string | undefined;
-  /** URL of Redis; undefined if it is in `redisSecret` or there is no Redis. */
+  /** URL of Redis; undefined if `redisSecret` contains the URL or if the sidecar uses no Redis. */
   readonly redisUrl: string | undefined;
   readonly logLevel: string;
-  /** Settings that have no field above. */
+  /** Settings of the sidecar that have no separate field in this type. */
   readonly settings: Readonly<Record<string, string>>;
-  /** Time that the pod may take to stop. */
+  /** Grace period within which the pod must stop. */
   readonly gracePeriodMs: number;
 }
 

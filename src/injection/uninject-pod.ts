@@ -111,8 +111,8 @@ function unlessEmptied<Key extends string, Value extends object>(
 }
 
 /**
- * Null for a field of a pod. The types exclude null, because an API server never returns null, but files may contain
- * null.
+ * Value null, which a field of a pod may have. The types exclude null, because an API server never returns null, but
+ * files may contain null.
  */
 const NULL = null as never;
 

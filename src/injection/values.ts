@@ -9,19 +9,19 @@ import { isObject } from '../lib/json.ts';
 import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
 
 export interface ValueKind<Value> {
-  /** Accepted values. Completes "must be …". */
+  /** Accepted values, as a phrase that follows "must be" in errors. */
   readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
   /** Whether the value may contain a password. Output and errors never show such a value. */
   readonly isSecret?: boolean;
-  /** Formats a valid value for display. Without this function, the value is shown as is. */
+  /** Formats a valid value for display. Without this function, the output contains the value unchanged. */
   show?(text: string): string;
   read(text: string): Reading<Value>;
 }
 
 /**
- * Result of reading a value. Each problem is a complete statement. If `problems` is empty, the caller builds the error
- * text from `accepted`.
+ * Result of reading a value. Each problem is a complete sentence. If the value is invalid and `problems` is empty, the
+ * caller builds the error text from `accepted`.
  */
 export type Reading<Value> = { readonly value: Value } | { readonly problems: readonly string[] };
 

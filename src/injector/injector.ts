@@ -66,17 +66,17 @@ export interface Injector {
 /** Maximum time that API servers take to apply a changed caBundle. */
 const MAX_SETTLE_MS = 3_000;
 const MAX_POLL_MS = 5_000;
-/** Minimum number of polls in the lifetime of a CA, for the short lifetimes in tests. */
+/** Minimum number of polls in the lifetime of a CA. This minimum matters only for the short lifetimes in tests. */
 const CHECKS_PER_LIFETIME = 20;
 const CLOSE_GRACE_MS = 5_000;
 /**
- * Time without a call after which a draining replica is assumed to be removed from the Service. If the drain delay is
- * shorter, the injector uses the drain delay instead.
+ * Time without a call after which a draining replica assumes that the Service no longer routes calls to it. If the
+ * drain delay is shorter, the injector uses the drain delay instead.
  */
 const QUIET_MS = 2_000;
 /**
- * Maximum extra drain time. Together with CLOSE_GRACE_MS, it fits into the 25 s that the chart adds to the drain delay
- * in terminationGracePeriodSeconds.
+ * Maximum extra drain time. The sum of this time and CLOSE_GRACE_MS is less than the 25 s that the chart adds to the
+ * drain delay in terminationGracePeriodSeconds.
  */
 const MAX_LATE_MS = 15_000;
 

@@ -1,5 +1,5 @@
 /**
- * Tests that the oldest kubelet of all pages of nodes is found, and that a failed poll keeps the known version.
+ * Tests that a poll finds the oldest kubelet on all pages of nodes, and that a failed poll keeps the known version.
  */
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
 import { waitFor } from '../../test/support/wait.ts';

@@ -2,7 +2,7 @@
  * Decides admission reviews: adds the sidecar to a pod, and copies the annotation of a namespace to the label of the
  * namespace. Performs no I/O.
  *
- * Invariant: the decision has no side effects, so a dry run is treated like any other request.
+ * Invariant: the decision has no side effects, so a dry run needs no special treatment.
  */
 import { INJECT } from '../injection/annotations.ts';
 import { injectPod } from '../injection/inject-pod.ts';
@@ -49,7 +49,7 @@ export function namespaceVerdict(request: AdmissionRequest): Verdict {
   }
   if (requested !== 'true' && requested !== 'false') {
     if (annotationOf(request.oldObject) === requested) {
-      // The value was invalid before this update, so a change to other fields must not fail because of this value.
+      // The update does not change the invalid value, so the value must not prevent a change to other fields.
       return { kind: 'unchanged' };
     }
     const message = `cannot inject Pannier: annotation ${INJECT} of the namespace is "${requested}"; set it to "true" or "false"`;

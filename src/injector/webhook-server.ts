@@ -42,8 +42,8 @@ export interface WebhookServer {
   readonly port: number;
   setCertificate(certificate: ServedCertificate): void;
   /**
-   * Resolves once no client has connected for `quietMs`, at the latest after `maxWaitMs`. The start of the server is
-   * treated as a connection.
+   * Resolves once no client has connected for `quietMs`, at the latest after `maxWaitMs`. The first interval begins
+   * when the server starts.
    */
   waitUntilQuiet(limits: { readonly quietMs: number; readonly maxWaitMs: number }): Promise<void>;
   /**
@@ -163,7 +163,7 @@ class ReviewHandler {
     }
   }
 
-  /** Reads one review and decides it; returns undefined if the caller has disconnected. */
+  /** Reads one review and returns the response; returns undefined if the caller has disconnected. */
   async #review(request: IncomingMessage, reviewer: Reviewer): Promise<Answer | undefined> {
     const chunks: Buffer[] = [];
     let bytes = 0;

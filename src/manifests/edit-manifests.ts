@@ -2,8 +2,8 @@
  * Injects or uninjects the pods in a file, which may contain any number of documents of any kind.
  *
  * Invariants:
- *   1. The returned text contains documents without changes byte for byte.
- *   2. If one pod is refused, the returned text equals the source.
+ *   1. Every document that needs no change is the same in the returned text, byte for byte.
+ *   2. If injection refuses any pod, the returned text equals the source.
  */
 import { INJECT } from '../injection/annotations.ts';
 import { type Injection, injectPod } from '../injection/inject-pod.ts';

@@ -15,8 +15,8 @@ const options = {
 };
 
 /**
- * Placeholder numbers, each with a literal that replaces it in the YAML text because `stringify` cannot write the
- * literal.
+ * Pairs of a number and a literal. The test replaces the number with the literal in the YAML text, because `stringify`
+ * cannot write the literal.
  */
 const LITERALS = [
   ['77777771', '9007199254740993'],

@@ -39,14 +39,14 @@ export class TextLines {
    * `isTerminated: false`.
    */
   afterLine(offset: number): { readonly offset: number; readonly isTerminated: boolean } {
-    // An offset right after a line break belongs to the line before it.
+    // Treats an offset right after a line break as a part of the line that this line break terminates.
     const from = offset > 0 && this.#source[offset - 1] === '\n' ? offset - 1 : offset;
     const end = this.#source.indexOf('\n', from);
     return end < 0 ? { offset: this.#source.length, isTerminated: false } : { offset: end + 1, isTerminated: true };
   }
 
   /**
-   * Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, and its
+   * Returns the start of the line with the dash of a list item. The content of the item begins at `offset`, and the
    * dash is in `column`.
    */
   dashLine(offset: number, column: number): number {

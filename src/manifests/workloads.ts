@@ -9,7 +9,7 @@ export interface Workload {
   readonly kind: string;
   readonly name: string;
   readonly namespace: string | undefined;
-  /** Keys and indexes that lead from the document to `pod`. */
+  /** Keys and indexes on the path from the root of the document to `pod`. */
   readonly path: readonly (string | number)[];
   /** Pod or pod template; both have the same fields. */
   readonly pod: Pod;
@@ -27,7 +27,7 @@ const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map([
   ['Job', TEMPLATE],
   ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
 ]);
-/** API groups of the kinds above. A kind with the same name in another API group is not edited. */
+/** API groups of the kinds above. This module ignores kinds with the same names in other API groups. */
 const GROUPS = /^(v1|apps\/.+|batch\/.+|extensions\/.+)$/;
 const MAX_ITEMS_DEPTH = 4;
 

@@ -39,8 +39,8 @@ export function isPlainlyWritten(document: Document, node: Node | null): boolean
 }
 
 /**
- * Returns the value of a node on one line in flow style, or undefined if it contains a part with a tag, which cannot be
- * copied.
+ * Returns the value of a node on one line in flow style. Returns undefined if the value contains a part with a tag,
+ * because the module cannot copy tags.
  */
 export function exactText(written: Written, node: Node | null): string | undefined {
   const plain = isAlias(node) ? node.resolve(written.document) : node;

@@ -45,7 +45,9 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
   return { problem: PROBLEM };
 }
 
-/** Maximum depth of aliases whose values contain aliases. Each round expands one level. */
+/**
+ * Maximum number of rounds, and therefore the maximum depth of nested aliases, because each round expands one level.
+ */
 const MAX_ROUNDS = 20;
 const PROBLEM = 'cannot edit the file: a value cannot be changed in place; use block style';
 
@@ -55,9 +57,12 @@ interface SharedPlace {
 }
 
 interface Attempt {
-  /** Edited text; undefined if the text cannot be edited in its present form. */
+  /** Edited text; undefined if the editor cannot edit the text before it expands the places in `shared`. */
   readonly text?: string;
-  /** Places to expand, because the shared value changes in these places only. */
+  /**
+   * Places that share a value through an alias or merge key, and that the editor must expand to edit the value
+   * separately.
+   */
   readonly shared: readonly SharedPlace[];
 }
 
@@ -99,7 +104,10 @@ function aliasesOfEdited({ document, edits }: { document: Document; edits: reado
   return found;
 }
 
-/** Replaces shared places with their values. Returns undefined if one of these places cannot be expanded. */
+/**
+ * Replaces each shared place with the text of its value. Returns undefined if the module cannot expand one of these
+ * places.
+ */
 function expand(source: string, shared: readonly SharedPlace[]): string | undefined {
   const edits: TextEdit[] = [];
   for (const { document, node } of shared) {
@@ -122,8 +130,8 @@ function expand(source: string, shared: readonly SharedPlace[]): string | undefi
 }
 
 /**
- * Replaces the key `<<` of a mapping with the pairs that it merges. Returns undefined if the mapping has several such
- * keys, or if a pair cannot be copied.
+ * Replaces the merge key `<<` of a mapping with the pairs that this key merges into the mapping. Returns undefined if
+ * the mapping has several such keys, or if the module cannot copy a pair.
  */
 function mergeEdits(written: Written, node: YAMLMap<Node, Node | null>): TextEdit[] | undefined {
   const pairs = mergedPairs(written, node);

@@ -38,7 +38,7 @@ interface EditState {
   readonly shared: Shared[];
 }
 
-/** Node that must be expanded before the text can be edited: an alias, or a mapping with merge keys. */
+/** Node that yaml-editor.ts must expand before it can edit the text: an alias, or a mapping with merge keys. */
 export type Shared = Alias | YAMLMap<Node, Node | null>;
 
 interface Change<Value> {
@@ -60,7 +60,7 @@ export function collectEdits(options: { source: string; document: Document; afte
   return state;
 }
 
-/** Edits a node in place. Returns false if that is not possible and the caller must replace the node. */
+/** Edits a node in place. Returns false if such an edit is impossible, so that the caller must replace the node. */
 function editValue(state: EditState, node: Node, change: Change<unknown>): boolean {
   const { before, after } = change;
   if (isSame(before, after)) {
@@ -89,7 +89,7 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
   const pairs = new Map(node.items.map((pair) => [keyOf(pair), pair]));
   let isLeading = true;
   for (const [key, pair] of pairs) {
-    // A merge key `<<` is not a key of the parsed value.
+    // Skips merge keys, because the parsed value does not contain the key `<<`.
     if (own(before, key) === undefined) {
       continue;
     }
@@ -102,7 +102,7 @@ function editMap(state: EditState, node: YAMLMap<Node, Node | null>, { before, a
       rewritePair(state, node, { pair, value: own(after, key) });
     }
   }
-  // A new key of the mapping overrides a merged key.
+  // A merged key whose value changes becomes a key of the mapping itself, which overrides the merged key.
   const added = Object.entries(after).filter(
     ([key, value]) => value !== undefined && !pairs.has(key) && !isSame(value, own(before, key)),
   );
@@ -227,7 +227,7 @@ function addItem(
     insertLines(state, endOfContent(before), text);
     return;
   }
-  // Comments directly above an item belong to it.
+  // Inserts the text above the comments directly above the first item, because these comments belong to that item.
   const place = state.lines.aboveComments(state.lines.dashLine(startOf(first), column));
   insert(state, place, text.map((line) => line + state.lines.lineEnd).join(''));
 }
@@ -251,8 +251,8 @@ function removeItem(
 }
 
 /**
- * Removes an item of a flow collection together with one comma. If all previous items are removed too, this is the
- * comma after the item, otherwise the comma before the item.
+ * Removes an item of a flow collection together with one comma. If the edit also removes all previous items, removes
+ * the comma after the item, otherwise the comma before the item.
  */
 function removePart(
   state: EditState,

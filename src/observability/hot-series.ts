@@ -1,9 +1,10 @@
 /**
- * Implements counters and histograms for events that occur with every call. An observation adds to a number in place,
- * and a scrape reads that number.
+ * Implements counters and histograms for events that occur with every call. An observation increases a number in
+ * memory, and a scrape reads that number.
  *
- * prom-client looks up a series by its labels at every observation. This costs more than decoding the call (see
- * bench/codec.ts and docs/internals/performance.md). prom-client still handles rare events and the text format.
+ * prom-client looks up a series by its labels at every observation. Such a lookup costs more CPU time than decoding the
+ * call (see bench/codec.ts and docs/internals/performance.md). prom-client still handles rare events and the text
+ * format.
  */
 import type { Metric } from 'prom-client';
 import type { MetricRow } from './metric-table.ts';

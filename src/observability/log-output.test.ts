@@ -1,13 +1,13 @@
 /**
- * Tests that log lines are dropped and counted while the output is blocked. No caller waits for the output, and no line
- * is cut.
+ * Tests that the module drops and counts log lines while the output is blocked. No caller waits for the output, and no
+ * line is cut.
  */
 import fc from 'fast-check';
 import { LogOutput } from './log-output.ts';
 
 /**
- * Creates an output that accepts the given numbers of bytes, one per write. Undefined makes the write fail, as a full
- * pipe does.
+ * Creates an output that accepts the given numbers of bytes, one per write. A write fails if its number is undefined,
+ * as a write to a full pipe fails.
  */
 function outputTaking(takes: (number | undefined)[]): { output: LogOutput; lines: () => string[] } {
   let text = '';

@@ -20,7 +20,7 @@ const STANDARD_OUTPUT = 1;
 
 export class LogOutput {
   readonly #writeBytes: WriteBytes;
-  /** Remaining bytes of a partly written line. */
+  /** Bytes of a partly written line that the output has not accepted yet. */
   #rest: Buffer | undefined;
   #dropped = 0;
 
@@ -41,8 +41,8 @@ export class LogOutput {
   }
 
   /**
-   * Returns whether at least a part of the line was written. The output then writes the remaining bytes of the line
-   * before any other line.
+   * Returns true if the output has accepted at least a part of the line. The output then writes the remaining bytes of
+   * the line before any other line.
    */
   #begin(line: string): boolean {
     if (this.#rest !== undefined) {
@@ -61,7 +61,7 @@ export class LogOutput {
     try {
       return this.#writeBytes(bytes);
     } catch {
-      // The output is full (EAGAIN, ENOSPC) or closed (EPIPE), so the error cannot be logged.
+      // The output is full (EAGAIN, ENOSPC) or closed (EPIPE), so the module cannot log the error.
       return 0;
     }
   }
@@ -79,8 +79,8 @@ export function standardOutput(): LogOutput {
 
 /**
  * Reopens a pipe or terminal in non-blocking mode, and uses any other output as it is. Writes to a file do not block,
- * and the file must share its offset with standard error. A socket cannot be reopened. Without /proc, no output can be
- * reopened.
+ * and the file must share its offset with standard error. The system cannot reopen a socket. Without /proc, no output
+ * can be reopened.
  */
 function openWithoutBlocking(): number {
   try {

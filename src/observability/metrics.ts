@@ -2,8 +2,10 @@
  * The registry of /metrics, and the functions with which modules record metrics.
  *
  * Invariants:
- *   1. If the labels of a series are known at start, the module creates the series once and then only updates it.
- *   2. A label value from outside the process belongs to a bounded set, or is replaced with `(other)`.
+ *   1. If the labels of a series are known at start, the module creates the series once and later only updates its
+ *      value.
+ *   2. A label value from outside the process belongs to a bounded set, or the module replaces the value with
+ *      `(other)`.
  *   3. A reload that removes a policy also removes its series.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -19,7 +21,7 @@ import { createRateLimitMetrics, type LimitsByPolicy, type RateLimitSeries } fro
 const MAX_NODES = 64;
 const MAX_REASONS = 32;
 const OTHER = '(other)';
-/** Sampling interval of the event-loop delay. Shorter delays do not matter, and each sample wakes an idle process. */
+/** Sampling interval of the event-loop delay. The interval is long because each sample wakes an idle process. */
 const DELAY_RESOLUTION_MS = 20;
 
 interface MethodCounts {
@@ -38,9 +40,9 @@ interface RedisCounts {
 interface RedisHealth {
   readonly isUp: boolean;
   readonly conflictingMasters: number;
-  /** Number of master changes since the start. */
+  /** Number of times that the master has changed since the process started. */
   readonly masterChanges: number;
-  /** Sentinels that name no master; undefined without Sentinel. */
+  /** Number of Sentinels that report no master; undefined if the sidecar does not use Sentinel. */
   readonly silentSentinels: number | undefined;
   readonly isFormatRefused: boolean;
   /** Error codes with which Redis currently refuses commands or connections. */
@@ -257,8 +259,8 @@ function boundedLabel(max: number): (value: string) => string {
 }
 
 /**
- * Registers the metrics of the process. This function does not use prom-client's default metrics, because these also
- * observe the garbage collector, which costs CPU time.
+ * Registers the metrics of the process. This function does not use prom-client's default metrics, because these metrics
+ * also observe the garbage collector, and the observation costs CPU time.
  */
 function collectProcess(
   gauge: (row: MetricRow, collect?: (this: Gauge) => void) => Gauge,

@@ -14,7 +14,7 @@ const INLINE_POLICY = '(inline)';
 /** Limits of each current policy. */
 export type LimitsByPolicy = ReadonlyMap<string, { readonly limits: readonly { readonly name: string }[] }>;
 
-/** Records rate-limit metrics. The policy is undefined for calls with inline limits. */
+/** Records rate-limit metrics. The argument `policy` is undefined for calls with inline limits. */
 export interface RateLimitSeries {
   decision(policy: string | undefined, outcome: string): void;
   denial(policy: string, limit: string): void;
@@ -23,7 +23,7 @@ export interface RateLimitSeries {
   setPolicies(policies: LimitsByPolicy): void;
 }
 
-/** Series whose first label is the policy. The values of the second label form a bounded set for each policy. */
+/** Series whose first label is the policy. For each policy, the number of values of the second label is bounded. */
 interface Family {
   count(policy: string, value: string): void;
   /** Removes the series of policies and limits that no longer exist. */
@@ -46,7 +46,7 @@ export function createRateLimitMetrics(counter: (row: MetricRow) => Counter): Ra
         let handle = handles.get(id);
         if (handle === undefined) {
           if (!isKept(policy, value)) {
-            // The policy was removed while this call was in flight.
+            // A reload removed the policy or the limit while this call was in flight.
             return;
           }
           handle = series.labels({ [first]: policy, [second]: value });

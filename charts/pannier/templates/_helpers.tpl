@@ -227,7 +227,8 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- define "pannier.requestVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
-# Value of the pod's annotation; '' if there is none. An empty annotation becomes '(empty)', because it is invalid.
+# Value of the annotation pannier.dev/inject of the pod, or '' if the pod does not have this annotation. The expression replaces an empty value with
+# '(empty)', because an empty value is invalid.
 - name: podRequest
   expression: >-
     !('pannier.dev/inject' in variables.annotations) ? '' :

@@ -1,6 +1,6 @@
 /**
- * Tests certificates from files: when a pair is served, when a changed pair replaces the current one, and how the CA of
- * a pair is added to the caBundles.
+ * Tests certificates from files: when the module serves a pair, when a changed pair replaces the current pair, and how
+ * the module adds the CA of a pair to the caBundles.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -7,8 +7,8 @@
  *
  * Invariants:
  *   1. If the current pair verifies against every caBundle, the module serves a new pair only after the new pair has
- *      also verified for `settleMs`. The reason is that API servers read a changed caBundle with a delay. If the
- *      current pair does not verify, the module serves the new pair at once.
+ *      also verified against every caBundle for `settleMs`. The delay is necessary because API servers do not apply a
+ *      changed caBundle immediately. If the current pair does not verify, the module serves the new pair at once.
  *   2. With `caFile` (cert-manager's ca.crt), this module adds the CAs of the pair to every caBundle. The module
  *      removes only expired CAs, and the oldest CAs of a full caBundle. Without `caFile`, the module never writes a
  *      caBundle.
@@ -63,7 +63,7 @@ export class CertificateFiles implements CertificateSource {
   readonly #running: Promise<unknown>;
   #lastContent = '';
   #served: LoadedPair | undefined;
-  /** Pair that is served as soon as API servers trust it. */
+  /** Pair that the module serves as soon as API servers trust its CA. */
   #next: LoadedPair | undefined;
   #bundles: readonly Bundle[] = [];
 

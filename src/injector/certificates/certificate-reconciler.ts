@@ -42,7 +42,8 @@ interface Observed {
 }
 
 /**
- * Maximum number of steps without a pause. If more steps follow each other, another program is reverting the changes.
+ * Maximum number of steps without a pause. More steps are necessary only if another program reverts the changes of the
+ * reconciler.
  */
 const MAX_STEPS_IN_A_ROW = 12;
 const BACKOFF = { firstMs: 250, maxMs: 5_000 };
@@ -112,7 +113,7 @@ export class CertificateReconciler implements CertificateSource {
     }
   }
 
-  /** Performs the next step; returns the time until the following one in ms, or 0 if it may be due now. */
+  /** Performs the next step; returns the time in ms until the following step, or 0 if that step may be due now. */
   async #observeAndAct(): Promise<number> {
     const observed = await this.#observe();
     const step = this.#plan.next(observed.observation, this.#moment());

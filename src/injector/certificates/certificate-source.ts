@@ -3,7 +3,7 @@
  * (certificate-reconciler.ts) or files (certificate-files.ts).
  */
 export interface ServedCertificate {
-  /** Serving certificate, followed by the intermediates that are served with it. */
+  /** Serving certificate, followed by the intermediate certificates that the server sends with it. */
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly expiresAtMs: number;
@@ -22,6 +22,6 @@ export interface CertificateSource {
   isReady(): boolean;
   /** Returns a line with the reason why the certificate is not ready, or with the expiry of the served certificate. */
   describe(): string;
-  /** Stops all polling. The server keeps its current certificate. */
+  /** Stops all polling. The webhook server continues to use the certificate that it received last. */
   close(): Promise<void>;
 }

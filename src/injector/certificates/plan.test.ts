@@ -33,7 +33,7 @@ interface Replica {
 interface World {
   nowMs: number;
   secret: { version: number; ca: CaFacts } | undefined;
-  /** History of the caBundle, with the time at which each version was written. */
+  /** Versions of the caBundle, each with the time at which a replica wrote it. */
   bundles: { sinceMs: number; version: number; cas: readonly CaFacts[] }[];
   version: number;
   casCreated: number;

@@ -46,7 +46,7 @@ export interface Observation {
         readonly version: string;
         /** CAs in the caBundle of each webhook. */
         readonly bundles: readonly (readonly CaFacts[])[];
-        /** Whether a caBundle is malformed and must be rewritten. */
+        /** Whether a caBundle is malformed, so that the replica must rewrite the caBundle. */
         readonly isDamaged: boolean;
       }
     | undefined;
@@ -75,7 +75,7 @@ export class CertificatePlan {
   /** CAs whose keys this replica has, oldest first. */
   #known: readonly CaFacts[] = [];
   #servingCertificate: ServingCertificateFacts | undefined;
-  /** Monotonic time from which each CA has always been in the caBundle of every webhook. */
+  /** Monotonic time, by CA id, at which the period began in which every observed caBundle contains the CA. */
   #trustedSinceMs: ReadonlyMap<string, number> = new Map();
 
   constructor(timing: CertificateTiming) {

@@ -1,6 +1,6 @@
 /**
- * Tests which CAs the caBundles must contain. New CAs are added, the number of CAs is bounded, and the CAs of this
- * replica are kept.
+ * Tests which CAs the caBundles must contain. The caBundles gain new CAs, never exceed the maximum number of CAs, and
+ * keep the CAs of this replica.
  */
 import { type CaFacts, changedBundle } from './trusted-cas.ts';
 

@@ -21,13 +21,13 @@ export interface CaFacts {
  * expired CA is harmless.
  */
 const MAX_PRUNE_AFTER_MS = 3_600_000;
-/** Maximum number of CAs in a caBundle. Only repeated deletions of the Secret produce more. */
+/** Maximum number of CAs in a caBundle. More CAs than this exist only if users delete the Secret repeatedly. */
 const MAX_BUNDLE_SIZE = 16;
 
 /** Returns the CAs that each caBundle must contain, oldest first, or undefined if every caBundle is up to date. */
 export function changedBundle<Facts extends CaFacts>(options: {
   bundles: readonly (readonly Facts[])[];
-  /** Whether a caBundle is malformed and must be rewritten. */
+  /** Whether a caBundle is malformed, so that the replica must rewrite the caBundle. */
   isDamaged: boolean;
   /** CAs of the current and the next serving certificate of this replica. */
   own: readonly Facts[];

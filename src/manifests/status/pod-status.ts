@@ -1,6 +1,6 @@
 /**
- * Determines whether a running pod has the sidecar that a new pod would get. Runs the code of injection and has no side
- * effects.
+ * Determines whether a running pod has the sidecar that a new pod would get. To compare the sidecars, the module runs
+ * injection on the pod. The module has no side effects.
  */
 import { STATUS_ANNOTATIONS } from '../../injection/annotations.ts';
 import { injectPod } from '../../injection/inject-pod.ts';
@@ -12,7 +12,7 @@ import type { SidecarConfig } from '../../injection/sidecar-config.ts';
 type PodState =
   /** The sidecar equals that of a new pod. */
   | 'current'
-  /** The sidecar was injected by another version. */
+  /** Another version of the program injected the sidecar. */
   | 'other-version'
   /** The sidecar was injected with another configuration or other annotations. */
   | 'other-configuration'
@@ -23,7 +23,7 @@ type PodState =
   /** The annotations have errors, so the next pod of this workload would be refused. */
   | 'refused';
 
-/** States from worst to best. A workload has the worst state of its pods. */
+/** States from worst to best. The state of a workload is the worst state of its pods. */
 const STATES: readonly PodState[] = [
   'missing',
   'refused',
