@@ -1,10 +1,10 @@
 /**
  * Stores cache entries in Redis. Each change runs as one script, which also publishes the message of the change.
  *
- * An entry, the sequence of its bucket and the channel of its bucket share a slot, but tags are in other slots. So a
- * read takes one round trip for the entry, and a second one for the versions of its tags. A write with tags reads their
- * versions first and writes the entry afterwards. With this order, every race with an invalidation ends in a miss,
- * because a read compares the versions after it has read the entry.
+ * An entry, the sequence of its bucket and the channel of its bucket share a Cluster slot, but tags are in other slots.
+ * So a read takes one round trip for the entry, and a second one for the versions of its tags. A write with tags reads
+ * their versions first and writes the entry afterwards. With this order, every race with an invalidation ends in a
+ * miss, because a read compares the versions after it has read the entry.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts.
@@ -90,7 +90,7 @@ export class RedisCacheStore implements CacheStore {
       if (attempt === MAX_LARGE_READS) {
         throw new StoreError('unavailable', 'cannot read the cached value: it grew during each read');
       }
-      // The size is known now. The connection uses it to limit the reply bytes in flight.
+      // The script has returned the size. The connection uses this size to limit the reply bytes in flight.
       const expectedReplyBytes = read.items[0];
       const limit = [String(expectedReplyBytes)];
       read = toBucketRead(

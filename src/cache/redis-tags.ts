@@ -1,6 +1,6 @@
 /**
- * Manages tags in Redis. Each tag is one key with a random version. The first write with the tag creates this key, and
- * an invalidation of the tag deletes the key.
+ * Manages tags in Redis. Each tag is one Redis key, whose value is a random version. The first write with the tag
+ * creates this key, and an invalidation of the tag deletes the key.
  *
  * An entry contains the versions that its tags had before it was written. The entry is invalid if a tag is missing or
  * has a different version. Versions are random and never repeat, so an invalid entry never becomes valid again, in
@@ -22,7 +22,8 @@ import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './mod
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
 /**
- * Time by which a tag outlives an entry. The entry is written after the tag, possibly as late as the deadline allows.
+ * Time by which a tag outlives an entry. The store writes the entry after the tag, possibly as late as the deadline of
+ * the call allows.
  */
 const TAG_MARGIN_MS = 60_000;
 

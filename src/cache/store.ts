@@ -13,8 +13,9 @@
  *   4. `remove`, `removeTags` and `flush` publish their messages even if there was nothing to remove, because a near
  *      cache may have an entry that the store has lost.
  *   5. Everything that a store creates has an expiry.
- *   6. A failure is a StoreError. `remove`, `removeTags` and `flush` may be repeated after any failure.
- *   7. A method returns a value if the result is available, and a promise only if it must wait.
+ *   6. A failure is a StoreError. `remove`, `removeTags` and `flush` are idempotent: callers may repeat them after any
+ *      failure.
+ *   7. A method returns a promise only if it must wait for its result. Otherwise it returns the result itself.
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
@@ -35,7 +36,7 @@ export interface StoredValue {
 
 export type WriteCondition =
   | { readonly kind: 'none' }
-  /** Stores the value only if the key has no value. An entry that is `absent` is treated as no value. */
+  /** Stores the value only if the key has no value. The store treats an entry that is `absent` as no value. */
   | { readonly kind: 'if_absent' }
   /** Stores the value only if the entry still has this version. */
   | { readonly kind: 'if_version'; readonly version: Buffer };

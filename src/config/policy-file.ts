@@ -24,7 +24,7 @@ export interface LimitSpec {
   readonly burst: number;
 }
 
-/** Decision when the store is unavailable: fail open (`allow`) or fail closed (`deny`). */
+/** Decision about a call while the store is unavailable: fail open (`allow`) or fail closed (`deny`). */
 export type FailureModeName = 'allow' | 'deny';
 
 export interface PolicySpec {

@@ -29,10 +29,10 @@ import type { YamlProblem } from './yaml-reader.ts';
 
 export interface PolicyWatchOptions {
   readonly path: string;
-  /** Whether the file may be missing at start. Until it exists, there are no policies. */
+  /** Whether the file may be missing at start. Until the file exists, the sidecar has no policies. */
   readonly isOptional?: boolean;
   readonly log: Logger;
-  /** Called after every reload, with its outcome and the current policies. */
+  /** Called after every attempt to reload, with the outcome and the current policies. */
   readonly onReload: (outcome: 'reloaded' | 'refused', file: PolicyFile) => void;
   readonly intervalMs?: number;
   /** Default: `startPolicyParse`. */
@@ -67,7 +67,7 @@ export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
   /**
-   * Content that was last loaded or refused; its text is undefined if the read failed. If the field itself is
+   * Content that the watcher last loaded or rejected; its text is undefined if the read failed. If the field itself is
    * undefined, the next content is treated as changed.
    */
   #seen: { readonly text: string | undefined } | undefined;

@@ -25,7 +25,7 @@ const MIN_SUBJECT_KEY_BYTES = 16;
 
 type FileRole = 'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key' | 'subjectKey';
 
-/** Returns a problem for every file that would prevent the start or all connections to Redis. */
+/** Returns a problem for every file that would prevent the sidecar from starting or from connecting to Redis. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
   const { password, sentinelPassword, ca, cert, key, subjectKey } = filesOf(settings);
   const passwordReading = readFileAtStart(settings, password);

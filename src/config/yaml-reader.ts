@@ -32,7 +32,10 @@ export interface YamlProblem {
 /** Keys that a mapping may have. */
 export interface KeyTable {
   readonly known: readonly string[];
-  /** Unsupported keys that users may expect to work. Each has the error text that follows the path of the key. */
+  /**
+   * Unsupported keys that users may expect to work. The value of each is the error text that follows the path of the
+   * key.
+   */
   readonly notYet?: Readonly<Record<string, string>>;
 }
 

@@ -8,9 +8,9 @@
  * 100,000 entries, a read and a write then took 5 us instead of 1.7 us.
  *
  * Invariants:
- *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry
- *      above maxBytes.
- *   2. An expired entry is never returned. The map removes such an entry on access, when the map needs space, or in
+ *   1. After every call, `size <= maxEntries` and `bytes <= maxBytes`. `set` rejects an entry that alone exceeds
+ *      maxBytes, and returns false.
+ *   2. The map never returns an expired entry. The map removes such an entry on access, when the map needs space, or in
  *      `sweep`, which an ExpirySweeper calls.
  *   3. While the map contains an expired entry, it evicts no live entry, and `isFullFor` does not return true.
  *   4. The map calls `onEvict`, with the reason, for every entry that it removes without a call of `delete`. `onEvict`
@@ -99,8 +99,8 @@ export class BoundedMap<Value> {
 
   /**
    * Returns whether `set` of an entry of this size would have to evict a live entry. `otherBytes` returns the number of
-   * bytes outside the map that share maxBytes with it. This method calls `otherBytes` repeatedly, because `onEvict` may
-   * change its result.
+   * bytes outside the map that also count toward maxBytes. This method calls `otherBytes` repeatedly, because `onEvict`
+   * may change the result of `otherBytes`.
    */
   isFullFor(key: string, entry: { bytes: number; nowMs: number; otherBytes?: () => number }): boolean {
     const { bytes, nowMs, otherBytes = () => 0 } = entry;
@@ -262,7 +262,7 @@ export class BoundedMap<Value> {
   }
 }
 
-/** Returns the bytes that an entry uses of maxBytes, given the bytes of its value. */
+/** Returns how many bytes of maxBytes an entry uses, given the bytes of its value. */
 export function entryBytes(key: string, valueBytes: number): number {
   return key.length * 2 + valueBytes + ENTRY_OVERHEAD_BYTES;
 }

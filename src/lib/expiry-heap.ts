@@ -70,7 +70,7 @@ export class ExpiryHeap<Item extends Expiring> {
     this.#expiriesMs.length = 0;
   }
 
-  /** Places the item at `index` or at an ancestor of it. */
+  /** Places the item at `index` or at an ancestor of `index`. */
   #rise(item: Item, expiresAtMs: number, index: number): void {
     let place = index;
     while (place > 0) {
@@ -85,7 +85,7 @@ export class ExpiryHeap<Item extends Expiring> {
     this.#place(item, expiresAtMs, place);
   }
 
-  /** Places the item at `index` or at a descendant of it. */
+  /** Places the item at `index` or at a descendant of `index`. */
   #sink(item: Item, expiresAtMs: number, index: number): void {
     const expiriesMs = this.#expiriesMs;
     let place = index;

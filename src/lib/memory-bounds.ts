@@ -17,7 +17,7 @@ export function defaultStoreBytes(maxHeapBytes = getHeapStatistics().heap_size_l
   return Math.min(MAX_STORE_BYTES, Math.floor(maxHeapBytes / HEAP_DIVISOR));
 }
 
-/** Returns whether three stores of this size leave too little of the heap. */
+/** Returns whether three stores of this size leave too little of the heap free. */
 export function exceedsHeap(storeBytes: number, maxHeapBytes = getHeapStatistics().heap_size_limit): boolean {
   return storeBytes * HEAP_DIVISOR > maxHeapBytes;
 }

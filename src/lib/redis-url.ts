@@ -168,8 +168,8 @@ function splitUrl(url: string, text: string): UrlParts {
 }
 
 /**
- * Returns a hint if the value may contain a password, because the `?` or `#` may be a part of it. If the password
- * contains a comma, the parts of the password appear in different URLs.
+ * Returns a hint if the value may contain a password, because the `?` or `#` may be a part of this password. If the
+ * password contains a comma, the parts of the password appear in different URLs.
  */
 function hintOf(text: string): string {
   return text.includes('@') ? ' (in a password write them as %3F and %23)' : '';

@@ -11,7 +11,7 @@ export interface BucketQuestion {
   readonly incarnation: string | undefined;
   /** Number of the change whose stamp the probe requests. */
   readonly number: number;
-  /** Expected stamp; empty if unknown. */
+  /** Expected stamp of this change; empty if unknown. */
   readonly stamp: string;
   /** Numbers of changes that reads have reported, but messages have not yet reported. */
   readonly shown: readonly number[];
@@ -22,7 +22,7 @@ export interface BucketAnswer {
   /** Incarnation of the sequence. If the server has no sequence, the incarnation is empty and `number` is 0. */
   readonly incarnation: string;
   readonly number: number;
-  /** Stamp of the requested number; empty if the ring has no entry for it. */
+  /** Stamp of the change that the probe requested; empty if the ring has no entry for this change. */
   readonly stampOfAsked: string;
 }
 

@@ -35,7 +35,7 @@ function probe(state: BucketReads, answer: Partial<BucketAnswer>): BusAction {
   return applyBusEvent(state, { kind: 'probe', question: createQuestion(state), answer: answerOf(answer) });
 }
 
-/** Feeds the bus a read that ends as soon as it is sent. With `sentAt`, the read was sent earlier. */
+/** Feeds the bus a read whose result arrives as soon as the read is sent. With `sentAt`, the read was sent earlier. */
 function read(state: BucketReads, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
   const { known } = state;
   const mark = { incarnation: 'A', number, stamp };

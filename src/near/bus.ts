@@ -17,9 +17,9 @@
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
- *      messages. A new subscription starts without a known position. The channels of a moved slot are first reported as
- *      lost. So a number that is not above the known number shows that the server now has another history (R7). The bus
- *      then invalidates the bucket.
+ *      messages. A new subscription starts without a known position. The subscriber first reports the channels of a
+ *      moved slot as lost. So a number that is not above the known number shows that the server now has another history
+ *      (R7). The bus then invalidates the bucket.
  *   5. Once all reads and messages have arrived and the server has answered a later probe, the mark of each entry
  *      belongs to the current history of the server. No later change of that history invalidates the entry.
  *
@@ -60,8 +60,8 @@ export interface BucketReads {
   known: Known | undefined;
   ahead: Ahead | undefined;
   /**
-   * Whether two sources contradicted each other. Results of reads are not cached until a message or a probe shows the
-   * history of the server.
+   * Whether two sources have contradicted each other. Results of reads are not cached until a message or a probe shows
+   * the history of the server.
    */
   isDoubted: boolean;
 }
@@ -117,7 +117,10 @@ export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
-/** Creates the question of a probe. The caller passes the question back together with the answer. */
+/**
+ * Returns the known position, with which a probe compares the position on the server. The caller passes the question
+ * back together with the answer.
+ */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];

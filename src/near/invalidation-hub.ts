@@ -3,11 +3,11 @@
  * watches use, and passes the events of these channels to its listeners.
  *
  * Invariants:
- *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch of its namespace is
+ *   1. The hub has a subscriber only while a channel is in use. A channel is in use while a watch of its namespace is
  *      open, or if the near cache has used the channel within `idleMs`.
  *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
- *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel is not a use by the near
- *      cache.
+ *      `maxNearChannels`. Values of further buckets are not cached. A watch of a channel does not count as a use by the
+ *      near cache.
  *   3. Listeners receive each event before the subscriber delivers the next one. Listeners receive a probe or a read
  *      only if the probe or read invalidates the bucket.
  *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a caller that
@@ -40,7 +40,7 @@ export interface Channel {
   /** Monotonic time of the last use by the near cache; undefined if the near cache does not use the channel. */
   nearUsedAtMs: number | undefined;
   watchCount: number;
-  /** Question of the last probe. */
+  /** Known position of the bucket when the last probe was sent. */
   question: BucketQuestion | undefined;
 }
 

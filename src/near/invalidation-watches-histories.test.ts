@@ -136,7 +136,7 @@ class World {
       isAnswered = true;
     });
     act();
-    // Within these turns of the event loop, a confirmation that does not wait for the stream would end.
+    // Within these turns of the event loop, a confirmation that does not wait for the stream would resolve.
     for (let turn = 0; turn < 20; turn += 1) {
       await Promise.resolve();
     }

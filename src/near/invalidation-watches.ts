@@ -6,8 +6,10 @@
  * values in between.
  *
  * Invariants:
- *   1. Every invalidation after `start` resolved to true is added to the queue. Only a later flush may replace it.
- *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all of them.
+ *   1. Every invalidation after `start` resolved to true is added to the queue. Only a later flush may replace a queued
+ *      invalidation.
+ *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all queued
+ *      events.
  *   3. `confirm` resolves to true only if the watch is current and every earlier event was delivered (`markDelivered`).
  */
 import { randomInt } from 'node:crypto';

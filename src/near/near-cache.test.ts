@@ -294,7 +294,7 @@ test('distinguishes keys that are not valid UTF-8', () => {
     ready(t, key);
     fill(t, nearValue(String(index)), key);
   }
-  // The first message of a bucket invalidates the bucket, so the test caches keys that share a bucket again.
+  // The first message of a bucket invalidates the bucket, so the test caches all keys a second time.
   for (const [index, key] of keys.entries()) {
     fill(t, nearValue(String(index)), key);
   }

@@ -5,8 +5,8 @@
  * it. Until then, an invalidation of the key removes the placeholder of the read (R1 in cache-coherence.md).
  *
  * Invariants:
- *   1. An entry is served for at most `lifeMs` and the TTL of its value. Both times start when the read of the entry is
- *      sent, so this staleness bound holds even if messages are lost without notice.
+ *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both periods begin when its read
+ *      is sent, so this staleness bound holds even if messages are lost without notice.
  *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message
  *      since then has invalidated the entry.
  *   3. The near cache stays within its bounds. It evicts expired entries first, then the least recently used entries.

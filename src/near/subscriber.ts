@@ -38,8 +38,8 @@ export interface Subscriber {
   /**
    * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have
    * reached onMessage. All subscriptions are intact. Since this call, each server with a subscription has proved to be
-   * a master that serves its slots. Resolves to false if one of the conditions is not certain by `deadlineAtMs`. Never
-   * rejects.
+   * a master that serves its slots. Resolves to false if one of the conditions has not been verified by `deadlineAtMs`.
+   * Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;

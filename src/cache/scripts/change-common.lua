@@ -5,7 +5,7 @@
 -- TTL, so a sequence outlives its entries. If Redis evicts a sequence, its entries are invalid.
 local SEQUENCE_TTL_MS = '2678400000'
 
--- Assigns the next number of a bucket's sequence to a change, and enters the change in the ring with the hash of the
+-- Assigns the next number of a bucket's sequence to a change, and stores the change in the ring with the hash of the
 -- key and the random stamp. The stamp of the first change also becomes the incarnation of the sequence.
 local function advance(sequenceKey, hash, stamp)
   local marks = redis.call('HMGET', sequenceKey, 'inc', 'n', 'f')
@@ -26,7 +26,7 @@ local function advance(sequenceKey, hash, stamp)
   end
   local reply = redis.pcall('PEXPIRE', sequenceKey, SEQUENCE_TTL_MS)
   if reply ~= 1 then
-    -- Redis rejected the command. A new key must not remain without an expiry.
+    -- Redis rejected PEXPIRE. A new key must not remain without an expiry.
     if not marks[1] then
       redis.call('UNLINK', sequenceKey)
     end

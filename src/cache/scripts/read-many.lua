@@ -1,5 +1,5 @@
 -- Reads entries of one bucket and the position of its sequence.
--- KEYS contains the sequence and the entries.
+-- KEYS contains the key of the sequence and the keys of the entries.
 -- ARGV contains the size of the largest entry to return, in bytes, either once for all entries or once for each.
 -- Returns nil if there is no sequence and therefore no valid entry. Otherwise returns the server time in ms, the number
 -- of the last change, the incarnation followed by the ring entry of that change, and one item for each entry. The item

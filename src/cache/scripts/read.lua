@@ -1,5 +1,5 @@
 -- Reads an entry and the position of its bucket's sequence.
--- KEYS contains the sequence and the entry.
+-- KEYS contains the key of the sequence and the key of the entry.
 -- ARGV contains the size of the largest entry to return, in bytes.
 -- Returns nil if there is no sequence and therefore no valid entry. Otherwise returns the server time in ms, the number
 -- of the last change, the incarnation followed by the ring entry of that change, and an item for the entry. The item is

@@ -11,8 +11,8 @@ interface CachedValue {
   readonly value: string;
   readonly version: string;
   /**
-   * Whether the event of the CacheSet that wrote this value has arrived. Until it arrives, events of the key belong to
-   * earlier changes.
+   * Whether the event of the CacheSet that wrote this value has arrived. Until this event arrives, events of the key
+   * belong to earlier changes.
    */
   isAnnounced: boolean;
 }

@@ -15,8 +15,8 @@ import { FakeClock } from '../lib/fake-clock.ts';
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
 /**
- * Maximum number of reads in flight. The number is small, so that a history is likely to continue each read. It exceeds
- * MAX_PLACEHOLDERS by one.
+ * Maximum number of reads in flight. The number is small, so that a history is likely to continue each read. The number
+ * exceeds MAX_PLACEHOLDERS by one.
  */
 const MAX_READS = 3;
 const MAX_PLACEHOLDERS = 2;
