@@ -2,9 +2,9 @@
  * Stores cache entries in the memory of this process. The sidecar uses this store by default, without Redis.
  *
  * The data model is the same as that of the Redis store: entries, a sequence per bucket and a version per tag. The
- * store may evict any entry, sequence or version to stay within its bounds, because an entry whose sequence or tag is
- * missing is treated as a miss. So the store needs no list of the entries of a namespace or a tag, and the cost of a
- * flush does not depend on the number of entries.
+ * store may evict any entry, sequence or version to stay within its bounds, because the store treats an entry whose
+ * sequence or tag is missing as a miss. So the store needs no list of the entries of a namespace or a tag, and the cost
+ * of a flush does not depend on the number of entries.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts.
@@ -84,7 +84,7 @@ const TAG_VERSION_BYTES = 64;
 const TAG_SLOTS_BYTES = 16;
 /** Time by which the version of a tag outlives the entries that have the tag. */
 const TAG_MARGIN_MS = 60_000;
-/** Fraction of the maximum bytes that is reserved for tags. */
+/** Fraction of the maximum bytes that the store reserves for tags. */
 const INDEX_SHARE = 0.1;
 
 export class MemoryCacheStore implements CacheStore {

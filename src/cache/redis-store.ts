@@ -145,7 +145,7 @@ export class RedisCacheStore implements CacheStore {
       }
       const header = asBytes(detail);
       const existing = decodeEntry(header);
-      // An entry whose tags cannot be decoded is treated as a miss here, as in a read.
+      // The store treats an entry whose tags cannot be decoded as a miss, as in a read.
       const isCurrent = existing !== undefined && (await this.#tags.areCurrent(namespace, existing.tags, deadlineAtMs));
       judged = [versionIn(header), isCurrent ? '1' : '0'];
     }

@@ -22,7 +22,7 @@ const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /**
  * Maximum length of `if_version`. A version has 24 bytes, and a version of another length matches no entry. A version
- * above this bound cannot come from an earlier response, so the service rejects the request.
+ * that exceeds this bound cannot come from an earlier response, so the service rejects the request.
  */
 const MAX_IF_VERSION_BYTES = 64;
 

@@ -63,7 +63,8 @@ export type ReadManyResult =
 export interface ReadManyOptions {
   readonly deadlineAtMs: number;
   /**
-   * Maximum bytes of the values and tags of all hits. Entries that do not fit are skipped, in the order of the keys.
+   * Maximum bytes of the values and tags of all hits. The store processes the keys in order and skips entries that do
+   * not fit.
    */
   readonly budgetBytes: number;
 }
@@ -77,7 +78,7 @@ export interface CacheStore {
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**
-   * Removes keys and returns how many of them had a value. A key whose tag was removed earlier may still be counted,
+   * Removes keys and returns how many of them had a value. The result may include a key whose tag was removed earlier,
    * because reading the versions of its tags would cost another round trip.
    */
   remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): MaybePromise<number>;

@@ -69,8 +69,8 @@ export class TagLookups {
     }
     const batch: Batch = { keys: [], indexes: new Map(), versions: Promise.withResolvers(), deadlineAtMs };
     this.#batches.set(name, batch);
-    // The callback runs after all promise callbacks of this turn. So the readers whose replies arrived in one chunk
-    // share a batch.
+    // If a promise callback calls this method, the callback of nextTick runs after all pending promise callbacks. So
+    // the readers whose replies arrived in one chunk share a batch.
     process.nextTick(() => {
       if (this.#batches.get(name) === batch) {
         this.#batches.delete(name);

@@ -88,7 +88,7 @@ async function forward(
   }
 }
 
-/** Sends one message, and waits for the transport if its buffer is full. */
+/** Sends one message, and waits if the buffer of the transport is full. */
 async function hand(
   responses: ResponseStream<WatchInvalidationsResponse>,
   response: WatchInvalidationsResponse,

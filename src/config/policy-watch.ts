@@ -68,7 +68,7 @@ export class PolicyWatch implements PolicySource {
   readonly #timer: NodeJS.Timeout;
   /**
    * Content that the watcher last loaded or rejected; its text is undefined if the read failed. If the field itself is
-   * undefined, the next content is treated as changed.
+   * undefined, the watcher treats the next content as changed.
    */
   #seen: { readonly text: string | undefined } | undefined;
   /** Changed content of the last read, which is loaded if the next read returns the same content. */

@@ -58,8 +58,8 @@ export class ExpiryHeap<Item extends Expiring> {
     if (last === undefined || lastExpiryMs === undefined || last === item) {
       return;
     }
-    // The last item takes the place of the removed item. At this place, the heap still contains the expiry time of the
-    // removed item, which `move` replaces.
+    // The last item moves to the index of the removed item. At this index, the heap still contains the expiry time of
+    // the removed item, which `move` replaces.
     last.heapIndex = item.heapIndex;
     this.#items[last.heapIndex] = last;
     this.move(last, lastExpiryMs);

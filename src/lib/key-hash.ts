@@ -8,11 +8,11 @@
  *   lane 1   0x811c9dc5   0x01000193   (FNV-1a)
  *   lane 2   0x9e3779b9   0x85ebca6b
  *
- * The finalizer of MurmurHash3 then changes each lane:
+ * The finalizer of MurmurHash3 then transforms each lane:
  *
  *   h ^= h >> 16, h *= 0x85ebca6b, h ^= h >> 13, h *= 0xc2b2ae35, h ^= h >> 16
  *
- * The hash is lane 1 followed by lane 2, big-endian. SHA-1 would take a tenth of the CPU of a CacheGet
+ * The hash is lane 1 followed by lane 2, big-endian. SHA-1 would use a tenth of the CPU time of a CacheGet
  * (docs/internals/cache-formats.md).
  *
  * Invariants:

@@ -2,7 +2,7 @@
  * Computes the default size of the memory stores, which is a fraction of the V8 heap. The chart and the injector derive
  * the size of the heap from the memory limit of the container.
  *
- * Invariant: three full stores leave five eighths of the heap to everything else. This space is necessary, because
+ * Invariant: three full stores leave five eighths of the heap for all other objects. This space is necessary, because
  * garbage also fills the heap under load, and V8 ends the process when live objects approach the heap limit. The
  * container needs memory for the full heap and also for the buffers of the cache.
  */

@@ -218,8 +218,8 @@ function checkDatabase(path: string, text: string): void {
 }
 
 /**
- * Quotes the piece if it consists of digits and no `@` follows it. Any other piece may belong to a password that is not
- * percent-encoded.
+ * Quotes the piece if the piece consists of digits and no `@` follows it. Any other piece may belong to a password that
+ * is not percent-encoded.
  */
 function digitsOf(piece: string | undefined, text: string): string {
   const isShown = piece !== undefined && /^\d{1,9}$/.test(piece) && text.lastIndexOf(piece) > text.lastIndexOf('@');

@@ -246,8 +246,8 @@ describe('a read', () => {
 
 /**
  * Step of a random history. The model consists of a server with three keys and a near cache that executes the actions
- * of the bus. The value of a key is the number of its last write. A delivery picks any published message, so messages
- * repeat, arrive too early or never arrive.
+ * of the bus. The value of a key is the number of its last write. A delivery selects a random published message, so
+ * messages repeat, arrive too early or never arrive.
  */
 type Step =
   | { readonly do: 'write'; readonly key: string }

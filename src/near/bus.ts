@@ -47,7 +47,7 @@ interface Known {
   readonly stamps: readonly string[];
 }
 
-/** Changes that reads have reported before their messages arrived. */
+/** Changes that reads have reported before the messages about these changes arrived. */
 interface Ahead {
   readonly incarnation: string;
   readonly stamps: Map<number, string>;
@@ -105,7 +105,7 @@ export type BusAction =
 /** Maximum number of remembered stamps. The result of a read is not cached if its change is older than these stamps. */
 const MAX_STAMPS = 4;
 /**
- * Maximum number of changes that reads have reported before their messages. The result of a read that reports a further
+ * Maximum number of remembered changes whose messages have not arrived. The result of a read that reports a further
  * change is not cached.
  */
 const MAX_AHEAD = 16;
@@ -118,8 +118,8 @@ export function createBucketReads(): BucketReads {
 }
 
 /**
- * Returns the known position, with which a probe compares the position on the server. The caller passes the question
- * back together with the answer.
+ * Returns the question of a probe: the known position, to be compared with the position on the server. The caller
+ * passes the question back together with the answer.
  */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
@@ -254,7 +254,7 @@ function noteShown(state: BucketReads, { incarnation, number, stamp }: BucketMar
   return NONE;
 }
 
-/** Returns whether a read has reported a different history from that of this message. */
+/** Returns whether a read has reported a history that differs from the history of this message. */
 function contradictsShown({ ahead }: BucketReads, incarnation: string, number: number, stamp: string): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return false;
@@ -276,8 +276,8 @@ function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): bo
 }
 
 /**
- * Returns whether no read has reported another incarnation or an older change than this answer. This check applies only
- * before the first message or probe of a live channel.
+ * Returns whether no read contradicts this answer, either with another incarnation or with a lower number. This check
+ * applies only before the first message or probe of a live channel.
  */
 function agreesWithShown({ ahead }: BucketReads, answer: BucketAnswer): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {

@@ -2,7 +2,7 @@
  * Keeps cache entries in the memory of the sidecar, and decides when an entry may be created and served.
  *
  * An entry is created from a read of the store, never from a write. Callers call `begin` before a read and `fill` after
- * it. Until then, an invalidation of the key removes the placeholder of the read (R1 in cache-coherence.md).
+ * it. Until `fill`, an invalidation of the key removes the placeholder of the read (R1 in cache-coherence.md).
  *
  * Invariants:
  *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both periods begin when its read
@@ -36,7 +36,7 @@ export interface NearValue {
 }
 
 export interface NearEntry extends NearValue {
-  /** Monotonic time when the read was sent, from which the near cache measures age and TTL. */
+  /** Monotonic time at which the read was sent, from which the near cache measures age and TTL. */
   readonly sentAtMs: number;
   /** Sequence number of the read (`Placeholder.order`). */
   readonly order: number;
@@ -309,7 +309,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** Removes the placeholders of this read and of earlier reads of the key. Returns whether this read still had one. */
+  /** Removes the placeholders of this and earlier reads of the key. Returns whether this read had a placeholder. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

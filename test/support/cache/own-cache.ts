@@ -19,7 +19,7 @@ interface CachedValue {
 
 interface SetInFlight {
   readonly key: string;
-  /** Versions in the events of the key since the call was sent; an empty string for an invalidation. */
+  /** Versions in the events of the key that arrived after the call was sent; an empty string for an invalidation. */
   readonly versions: string[];
   isFlushed: boolean;
 }

@@ -23,8 +23,8 @@ interface Login {
 }
 
 /**
- * Connects to a deployment. `urls` contains one or more URLs, separated by commas. Without `login`, the credentials in
- * the URL are used.
+ * Connects to a deployment. `urls` contains one or more URLs, separated by commas. Without `login`, the connection uses
+ * the credentials in the URL.
  */
 export async function connectRedis(urls: string, login?: Login): Promise<Redis> {
   const changes = login === undefined ? {} : { credentials: async (): Promise<Login> => login };

@@ -81,7 +81,7 @@ export class NearCacheWorld {
   readonly #subscribed = new Set<string>();
   readonly #live = new Set<string>();
   readonly #queues = new Map<string, Message[]>();
-  /** Last message received on each channel. After a loss, all earlier messages are treated as received. */
+  /** Last message received on each channel. After a loss, the model treats all earlier messages as received. */
   readonly #received = new Map<string, { incarnation: number; number: number }>();
   readonly #sequences = new Map<string, { incarnation: number; number: number }>();
   readonly #entries = new Map<string, Written>();
