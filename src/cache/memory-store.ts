@@ -212,7 +212,8 @@ export class MemoryCacheStore implements CacheStore {
 
   flush(namespace: string, _deadlineAtMs: number): void {
     this.#stamp += 1;
-    // A namespace that the store does not remember has no entries. Adding the namespace now could evict another one.
+    // A namespace that the store does not remember has no entries. Adding the namespace now could evict another
+    // namespace.
     const state = this.#namespaces.get(namespace, this.#clock.monotonicMs());
     if (state !== undefined) {
       state.flushedAtStamp = this.#stamp;
@@ -326,14 +327,14 @@ export class MemoryCacheStore implements CacheStore {
   }
 }
 
-/** Builds the version on demand, because a stored Buffer would take a third of the memory of a small entry. */
+/** Builds the version on demand, because a stored Buffer would use a third of the memory of a small entry. */
 function versionOf({ namespace, stamp, writtenAtMs }: MemoryEntry): Buffer {
   return encodeVersion(namespace.incarnation, stamp, writtenAtMs);
 }
 
 function markOf(state: NamespaceState, index: number): BucketMark {
   const number = state.sequences[index] ?? 0;
-  // Within one process a number never repeats, so the number also serves as the stamp.
+  // Within one process, the number of a change never repeats, so this number also serves as the stamp.
   const stamp = number === 0 ? '' : String(number).padStart(STAMP_BYTES).slice(-STAMP_BYTES);
   return { incarnation: state.incarnation.toString('latin1'), number, stamp };
 }

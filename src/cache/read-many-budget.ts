@@ -4,7 +4,7 @@
  *
  * Invariants:
  *   1. All reservations together never exceed `maxBytes`. A larger single reservation is reduced to `maxBytes`.
- *   2. The queue is first in, first out, so small reservations cannot starve a large one.
+ *   2. The queue is first in, first out, so small reservations cannot starve a large reservation.
  *   3. At most `maxWaiting` callers wait, and `reserve` returns undefined to further callers. A caller never waits
  *      longer than its `maxWaitMs`, however long other callers keep their reservations.
  */

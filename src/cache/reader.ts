@@ -4,8 +4,8 @@
  *
  * Invariants:
  *   1. A failure of the store does not fail the call. The affected keys have the outcome UNAVAILABLE.
- *   2. Before the reader sends a read that may fill the near cache, it registers a placeholder. When the read has
- *      ended, the reader passes the placeholder to `fill`, even if the read failed.
+ *   2. The reader registers a placeholder for each read that may fill the near cache, before the read is sent. When the
+ *      read has ended, the reader passes this placeholder to `fill`, even if the read failed.
  *   3. CacheGetMany returns results in the order of the keys, reads a repeated key once, and stays within its byte
  *      budget.
  */

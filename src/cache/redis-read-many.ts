@@ -148,7 +148,7 @@ export class RedisManyReader {
     return deadlineAtMs - this.#clock.monotonicMs();
   }
 
-  /** Runs one script per bucket, all of them concurrently, and stores the results in `call.rounds`. */
+  /** Runs one script per bucket, all scripts concurrently, and stores the results in `call.rounds`. */
   async #fetch(call: Call, fetches: readonly EntryFetch[]): Promise<void> {
     const byBucket = new Map<number, EntryFetch[]>();
     for (const fetch of fetches) {

@@ -19,7 +19,7 @@ import type { StoredValue } from './store.ts';
  */
 const HEAD_ITEMS = 3;
 
-/** Entries of one bucket that one script run has read. */
+/** Entries of one bucket, read by one run of a script. */
 export interface BucketRead {
   readonly nowMs: number;
   readonly mark: BucketMark;

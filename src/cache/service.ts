@@ -89,7 +89,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({
     onChannel: (channel, _event, action) => {
-      // The hub also flushes a channel when it unsubscribes an unused channel. Operators need no metric for such
+      // The hub also flushes a channel when it unsubscribes an unused channel. Operators do not need a metric for these
       // flushes.
       const isInUse = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
       if (action.kind === 'flush' && isInUse) {

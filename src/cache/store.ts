@@ -3,9 +3,9 @@
  * and one suite tests both stores (test/support/cache/store-contract.ts).
  *
  * Every store has these invariants:
- *   1. `read` returns the value of the last write to the key. It returns undefined if the entry has expired, or if the
- *      entry was removed or flushed. It also returns undefined if one of the entry's tags was removed after the write
- *      began.
+ *   1. `read` returns the value of the last write to the key. `read` returns undefined if the entry has expired, or if
+ *      a caller has removed or flushed the entry. `read` also returns undefined if one of the entry's tags was removed
+ *      after the write began.
  *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. These entries never become
  *      valid again.
  *   3. A write and its message to the near caches are one atomic step. `remove`, `removeTags` and `flush` are atomic
@@ -15,7 +15,8 @@
  *   5. Everything that a store creates has an expiry.
  *   6. A failure is a StoreError. `remove`, `removeTags` and `flush` are idempotent: callers may repeat them after any
  *      failure.
- *   7. A method returns a promise only if it must wait for its result. Otherwise it returns the result itself.
+ *   7. A method returns a promise only if the result is not yet available. Otherwise the method returns the result
+ *      itself.
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
@@ -78,8 +79,8 @@ export interface CacheStore {
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**
-   * Removes keys and returns how many of them had a value. The result may include a key whose tag was removed earlier,
-   * because reading the versions of its tags would cost another round trip.
+   * Removes the entries of these keys, and returns how many of the keys had a value. The result may include a key whose
+   * tag was removed earlier, because reading the versions of its tags would cost another round trip.
    */
   remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): MaybePromise<number>;
   removeTags(namespace: string, tags: readonly string[], deadlineAtMs: number): MaybePromise<void>;

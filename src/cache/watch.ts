@@ -3,11 +3,11 @@
  * follow the invalidations of a namespace. The application can also check that it has received every invalidation.
  *
  * Invariants:
- *   1. The first event is `started`. The service sends it once all channels of the namespace are live, so the stream
- *      contains every later invalidation.
+ *   1. The first event is `started`. The service sends this event once all channels of the namespace are live, so the
+ *      stream contains every later invalidation.
  *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces the queued events. A stream
  *      that has ended uses no resources.
- *   3. ConfirmInvalidations returns a time above 0 only if two conditions hold. First, the service has passed every
+ *   3. ConfirmInvalidations returns a time above 0 only if two conditions are met. First, the service has passed every
  *      earlier event to the stream of the watch. Second, every server with a channel of the watch has proved to be a
  *      master that serves this channel (Subscriber.barrier).
  */

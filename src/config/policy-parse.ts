@@ -19,8 +19,8 @@ import type { PolicyFile, PolicySpec } from './policy-file.ts';
 import type { YamlProblem } from './yaml-reader.ts';
 
 /**
- * Message of the worker. If the file has problems, the worker sends them in one message. Otherwise the first message
- * contains everything except the policies, and the following messages contain the policies.
+ * Message of the worker. If the file has problems, the worker sends all problems in one message. Otherwise the first
+ * message contains everything except the policies, and the following messages contain the policies.
  */
 export type ParsedPart =
   | { readonly kind: 'problems'; readonly problems: readonly [YamlProblem, ...YamlProblem[]] }

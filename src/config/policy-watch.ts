@@ -1,6 +1,6 @@
 /**
- * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the
- * file changes.
+ * Keeps the current policies: reads the policy file at start, polls the file every second, and replaces the policies
+ * when the file changes.
  *
  * The watcher polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a
  * link, and editors rename a new file over the old file. Reading at most 1 MiB per second has no measurable cost. The
@@ -51,8 +51,8 @@ const MAX_NAMES_LOGGED = 20;
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
 
 /**
- * Reads the file and starts to watch it, or returns its errors. Throws if the file cannot be read, unless an optional
- * file is missing.
+ * Reads the file and starts to watch the file, or returns the errors in the file. Throws if the file cannot be read,
+ * unless an optional file is missing.
  */
 export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult {
   if (options.isOptional === true && !existsSync(options.path)) {
@@ -67,7 +67,7 @@ export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
   /**
-   * Content that the watcher last loaded or rejected; its text is undefined if the read failed. If the field itself is
+   * Content that the watcher last loaded or rejected; `text` is undefined if the read failed. If the field itself is
    * undefined, the watcher treats the next content as changed.
    */
   #seen: { readonly text: string | undefined } | undefined;

@@ -74,7 +74,7 @@ export function readRedisPassword(settings: Settings): Promise<string | undefine
   return readPassword(settings, settings.redisPasswordFile);
 }
 
-/** Reads the current password of PANNIER_REDIS_SENTINEL_PASSWORD_FILE in the same way. */
+/** Reads the current password of PANNIER_REDIS_SENTINEL_PASSWORD_FILE without its line end. */
 export function readSentinelPassword(settings: Settings): Promise<string | undefined> {
   return readPassword(settings, settings.redisSentinelPasswordFile);
 }

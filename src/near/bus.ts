@@ -6,14 +6,14 @@
  * Three sources report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
  * connection that receives the messages. A read returns the position of the bucket together with the value. Each source
  * identifies a change by incarnation, number and stamp. After a failover that lost writes, numbers repeat but stamps do
- * not. So if two sources report the same number with different stamps, one of them reports a lost history.
+ * not. So if two sources report the same number with different stamps, one of these sources reports a lost history.
  *
  * The following invariants hold if the caller executes each action before it passes the next event. R1 to R7 are the
  * races in docs/internals/cache-coherence.md.
  *   1. Once the bus has applied message n of an incarnation, no entry remains that message n or an earlier message
  *      invalidates. A missing message leaves a gap in the numbers, and a gap invalidates the whole bucket (R2).
- *   2. While the channel is not live, the bucket has no entries: `lost` invalidates the bucket (R3), and results of
- *      reads are not cached. The bus ignores messages.
+ *   2. While the channel is not live, the bucket has no entries: `lost` invalidates the bucket (R3), and the bus does
+ *      not let callers cache the results of reads. The bus also ignores messages.
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
@@ -28,10 +28,10 @@
  * first message has the next number and does not contain the stamp of the previous change. An entry that was read
  * before the replacement may then be stale for the rest of its lifetime.
  *
- * When the reply of a probe arrives, the bus has applied all messages that the server published before it ran the
- * probe. The bus may also have applied later messages, because node-redis delivers the messages of a chunk before the
- * replies of the same chunk. So the number in a reply must lie between the number known when the probe was sent and the
- * number known now. The next probe checks later changes.
+ * When the reply of a probe arrives, the bus has applied all messages that the server published before the server ran
+ * the probe. The bus may also have applied later messages, because node-redis delivers the messages of a chunk before
+ * the replies of the same chunk. So the number in a reply must lie between the number known when the probe was sent and
+ * the number known now. The next probe checks later changes.
  */
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
@@ -71,7 +71,7 @@ export type BusEvent =
   | { readonly kind: 'lost' }
   /** A message arrived; `message` is undefined if the message could not be decoded. */
   | { readonly kind: 'message'; readonly message: InvalidationMessage | undefined }
-  /** A probe was answered; `answer` is undefined if the reply could not be decoded. */
+  /** The reply of a probe arrived; `answer` is undefined if the reply could not be decoded. */
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer | undefined }
   /**
    * A read that was sent in this generation has ended. `sentAt` is the position that was known when the read was sent.
@@ -262,7 +262,7 @@ function contradictsShown({ ahead }: BucketReads, incarnation: string, number: n
   return ahead.incarnation !== incarnation || (ahead.stamps.get(number) ?? stamp) !== stamp;
 }
 
-/** Returns whether the server has a different history from the one that was known when the probe was sent. */
+/** Returns whether the history of the server differs from the history that was known when the probe was sent. */
 function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): boolean {
   const { incarnation, number, stamp, shown } = question;
   if (incarnation === undefined) {

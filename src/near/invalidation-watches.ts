@@ -272,7 +272,7 @@ export class InvalidationWatch {
   }
 
   #pushFlush(): void {
-    // The flush replaces all queued events, because it invalidates every key and tag in these events.
+    // The flush replaces all queued events, because a flush invalidates every key and tag in these events.
     this.#queue = [FLUSH];
     this.#queuedCount += 1;
     this.#wake();

@@ -52,7 +52,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: steps('wait', fc.integer({ min: 1, max: 400 }), (world, ms) => world.clock.advance(ms)) },
 );
 
-/** Makes every channel live, delivers at least one message on it, and caches every key. */
+/** Makes every channel live, delivers at least one message on each channel, and caches every key. */
 function settle(world: NearCacheWorld): void {
   for (const of of NAMES) {
     world.write(of, { tags: NAMES, ttlMs: 60_000, isOwn: false });

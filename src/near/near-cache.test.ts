@@ -1,5 +1,6 @@
 /**
- * Tests the near cache with messages that the test sends: when an entry is cached, and which events drop it.
+ * Tests the near cache with messages that the test sends: when the near cache creates an entry, and which events drop
+ * the entry.
  */
 import {
   begin,

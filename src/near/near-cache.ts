@@ -140,7 +140,7 @@ export class NearCache implements HubListener {
     return entry;
   }
 
-  /** Registers a read that is about to be sent. Callers call `fill` when the read has ended, even if it failed. */
+  /** Registers a read that is about to be sent. Callers call `fill` when this read has ended or failed. */
   begin(namespace: string, key: Buffer, isFresh = false): Placeholder {
     const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
     const mayKeep = channel?.state.live === true && this.#placeholderCount < this.#maxPlaceholders;
@@ -164,13 +164,13 @@ export class NearCache implements HubListener {
     return placeholder;
   }
 
-  /** Caches the result of a read if it is still valid. `value` is undefined if the read returned no value. */
+  /** Caches the result of a read if the result is still valid. `value` is undefined if the read returned no value. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
     const { name, order, isFresh } = placeholder;
     const isValid = this.#end(placeholder);
     const entry = this.#entries.peek(name, Number.NEGATIVE_INFINITY);
     if (isFresh) {
-      // The server may run two reads in flight in a different order from the one in which they were sent.
+      // The server may run two reads in a different order from the order in which the sidecar sent them.
       this.#removePlaceholders(name);
     } else if (entry !== undefined && entry.order > order) {
       return;

@@ -14,7 +14,7 @@
  * ```
  *
  * Invariants:
- *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark concerned the key.
+ *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark affected the key.
  *   2. A mark is valid only while the ring contains the mark's number with the mark's stamp, because numbers repeat
  *      after a failover that lost writes. The mark of a bucket without changes (number 0) has no stamp. Such a mark is
  *      valid while the ring contains every change.
@@ -55,10 +55,11 @@ export interface Ring {
 
 /** Whether a key has changed since a mark. */
 export type RingVerdict =
-  /** No change since the mark concerned the key. */
+  /** No change since the mark affected the key. */
   | 'unchanged'
   /**
-   * A change concerned the key or may have concerned it (a flush, a change of several keys, a number without an entry).
+   * A change affected the key, or may have affected the key (a flush, a change of several keys, a number without an
+   * entry).
    */
   | 'changed'
   /**

@@ -2,7 +2,7 @@
 -- near/invalidation-message.ts describes the layout of a message. docs/internals/cache-formats.md explains both.
 
 -- TTL of a sequence (31 days), which is longer than the maximum TTL of an entry. Every change of the bucket renews this
--- TTL, so a sequence outlives its entries. If Redis evicts a sequence, its entries are invalid.
+-- TTL, so a sequence outlives its entries. If Redis evicts a sequence, all entries of the bucket become invalid.
 local SEQUENCE_TTL_MS = '2678400000'
 
 -- Assigns the next number of a bucket's sequence to a change, and stores the change in the ring with the hash of the
