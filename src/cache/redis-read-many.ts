@@ -42,7 +42,7 @@ const FAILED: Round = { kind: 'failed' };
 interface Call {
   readonly namespace: string;
   readonly deadlineAtMs: number;
-  /** Latest result of each key, in the order of the keys. */
+  /** Latest result of each key, in the order of the requested keys. */
   readonly rounds: Round[];
   readonly memo: TagMemo;
 }

@@ -1,5 +1,5 @@
 /**
- * Reads versions of tags with one MGET per tag bucket for all callers in the same turn of the event loop.
+ * Reads versions of tags. All callers in one turn of the event loop share one MGET per tag bucket.
  *
  * Invariants:
  *   1. The server reads a version only after the call of `versions`, because a caller never joins a command that was

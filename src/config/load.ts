@@ -17,9 +17,9 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Redis for limits and sessions; undefined selects the memory stores. */
+  /** Redis deployment for limits and sessions; if undefined, the sidecar uses the memory stores. */
   readonly redis: RedisTarget | undefined;
-  /** Separate Redis for the cache; undefined if the cache uses `redis`. */
+  /** Separate Redis deployment for the cache; undefined if the cache uses `redis`. */
   readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;

@@ -71,7 +71,7 @@ export class PolicyWatch implements PolicySource {
    * undefined, the watcher treats the next content as changed.
    */
   #seen: { readonly text: string | undefined } | undefined;
-  /** Changed content of the last read, which is loaded if the next read returns the same content. */
+  /** Changed content of the last read. The watcher loads this content if the next read returns the same content. */
   #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
   #isChecking = false;

@@ -43,8 +43,7 @@ const MAX_FILE_BYTES = 1_048_576;
 /** Maximum number of problems. With this limit, a log line that contains all problems stays readable. */
 const MAX_PROBLEMS = 100;
 /**
- * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) exceeds this number by
- * far.
+ * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) far exceeds this number.
  */
 const MAX_ALIASES = 100;
 

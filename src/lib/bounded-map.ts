@@ -12,9 +12,9 @@
  *      maxBytes, and returns false.
  *   2. The map never returns an expired entry. The map removes such an entry on access, when the map needs space, or in
  *      `sweep`, which an ExpirySweeper calls.
- *   3. While the map contains an expired entry, it evicts no live entry, and `isFullFor` does not return true.
- *   4. The map calls `onEvict`, with the reason, for every entry that it removes without a call of `delete`. `onEvict`
- *      must not change the map.
+ *   3. While the map contains an expired entry, the map evicts no live entry, and `isFullFor` does not return true.
+ *   4. The map calls `onEvict`, with the reason, for every entry that the map removes without a call of `delete`.
+ *      `onEvict` must not change the map.
  *   5. A read takes constant time. A write, including evictions, takes time logarithmic in the size.
  */
 import { ExpiryHeap } from './expiry-heap.ts';
@@ -39,8 +39,8 @@ interface Entry<Value> {
 }
 
 /**
- * Memory of an entry in addition to its key and value: slots of the Map and the heap, the key's header, and the Entry.
- * The number is a measured value, rounded up.
+ * Memory of an entry in addition to its key and value: the slots of the Map and of the heap, the header of the key, and
+ * the Entry object. The number is a measured value, rounded up.
  */
 const ENTRY_OVERHEAD_BYTES = 216;
 

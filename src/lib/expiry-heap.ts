@@ -1,6 +1,6 @@
 /**
- * Implements a heap of items that are ordered by expiry. Each item stores its index, so that any item can be removed or
- * moved.
+ * Implements a heap of items that are ordered by expiry. Each item stores its index, so that the heap can remove or
+ * move any item.
  *
  * A node has four children, and a separate array contains the expiry times. A comparison of four children therefore
  * reads only one or two cache lines. With two children and the expiry times in the items, a write into a full map of

@@ -16,11 +16,11 @@
  * (docs/internals/cache-formats.md).
  *
  * Invariants:
- *   1. The hash is the same in every sidecar and language, because it is part of the stored format. The test vectors in
- *      key-hash.test.ts verify this property.
+ *   1. The hash is the same in every sidecar and language, because the hash is part of the stored format. The test
+ *      vectors in key-hash.test.ts verify this property.
  *   2. Similar keys (counters, dates, common prefixes) are distributed over all buckets as evenly as random keys.
- *   3. The hash is not cryptographic. If two keys collide, a change to one key is treated as a change to both, which is
- *      harmless.
+ *   3. The hash is not cryptographic. If two keys collide, the sidecar treats a change to one key as a change to both
+ *      keys. This is harmless.
  */
 
 export const KEY_HASH_BYTES = 8;

@@ -68,7 +68,7 @@ interface UrlParts {
   readonly scheme: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** `HOST:PORT`, or several of them separated by commas for Sentinels. */
+  /** `HOST:PORT`, or for Sentinels several such addresses separated by commas. */
   readonly hosts: string;
   /** Path without its leading slash. */
   readonly path: string;

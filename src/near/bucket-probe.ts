@@ -1,5 +1,5 @@
 /**
- * Builds the command with which a probe reads the sequence of a bucket, and decodes its reply. Pure functions. ring.ts
+ * Builds the command with which a probe reads the sequence of a bucket, and decodes the reply. Pure functions. ring.ts
  * describes the layout of a sequence.
  */
 import { decodeRingEntry, RING_SIZE } from './ring.ts';
@@ -7,7 +7,7 @@ import { decodeRingEntry, RING_SIZE } from './ring.ts';
 /** Known position of the bucket when the probe was sent. */
 export interface BucketQuestion {
   readonly generation: number;
-  /** Incarnation of the sequence; undefined if neither a message nor a read has reported one. */
+  /** Incarnation of the sequence; undefined if neither a message nor a read has reported an incarnation. */
   readonly incarnation: string | undefined;
   /** Number of the change whose stamp the probe requests. */
   readonly number: number;

@@ -1,7 +1,7 @@
 /**
  * Decides which near-cache entries the events of one channel invalidate. The module is a state machine that uses no
- * clock, no connections and no entries. So tests can run it on thousands of histories with lost, late, repeated and
- * reordered messages.
+ * clock, no connections and no entries. So tests can run the state machine on thousands of histories with lost, late,
+ * repeated and reordered messages.
  *
  * Three sources report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
  * connection that receives the messages. A read returns the position of the bucket together with the value. Each source
@@ -21,7 +21,7 @@
  *      moved slot as lost. So a number that is not above the known number shows that the server now has another history
  *      (R7). The bus then invalidates the bucket.
  *   5. Once all reads and messages have arrived and the server has answered a later probe, the mark of each entry
- *      belongs to the current history of the server. No later change of that history invalidates the entry.
+ *      belongs to the current history of the server. No later change in that history invalidates the entry.
  *
  * Invariant 5 has one exception. Another history may replace the known history without a message, end at exactly the
  * known number, and continue with messages before the next probe. The replacement then remains unnoticed, because the
@@ -60,8 +60,8 @@ export interface BucketReads {
   known: Known | undefined;
   ahead: Ahead | undefined;
   /**
-   * Whether two sources have contradicted each other. Results of reads are not cached until a message or a probe shows
-   * the history of the server.
+   * Whether two sources have contradicted each other. The bus does not let callers cache results of reads until a
+   * message or a probe shows the history of the server.
    */
   isDoubted: boolean;
 }
@@ -102,7 +102,10 @@ export type BusAction =
   | { readonly kind: 'drop'; readonly names: readonly string[] }
   | { readonly kind: 'flush'; readonly cause: FlushCause; readonly names: readonly string[] };
 
-/** Maximum number of remembered stamps. The result of a read is not cached if its change is older than these stamps. */
+/**
+ * Maximum number of remembered stamps. The result of a read is not cached if the read reports a change that is older
+ * than these stamps.
+ */
 const MAX_STAMPS = 4;
 /**
  * Maximum number of remembered changes whose messages have not arrived. The result of a read that reports a further

@@ -243,7 +243,7 @@ export class NearCache implements HubListener {
     return mark === undefined || this.#hub.admits(channel, mark, sentAt);
   }
 
-  /** Returns the channels that the entry depends on, or undefined if one of them was not live or had an event. */
+  /** Returns the channels that the entry depends on, or undefined if a channel was not live or had an event. */
   #channelsOf(placeholder: Placeholder, tags: readonly string[]): Channel[] | undefined {
     const channels = placeholder.channel === undefined ? [] : [placeholder.channel];
     let areUnchanged = true;

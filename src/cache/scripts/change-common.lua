@@ -11,8 +11,8 @@ local function advance(sequenceKey, hash, stamp)
   local marks = redis.call('HMGET', sequenceKey, 'inc', 'n', 'f')
   local incarnation = marks[1]
   if not tonumber(marks[2] or 0) or not tonumber(marks[3] or 0) or (incarnation and #incarnation ~= 8) then
-    -- The sequence is damaged. After the removal of the sequence, no entry of the bucket is valid. The sidecar repeats
-    -- the command once (damage-repair.ts).
+    -- The sequence is damaged. Its removal invalidates all entries of the bucket. The sidecar repeats the command once
+    -- (damage-repair.ts).
     redis.call('UNLINK', sequenceKey)
     error({ err = 'DAMAGED sequence' })
   end
