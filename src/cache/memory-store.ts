@@ -1,10 +1,10 @@
 /**
  * Stores cache entries in the memory of this process. The sidecar uses this store by default, without Redis.
  *
- * The model is the same as in Redis: entries, a sequence per bucket and a version per tag. The store may evict any
- * entry, sequence or version to stay within its bounds, because an entry whose sequence or tag is missing is treated as
- * a miss. So the store needs no list of the entries of a namespace or a tag, and the cost of a flush does not depend on
- * the number of entries.
+ * The data model is the same as that of the Redis store: entries, a sequence per bucket and a version per tag. The
+ * store may evict any entry, sequence or version to stay within its bounds, because the store treats an entry whose
+ * sequence or tag is missing as a miss. So the store needs no list of the entries of a namespace or a tag, and the cost
+ * of a flush does not depend on the number of entries.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts.
@@ -42,7 +42,7 @@ export interface MemoryCacheStoreOptions {
 
 interface MemoryEntry {
   readonly namespace: NamespaceState;
-  /** Number of the write, counted across all namespaces. */
+  /** Number of the write. The store numbers the writes of all namespaces in one sequence. */
   readonly stamp: number;
   readonly absent: boolean;
   readonly value: Buffer;
@@ -71,7 +71,10 @@ interface Bucket {
 /** Content of a message without its position in the sequence. */
 type Change = Pick<InvalidationMessage, 'kind' | 'names' | 'version'>;
 
-/** Maximum number of remembered namespaces. Each namespace uses 1 KiB, which `bytes` does not include. */
+/**
+ * Maximum number of namespaces that the store remembers. The state of each namespace uses 1 KiB, which `bytes` does not
+ * include.
+ */
 const MAX_NAMESPACES = 1_024;
 /** Measured memory of an entry's objects, rounded up, without its value and the bytes that BoundedMap adds. */
 const ENTRY_BYTES = 250;
@@ -81,7 +84,7 @@ const TAG_VERSION_BYTES = 64;
 const TAG_SLOTS_BYTES = 16;
 /** Time by which the version of a tag outlives the entries that have the tag. */
 const TAG_MARGIN_MS = 60_000;
-/** Fraction of the maximum bytes that is reserved for tags. */
+/** Fraction of the maximum bytes that the store reserves for tags. */
 const INDEX_SHARE = 0.1;
 
 export class MemoryCacheStore implements CacheStore {
@@ -209,7 +212,8 @@ export class MemoryCacheStore implements CacheStore {
 
   flush(namespace: string, _deadlineAtMs: number): void {
     this.#stamp += 1;
-    // A namespace that is not remembered has no entries. Remembering the namespace now could evict another one.
+    // A namespace that the store does not remember has no entries. Adding the namespace now could evict another
+    // namespace.
     const state = this.#namespaces.get(namespace, this.#clock.monotonicMs());
     if (state !== undefined) {
       state.flushedAtStamp = this.#stamp;
@@ -225,7 +229,7 @@ export class MemoryCacheStore implements CacheStore {
     if (entry === undefined) {
       return undefined;
     }
-    // This lookup marks the namespace as recently used. So the store first evicts the namespaces without recent reads.
+    // This lookup marks the namespace as recently used. So the store evicts the namespaces without recent reads first.
     const state = this.#namespaces.get(namespace, nowMs);
     const isOfState = state === entry.namespace && entry.stamp > entry.namespace.flushedAtStamp;
     if (isOfState && this.#tagsAreCurrent(entry, namespace, nowMs)) {
@@ -268,8 +272,8 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   /**
-   * Returns the version of the tag and creates it if it is missing. The store keeps the version until `untilMs` or
-   * longer.
+   * Returns the version of the tag, and creates a version if the tag has none. The version expires at `untilMs` or
+   * later.
    */
   #ensureTag(namespace: string, tag: string, untilMs: number): number {
     const nowMs = this.#clock.monotonicMs();
@@ -301,8 +305,8 @@ export class MemoryCacheStore implements CacheStore {
   }
 
   /**
-   * Assigns the next number of the bucket to the change and publishes the change. Does nothing for a namespace that is
-   * not remembered and has no listeners: such a namespace has no entries, so no reader needs the number.
+   * Assigns the next number of the bucket to the change and publishes the change. Does nothing for a namespace that the
+   * store does not remember and that has no listeners: such a namespace has no entries, so no reader needs the number.
    */
   #publish(namespace: string, { bucket, isTag }: Bucket, change: Change): void {
     const { cacheTagChannel, cacheChannel } = localChannelNames;
@@ -323,14 +327,14 @@ export class MemoryCacheStore implements CacheStore {
   }
 }
 
-/** Builds the version on demand, because a stored Buffer would take a third of the memory of a small entry. */
+/** Builds the version on demand, because a stored Buffer would use a third of the memory of a small entry. */
 function versionOf({ namespace, stamp, writtenAtMs }: MemoryEntry): Buffer {
   return encodeVersion(namespace.incarnation, stamp, writtenAtMs);
 }
 
 function markOf(state: NamespaceState, index: number): BucketMark {
   const number = state.sequences[index] ?? 0;
-  // Within one process a number never repeats, so the number also serves as the stamp.
+  // Within one process, the number of a change never repeats, so this number also serves as the stamp.
   const stamp = number === 0 ? '' : String(number).padStart(STAMP_BYTES).slice(-STAMP_BYTES);
   return { incarnation: state.incarnation.toString('latin1'), number, stamp };
 }

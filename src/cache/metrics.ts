@@ -9,7 +9,7 @@ import type { FlushCause } from '../near/bus.ts';
 type ReadOutcomeLabel = 'hit' | 'absent' | 'miss' | 'skipped' | 'unavailable';
 
 export interface CacheMetrics {
-  /** Counts a read that was answered from the near cache. The caller also counts the read with `read(…, 'near')`. */
+  /** Counts a read that the near cache answered. The caller also counts the read with `read(…, 'near')`. */
   nearHit(namespaceLabel: string): void;
   read(outcome: ReadOutcomeLabel, source: 'near' | 'store'): void;
   /**

@@ -1,6 +1,6 @@
 /**
- * Tests the encoding of entries: the decoder returns what was encoded, skips header fields of newer releases, and never
- * throws, whatever bytes Redis has under the key.
+ * Tests the encoding of entries: the decoder returns the encoded data, skips header fields of newer releases, and never
+ * throws, even if the bytes are not an entry.
  */
 import fc from 'fast-check';
 import {

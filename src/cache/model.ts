@@ -1,9 +1,9 @@
 /**
  * Encodes and decodes cache entries as Redis stores them.
  *
- * An entry is one string, so a single key contains all data that a reader needs to decide whether to serve the value.
- * Numbers are big-endian and unsigned. scripts/write.lua inserts the version, because only the server knows the number
- * and the time of the write.
+ * An entry is one Redis string, so a single key contains all data that a reader needs to decide whether to serve the
+ * value. Numbers are big-endian and unsigned. scripts/write.lua inserts the version, because only the Redis server
+ * knows the number and the time of the write.
  *
  * ```text
  * offset  bytes  field
@@ -75,8 +75,8 @@ export interface Entry {
 }
 
 /**
- * Tags of the entry that was decoded last. Entries that are read together often have the same tags and versions, so the
- * memo avoids decoding the same tags repeatedly.
+ * Tags of the entry that the decoder decoded last. Entries that callers read together often have the same tags and
+ * versions. The decoder reuses the tags in this case.
  */
 export interface TagMemo {
   block: Buffer;

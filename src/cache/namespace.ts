@@ -11,8 +11,8 @@ export function namespaceSpec(policies: PolicySource, namespace: string): Namesp
 }
 
 /**
- * Returns the metric label of a namespace: its name if the policy file contains it, otherwise a fixed string. Callers
- * therefore cannot add time series.
+ * Returns the metric label of a namespace: the name of the namespace if the policy file lists the namespace, otherwise
+ * a fixed string. Callers therefore cannot add time series.
  */
 export function namespaceLabel(policies: PolicySource, namespace: string): string {
   return policies.current().cacheNamespaces.has(namespace) ? namespace : OTHER_NAMESPACE_LABEL;

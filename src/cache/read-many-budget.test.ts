@@ -1,5 +1,6 @@
 /**
- * Tests the budget of reply bytes: it is never exceeded, its queue is first in, first out, and the queue is bounded.
+ * Tests the budget of reply bytes: reservations never exceed the budget, and the queue is bounded and first in, first
+ * out.
  */
 import { ReadManyBudget, type Reservation } from './read-many-budget.ts';
 

@@ -1,10 +1,10 @@
 /**
- * Limits the total bytes of the replies that CacheGetMany calls have requested and not yet released. A call that
- * exceeds the budget waits in a queue.
+ * Limits the total number of bytes that CacheGetMany calls have reserved for replies of Redis. A call that exceeds the
+ * budget waits in a queue.
  *
  * Invariants:
  *   1. All reservations together never exceed `maxBytes`. A larger single reservation is reduced to `maxBytes`.
- *   2. The queue is first in, first out, so small reservations cannot starve a large one.
+ *   2. The queue is first in, first out, so small reservations cannot starve a large reservation.
  *   3. At most `maxWaiting` callers wait, and `reserve` returns undefined to further callers. A caller never waits
  *      longer than its `maxWaitMs`, however long other callers keep their reservations.
  */
@@ -39,8 +39,8 @@ export class ReadManyBudget {
   }
 
   /**
-   * Returns a reservation, or a promise of one if the budget is exhausted. Returns undefined if too many callers wait.
-   * The promise resolves to undefined after `maxWaitMs`.
+   * Returns a reservation, or a promise of a reservation if the budget is exhausted. Returns undefined if too many
+   * callers wait. The promise resolves to undefined after `maxWaitMs`.
    */
   reserve(bytes: number, maxWaitMs: number): Reservation | undefined | Promise<Reservation | undefined> {
     const reserved = Math.min(bytes, this.#maxBytes);

@@ -1,11 +1,11 @@
 /**
  * Serves CacheGet and CacheGetMany: reads from the near cache or, after a miss, from the store. Fills the near cache
- * with the results of the store.
+ * with values that the store returned.
  *
  * Invariants:
  *   1. A failure of the store does not fail the call. The affected keys have the outcome UNAVAILABLE.
- *   2. A read that may fill the near cache gets a placeholder before it is sent. The placeholder remains until the read
- *      has ended, even if the read fails.
+ *   2. The reader registers a placeholder for each read that may fill the near cache, before the read is sent. When the
+ *      read has ended, the reader passes this placeholder to `fill`, even if the read failed.
  *   3. CacheGetMany returns results in the order of the keys, reads a repeated key once, and stays within its byte
  *      budget.
  */

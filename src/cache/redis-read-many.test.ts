@@ -1,5 +1,5 @@
 /**
- * Tests reads of many entries against scripted replies: how a call ends if one of its steps fails.
+ * Tests reads of many entries against scripted replies: the outcome of a call if one of its steps fails.
  */
 import { systemClock } from '../lib/clock.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';

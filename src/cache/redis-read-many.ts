@@ -1,16 +1,16 @@
 /**
- * Reads many entries from Redis in one call. It runs one script per bucket and reads each distinct tag once.
+ * Reads many entries from Redis in one call. The call runs one script per bucket and reads each distinct tag once.
  *
  * Round 1 fetches every entry of at most `min(64 KiB, budget / keys)`, so the round cannot fetch more than the call may
- * return. For a larger entry, the round returns only the length. Round 2 fetches the larger entries that fit the
+ * return. For a larger entry, round 1 fetches only the length. Round 2 fetches the larger entries that fit the
  * remaining budget. After both rounds, the call compares the tag versions in all fetched entries with the current
  * versions.
  *
  * Invariants:
  *   1. A call fetches at most about twice its budget.
- *   2. Each round has a byte budget for all calls of the process. A call reserves bytes before it sends commands, and
- *      waits for the reservation at most until its deadline. The call keeps the reservation until it returns. A call in
- *      round 1 never waits for a call in round 2.
+ *   2. In each round, all calls of the process share one byte budget. A call reserves bytes before it sends commands,
+ *      and waits for the reservation at most until its deadline. The call keeps the reservation until it returns. A
+ *      call in round 1 never waits for a call in round 2.
  *   3. The outcome of an entry that cannot be read is `unavailable`. A StoredFormatError rejects the call, because an
  *      operator must act. A malformed reply also rejects the call.
  *   4. A call releases its reservations when it ends, even if it fails.
@@ -42,12 +42,12 @@ const FAILED: Round = { kind: 'failed' };
 interface Call {
   readonly namespace: string;
   readonly deadlineAtMs: number;
-  /** Latest result of each key, in the order of the keys. */
+  /** Latest result of each key, in the order of the requested keys. */
   readonly rounds: Round[];
   readonly memo: TagMemo;
 }
 
-/** One entry to fetch, with the largest size to return. */
+/** Entry to fetch, with the maximum size in bytes that the script may return. */
 interface EntryFetch {
   readonly index: number;
   readonly key: Buffer;
@@ -64,18 +64,18 @@ export interface RedisManyReaderOptions {
 
 export const MAX_FIRST_ENTRY_BYTES = 65_536;
 /**
- * Minimum number of bytes fetched per entry in round 1, enough for a header with tags even if many keys share the
- * budget.
+ * Lower bound for the size limit of an entry in round 1. With this bound, the limit is enough for a header with tags
+ * even if many keys share the budget.
  */
 const MIN_FIRST_ENTRY_BYTES = 1_024;
 /**
- * Maximum bytes of all calls in round 1, enough for two calls with 256 keys or for many small calls. Even the smallest
- * pod has this much memory.
+ * Maximum number of bytes that all calls together reserve in round 1. This number is enough for two calls with 256 keys
+ * or for many small calls. Even the smallest pod has this much memory.
  */
 const MAX_FIRST_ROUND_BYTES = 8 * 1_048_576;
 /**
- * Maximum bytes of all calls in round 2. The calls reserve the known sizes of large entries, so this maximum admits one
- * call with a full budget at a time.
+ * Maximum number of bytes that all calls together reserve in round 2. The calls reserve the known sizes of large
+ * entries, so this maximum admits one call with a full budget at a time.
  */
 const MAX_SECOND_ROUND_BYTES = 4 * 1_048_576;
 /** Maximum number of calls that wait for a budget. Admission control admits the same number of calls. */
@@ -148,7 +148,7 @@ export class RedisManyReader {
     return deadlineAtMs - this.#clock.monotonicMs();
   }
 
-  /** Runs one script per bucket, all of them concurrently, and stores the results in `call.rounds`. */
+  /** Runs one script per bucket, all scripts concurrently, and stores the results in `call.rounds`. */
   async #fetch(call: Call, fetches: readonly EntryFetch[]): Promise<void> {
     const byBucket = new Map<number, EntryFetch[]>();
     for (const fetch of fetches) {
@@ -242,7 +242,7 @@ function toRound(read: BucketRead, place: number, memo: TagMemo): Round {
 }
 
 /**
- * Returns the large entries that fit the budget and must still be fetched. Goes through the keys in order and marks
+ * Returns the large entries that fit the budget and must still be fetched. Processes the keys in order and marks
  * results of round 1 that do not fit the remaining budget as skipped.
  */
 function largeEntriesWithin(budgetBytes: number, keys: readonly Buffer[], rounds: Round[]): EntryFetch[] {

@@ -1,10 +1,11 @@
 /**
- * Decodes the replies of the cache scripts. read.lua and read-many.lua document their forms.
+ * Decodes the replies of the cache scripts. The scripts read.lua and read-many.lua describe the format of these
+ * replies.
  *
  * Invariants:
  *   1. The decoder returns undefined, which is a miss, for an entry that it cannot decode and for an entry that has
  *      expired by the server's clock.
- *   2. A malformed reply throws a plain Error (redis/script-reply.ts).
+ *   2. For a malformed reply, the decoder throws a plain Error (redis/script-reply.ts).
  */
 import type { BucketMark } from '../near/bucket-mark.ts';
 import { decodeRingEntry } from '../near/ring.ts';
@@ -13,16 +14,18 @@ import { asBytes, asInteger, asList } from '../redis/script-reply.ts';
 import { decodeEntry, type Entry, STAMP_BYTES, type TagMemo } from './model.ts';
 import type { StoredValue } from './store.ts';
 
-/** Number of items in a reply before the entries: time, number and head. */
+/**
+ * Number of reply items before the entries: server time, number of the last change, and incarnation with ring entry.
+ */
 const HEAD_ITEMS = 3;
 
-/** Entries of one bucket that one script run has read. */
+/** Entries of one bucket, read by one run of a script. */
 export interface BucketRead {
   readonly nowMs: number;
   readonly mark: BucketMark;
   /**
-   * Item of each entry, in the order of the script's keys: its bytes, its length if it is too large, or null for a
-   * miss.
+   * Item of each entry, in the order of the script's keys: the bytes of the entry, its length if the entry is too
+   * large, or null for a miss.
    */
   readonly items: readonly RedisReply[];
 }
@@ -46,8 +49,8 @@ export function toBucketRead(reply: RedisReply, count: number): BucketRead | und
 }
 
 /**
- * Decodes an entry, or returns undefined for a miss. Age and remaining TTL use the server's clock, because the server
- * also wrote the time in the entry.
+ * Decodes an entry, or returns undefined for a miss. The function computes the age and the remaining TTL with the
+ * server's clock, because the server also wrote the time in the entry.
  */
 export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo?: TagMemo): ReadEntry | undefined {
   const entry = item === null ? undefined : decodeEntry(asBytes(item), memo);
@@ -65,7 +68,8 @@ export function toReadEntry(read: BucketRead, item: RedisReply | undefined, memo
 }
 
 /**
- * Decodes a position. `head` is the incarnation, followed by the ring entry in the field of `number` if there is one.
+ * Decodes a position. `head` is the incarnation, followed by the ring entry of change `number` if the ring contains
+ * that entry.
  */
 function toMark(number: number, head: Buffer): BucketMark {
   const entry = decodeRingEntry(head.subarray(STAMP_BYTES));

@@ -1,10 +1,10 @@
 /**
  * Stores cache entries in Redis. Each change runs as one script, which also publishes the message of the change.
  *
- * An entry, the sequence of its bucket and the channel of its bucket share a slot, but tags are in other slots. So a
- * read takes one round trip for the entry, and a second one for the versions of its tags. A write with tags reads their
- * versions first and writes the entry afterwards. With this order, every race with an invalidation ends in a miss,
- * because a read compares the versions after it has read the entry.
+ * An entry, the sequence of its bucket and the channel of its bucket share a Cluster slot, but tags are in other slots.
+ * So a read needs one round trip for the entry and a second round trip for the versions of its tags. A write with tags
+ * reads their versions first and writes the entry afterwards. With this order, every race with an invalidation results
+ * in a miss, because a read compares the versions after it has read the entry.
  *
  * Invariants:
  *   1. The store satisfies the invariants of store.ts.
@@ -44,8 +44,8 @@ function script(name: string, kind: ScriptKind, keyTypes: readonly KeyType[]): S
 }
 
 /**
- * Maximum number of attempts for a conditional write that must compare tags. Each concurrent write makes at most one
- * attempt fail.
+ * Maximum number of attempts for a conditional write that must compare tags. Each concurrent write by another client
+ * can make only one attempt fail.
  */
 const MAX_JUDGEMENTS = 4;
 
@@ -90,7 +90,7 @@ export class RedisCacheStore implements CacheStore {
       if (attempt === MAX_LARGE_READS) {
         throw new StoreError('unavailable', 'cannot read the cached value: it grew during each read');
       }
-      // The size is known now. The connection uses it to limit the reply bytes in flight.
+      // The script has returned the size. The connection uses this size to limit the reply bytes in flight.
       const expectedReplyBytes = read.items[0];
       const limit = [String(expectedReplyBytes)];
       read = toBucketRead(
@@ -145,7 +145,7 @@ export class RedisCacheStore implements CacheStore {
       }
       const header = asBytes(detail);
       const existing = decodeEntry(header);
-      // An entry whose tags cannot be decoded is treated as a miss here, as in a read.
+      // The store treats an entry whose tags cannot be decoded as a miss, as in a read.
       const isCurrent = existing !== undefined && (await this.#tags.areCurrent(namespace, existing.tags, deadlineAtMs));
       judged = [versionIn(header), isCurrent ? '1' : '0'];
     }
@@ -197,8 +197,8 @@ async function sumOfAll(steps: readonly Promise<RedisReply>[]): Promise<number> 
 }
 
 /**
- * Returns the hash that the ring stores for a change of these keys. A ring entry has only one hash, so a change of
- * several keys is stored as a change of every key.
+ * Returns the hash that the ring stores for a change of these keys. A ring entry has only one hash, so the ring stores
+ * a change of several keys as a change of every key.
  */
 function hashOf(keys: readonly Buffer[]): Buffer {
   const [first] = keys;

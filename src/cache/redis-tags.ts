@@ -1,10 +1,10 @@
 /**
- * Manages tags in Redis. Each tag is one key with a random version. The first write with the tag creates this key, and
- * an invalidation of the tag deletes the key.
+ * Manages tags in Redis. Each tag is one Redis key, whose value is a random version. The first write with the tag
+ * creates this key, and an invalidation of the tag deletes the key.
  *
- * An entry contains the versions that its tags had before it was written. The entry is invalid if a tag is missing or
- * has a different version. Versions are random and never repeat, so an invalid entry never becomes valid again, in
- * whatever order writes, invalidations and evictions happen.
+ * An entry contains the versions that its tags had before the write of the entry. The entry is invalid if one of its
+ * tags is missing or now has a different version. Versions are random and never repeat, so an invalid entry never
+ * becomes valid again, in whatever order writes, invalidations and evictions happen.
  *
  * Invariant: `ensure`, `areCurrent` and `judgeOf` report an unknown outcome as `unavailable`, because callers can
  * safely repeat these methods. The exception is a missing permission, for which a retry does not help.
@@ -22,7 +22,8 @@ import { type Entry, type EntryTag, STAMP_BYTES, TAG_VERSION_BYTES } from './mod
 import { TagLookups, type TagVersion } from './tag-lookups.ts';
 
 /**
- * Time by which a tag outlives an entry. The entry is written after the tag, possibly as late as the deadline allows.
+ * Time by which a tag outlives an entry. The store writes the entry after the tag, possibly as late as the deadline of
+ * the call allows.
  */
 const TAG_MARGIN_MS = 60_000;
 
@@ -116,7 +117,7 @@ export class RedisTags {
     return (tags) => verdicts.get(tags) ?? verdictOf(tags, versions);
   }
 
-  /** Invalidates tags with one script run per tag bucket, all of them concurrently. */
+  /** Invalidates tags. Runs one script per tag bucket, all scripts concurrently. */
   remove(namespace: string, tags: readonly string[], deadlineAtMs: number): Promise<RedisReply>[] {
     return [...Map.groupBy(tags, (tag) => bucketOf(tag))].map(([bucket, members]) =>
       this.#commands.run(

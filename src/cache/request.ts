@@ -22,7 +22,7 @@ const MAX_INVALIDATE_TAGS = 1_000;
 const NAMESPACE_DEFAULT = 'default';
 /**
  * Maximum length of `if_version`. A version has 24 bytes, and a version of another length matches no entry. A version
- * above this bound cannot come from an earlier response, so the service rejects the request.
+ * that exceeds this bound cannot come from an earlier response, so the service rejects the request.
  */
 const MAX_IF_VERSION_BYTES = 64;
 
@@ -49,7 +49,7 @@ export function checkGetMany(request: CacheGetManyRequestOutput): string {
 }
 
 export interface SetRequestOptions {
-  /** Returns the TTL for a request that does not set one, in ms. */
+  /** Returns the TTL, in ms, for a request that does not set a TTL. */
   readonly defaultTtlMs: (namespace: string) => number;
   readonly maxValueBytes: number;
 }
@@ -124,8 +124,8 @@ function readCondition({ ifAbsent, ifVersion }: CacheSetRequestOutput): WriteCon
       got: `${ifVersion.length} bytes`,
     });
   }
-  // A miss has an empty version. A caller that passes the version of a miss stores its value only if the key still has
-  // no value.
+  // A miss has an empty version. If the caller passes this version, the store writes the value only if the key still
+  // has no value.
   return ifVersion.length === 0 ? { kind: 'if_absent' } : { kind: 'if_version', version: ifVersion };
 }
 

@@ -9,8 +9,8 @@ import { budgetBytesOf, type StoredValue } from './store.ts';
 const EMPTY = Buffer.alloc(0);
 
 /**
- * Returns one result per key within a byte budget. Every occurrence of a repeated key uses the budget, because the
- * message contains the value of the key each time.
+ * Returns one result per key. The results stay within a byte budget. Every occurrence of a repeated key counts toward
+ * the budget, because the message contains the value of the key each time.
  */
 export function withinBudget(
   keys: readonly Buffer[],

@@ -1,6 +1,6 @@
 /**
- * Tests the responses of the service: failures of the store, hits of the near cache and deadlines. The tests control
- * when the store responds, because the order of replies and messages matters.
+ * Tests the responses of the service to failures of the store, near-cache hits and deadlines. The tests control when
+ * the store responds, because the order of replies and messages matters.
  */
 import { callContext, getRequest, invalidateRequest, setRequest } from '../../test/support/cache/requests.ts';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

@@ -4,7 +4,7 @@
  * Invariants:
  *   1. CacheGet and CacheGetMany succeed even if the store fails: the outcome of a key that cannot be read is
  *      UNAVAILABLE. The exception is data with an unknown format, which fails the call with FAILED_PRECONDITION.
- *   2. A near-cache hit is returned synchronously.
+ *   2. The service returns a near-cache hit synchronously.
  *   3. Before CacheSet or CacheInvalidate returns, the service drops the near-cache entries that the call affects, even
  *      if the call fails.
  *   4. A call whose deadline has passed does not use the store. Other calls stop using the store before the deadline of
@@ -44,7 +44,8 @@ import { confirmInvalidations, watchInvalidations } from './watch.ts';
 export interface CacheServiceOptions {
   readonly store: CacheStore;
   /**
-   * Creates a subscriber for the channels that the store publishes on: those of Redis, or `LocalChannels` in memory.
+   * Creates a subscriber for the channels on which the store publishes: Redis channels for the Redis store,
+   * `LocalChannels` for the memory store.
    */
   readonly createSubscriber: (listener: SubscriberListener) => Subscriber;
   readonly channelNames: ChannelNames;
@@ -72,7 +73,7 @@ type CacheHandlers = {
 
 export interface CacheService extends Service {
   readonly handlers: CacheHandlers;
-  /** Ends all watches, drops all near-cache entries and closes the subscriber. */
+  /** Closes all watches, drops all near-cache entries and closes the subscriber. */
   close(): void;
 }
 
@@ -88,7 +89,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
   const watches = new InvalidationWatches({ clock, hub });
   hub.addListener({
     onChannel: (channel, _event, action) => {
-      // The hub also flushes a channel when it unsubscribes an unused channel. Operators need no metric for such
+      // The hub also flushes a channel when it unsubscribes an unused channel. Operators do not need a metric for these
       // flushes.
       const isInUse = channel.watchCount > 0 || channel.nearUsedAtMs !== undefined;
       if (action.kind === 'flush' && isInUse) {
@@ -182,8 +183,9 @@ async function attempt<Value>(action: () => MaybePromise<Value>): Promise<Value>
 }
 
 /**
- * Converts an error of an invalidation. An unknown or partial invalidation may always be repeated, so it becomes
- * UNAVAILABLE. An error about a missing permission is returned unchanged, because a retry does not help.
+ * Converts an error of an invalidation. A client may always repeat an invalidation, so an unknown or partial outcome
+ * becomes UNAVAILABLE. The function returns an error about a missing permission unchanged, because a retry does not
+ * help.
  */
 function repeatable(error: unknown): unknown {
   const isTransient = error instanceof StoreError && !isPermissionRefusal(error);

@@ -3,9 +3,9 @@
  * and one suite tests both stores (test/support/cache/store-contract.ts).
  *
  * Every store has these invariants:
- *   1. `read` returns the value of the last write to the key. It returns undefined if the entry has expired, or if the
- *      entry was removed or flushed. It also returns undefined if one of the entry's tags was removed after the write
- *      began.
+ *   1. `read` returns the value of the last write to the key. `read` returns undefined if the entry has expired, or if
+ *      a caller has removed or flushed the entry. `read` also returns undefined if one of the entry's tags was removed
+ *      after the write began.
  *   2. If a store evicts an entry, a sequence or a tag, the affected entries become misses. These entries never become
  *      valid again.
  *   3. A write and its message to the near caches are one atomic step. `remove`, `removeTags` and `flush` are atomic
@@ -13,8 +13,10 @@
  *   4. `remove`, `removeTags` and `flush` publish their messages even if there was nothing to remove, because a near
  *      cache may have an entry that the store has lost.
  *   5. Everything that a store creates has an expiry.
- *   6. A failure is a StoreError. `remove`, `removeTags` and `flush` may be repeated after any failure.
- *   7. A method returns a value if the result is available, and a promise only if it must wait.
+ *   6. A failure is a StoreError. `remove`, `removeTags` and `flush` are idempotent: callers may repeat them after any
+ *      failure.
+ *   7. A method returns a promise only if the result is not yet available. Otherwise the method returns the result
+ *      itself.
  */
 import type { MaybePromise } from '../lib/maybe-promise.ts';
 import type { BucketMark } from '../near/bucket-mark.ts';
@@ -35,7 +37,7 @@ export interface StoredValue {
 
 export type WriteCondition =
   | { readonly kind: 'none' }
-  /** Stores the value only if the key has no value. An entry that is `absent` is treated as no value. */
+  /** Stores the value only if the key has no value. The store treats an entry that is `absent` as no value. */
   | { readonly kind: 'if_absent' }
   /** Stores the value only if the entry still has this version. */
   | { readonly kind: 'if_version'; readonly version: Buffer };
@@ -62,7 +64,8 @@ export type ReadManyResult =
 export interface ReadManyOptions {
   readonly deadlineAtMs: number;
   /**
-   * Maximum bytes of the values and tags of all hits. Entries that do not fit are skipped, in the order of the keys.
+   * Maximum bytes of the values and tags of all hits. The store processes the keys in order and skips entries that do
+   * not fit.
    */
   readonly budgetBytes: number;
 }
@@ -76,8 +79,8 @@ export interface CacheStore {
   readMany(namespace: string, keys: readonly Buffer[], options: ReadManyOptions): MaybePromise<ReadManyResult[]>;
   write(write: CacheWrite, deadlineAtMs: number): MaybePromise<WriteOutcome>;
   /**
-   * Removes keys and returns how many of them had a value. A key whose tag was removed earlier may still be counted,
-   * because reading the versions of its tags would cost another round trip.
+   * Removes the entries of these keys, and returns how many of the keys had a value. The result may include a key whose
+   * tag was removed earlier, because reading the versions of its tags would cost another round trip.
    */
   remove(namespace: string, keys: readonly Buffer[], deadlineAtMs: number): MaybePromise<number>;
   removeTags(namespace: string, tags: readonly string[], deadlineAtMs: number): MaybePromise<void>;

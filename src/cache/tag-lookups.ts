@@ -1,14 +1,14 @@
 /**
- * Reads versions of tags with one MGET per tag bucket for all callers in the same turn of the event loop.
+ * Reads versions of tags. All callers in one turn of the event loop share one MGET per tag bucket.
  *
  * Invariants:
- *   1. A version is read after `versions` was called, because a caller never joins a command that was already sent. So
- *      if a caller reads an entry first and its tags afterwards, the versions reflect every invalidation before the
- *      read of the entry.
- *   2. If several callers request the same tag in one turn, the command contains it once.
+ *   1. The server reads a version only after the call of `versions`, because a caller never joins a command that was
+ *      already sent. So if a caller reads an entry first and its tags afterwards, the versions reflect every
+ *      invalidation before the read of the entry.
+ *   2. If several callers request the same tag in one turn, the command contains the tag once.
  *   3. Callers share a command only if their deadlines differ by less than 64 ms. The command uses the earliest of
  *      these deadlines, so no caller waits beyond its own deadline.
- *   4. A command contains at most 256 tags. Further tags go into another command.
+ *   4. A command contains at most 256 tags. Another command reads the remaining tags.
  */
 import { bucketOf } from '../lib/key-hash.ts';
 import { StoreError } from '../lib/store-error.ts';
@@ -69,8 +69,8 @@ export class TagLookups {
     }
     const batch: Batch = { keys: [], indexes: new Map(), versions: Promise.withResolvers(), deadlineAtMs };
     this.#batches.set(name, batch);
-    // The callback runs after all promises of this turn. So the readers whose replies arrived in one chunk share a
-    // batch.
+    // If a promise callback calls this method, the callback of nextTick runs after all pending promise callbacks. So
+    // the readers whose replies arrived in one chunk share a batch.
     process.nextTick(() => {
       if (this.#batches.get(name) === batch) {
         this.#batches.delete(name);

@@ -3,13 +3,13 @@
  * follow the invalidations of a namespace. The application can also check that it has received every invalidation.
  *
  * Invariants:
- *   1. The first event is `started`. The service sends it once all channels of the namespace are live, so the stream
- *      contains every later invalidation.
+ *   1. The first event is `started`. The service sends this event once all channels of the namespace are live, so the
+ *      stream contains every later invalidation.
  *   2. The queue for a slow reader is bounded. If the queue overflows, a flush replaces the queued events. A stream
  *      that has ended uses no resources.
- *   3. ConfirmInvalidations returns more than 0 only under two conditions. Every earlier event was handed to the stream
- *      of the watch. Every server with a channel of the watch has proved to be a master that serves this channel
- *      (Subscriber.barrier).
+ *   3. ConfirmInvalidations returns a time above 0 only if two conditions are met. First, the service has passed every
+ *      earlier event to the stream of the watch. Second, every server with a channel of the watch has proved to be a
+ *      master that serves this channel (Subscriber.barrier).
  */
 import type { ConfirmInvalidationsResponse } from '../grpc/generated/pannier/v1/ConfirmInvalidationsResponse.ts';
 import type { WatchInvalidationsResponse } from '../grpc/generated/pannier/v1/WatchInvalidationsResponse.ts';
@@ -20,7 +20,7 @@ import type { InvalidationWatch, InvalidationWatches, WatchEvent } from '../near
 
 /** Time for which the application may serve its cached values after a confirmation. */
 const CONFIRMED_MS = 500;
-/** Maximum time for a watch to become live. If this time passes, the call ends, so that the caller can retry. */
+/** Maximum time for a watch to become live. After this time, the call fails, so that the caller can retry. */
 const START_TIMEOUT_MS = 5_000;
 
 export interface WatchCall {
@@ -88,7 +88,7 @@ async function forward(
   }
 }
 
-/** Sends one message, and waits for the transport if its buffer is full. */
+/** Sends one message, and waits if the buffer of the transport is full. */
 async function hand(
   responses: ResponseStream<WatchInvalidationsResponse>,
   response: WatchInvalidationsResponse,

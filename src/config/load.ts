@@ -4,7 +4,7 @@
  * Invariants:
  *   1. Every error contains the name of the variable, the accepted values and the current value. An error omits the
  *      value of a secret.
- *   2. An unknown PANNIER_* variable is an error, unless Kubernetes created it for a Service called pannier.
+ *   2. An unknown PANNIER_* variable is an error, unless Kubernetes created the variable for a Service called pannier.
  */
 import { parseRedisUrl, type RedisTarget } from '../lib/redis-url.ts';
 import { type AddressMapEntry, parseAddressMap } from './address-map.ts';
@@ -17,16 +17,16 @@ export interface ListenAddress {
 }
 
 export interface Settings {
-  /** Redis for limits and sessions; undefined selects the memory stores. */
+  /** Redis deployment for limits and sessions; if undefined, the sidecar uses the memory stores. */
   readonly redis: RedisTarget | undefined;
-  /** Separate Redis for the cache; undefined if the cache uses `redis`. */
+  /** Separate Redis deployment for the cache; undefined if the cache uses `redis`. */
   readonly cacheRedis: RedisTarget | undefined;
   readonly redisUsername: string | undefined;
   readonly redisPasswordFile: string | undefined;
   readonly redisSentinelUsername: string | undefined;
   readonly redisSentinelPasswordFile: string | undefined;
   readonly redisTlsCaFile: string | undefined;
-  /** Set if and only if `redisTlsKeyFile` is set. */
+  /** Path of the client certificate; set if and only if `redisTlsKeyFile` is set. */
   readonly redisTlsCertFile: string | undefined;
   readonly redisTlsKeyFile: string | undefined;
   readonly redisTlsServerName: string | undefined;
@@ -75,8 +75,8 @@ export type SettingsResult =
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Matches variables that are not settings. Kubernetes adds some of them to every pod for a Service called pannier or
- * pannier-something. The Makefile and the tests of this repository read the others.
+ * Matches variables that are not settings. Kubernetes adds some of these variables to every pod for a Service called
+ * pannier or pannier-something. The Makefile and the tests of this repository read the others.
  */
 const FOREIGN =
   /^PANNIER_((\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)|TEST_\w+|MIXED_REF|INSTALL)$/;

@@ -29,7 +29,7 @@ export function nearestOf(word: string, known: Iterable<string>): string | undef
  * exists:
  *   1. the nearest candidate of about the same length;
  *   2. all candidates that begin with the word (`sliding_window` is the prefix of two algorithms);
- *   3. the nearest candidate of any length, or one that is a prefix of the word (`per` for `period`).
+ *   3. the nearest candidate of any length, or a candidate that is a prefix of the word (`per` for `period`).
  */
 export function suggestionFor(word: string, known: readonly string[]): string | undefined {
   const typed = word.toLowerCase().replaceAll(/[- ]/g, '_');

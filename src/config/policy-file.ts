@@ -2,7 +2,7 @@
  * Defines the data model of a policy file, and the rules that a limit must satisfy. The module config/policies.ts
  * creates PolicyFile objects. Rate limits, sessions and the cache read these objects.
  *
- * Invariant: a PolicyFile is immutable. A reload creates a new PolicyFile, which replaces the old one as a whole.
+ * Invariant: a PolicyFile is immutable. A reload creates a new PolicyFile, which replaces the old object as a whole.
  */
 
 export type AlgorithmName =
@@ -24,7 +24,7 @@ export interface LimitSpec {
   readonly burst: number;
 }
 
-/** Decision when the store is unavailable: fail open (`allow`) or fail closed (`deny`). */
+/** Decision about a call while the store is unavailable: fail open (`allow`) or fail closed (`deny`). */
 export type FailureModeName = 'allow' | 'deny';
 
 export interface PolicySpec {

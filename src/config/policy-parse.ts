@@ -10,7 +10,8 @@
  *   2. The main thread receives one message per turn of its event loop.
  *   3. The main thread parses small files itself, which takes a few milliseconds. A worker would leave 7 to 13 MB of
  *      memory allocated after its exit.
- *   4. The time and memory of a worker have bounds. The promise rejects if the worker exceeds a bound or cannot start.
+ *   4. The run time and the memory of a worker are bounded. The promise rejects if the worker exceeds a bound or cannot
+ *      start.
  */
 import { Worker } from 'node:worker_threads';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
@@ -18,8 +19,8 @@ import type { PolicyFile, PolicySpec } from './policy-file.ts';
 import type { YamlProblem } from './yaml-reader.ts';
 
 /**
- * Message of the worker. If the file has problems, the worker sends them in one message. Otherwise the first message
- * contains everything except the policies, and the following messages contain the policies.
+ * Message of the worker. If the file has problems, the worker sends all problems in one message. Otherwise the first
+ * message contains everything except the policies, and the following messages contain the policies.
  */
 export type ParsedPart =
   | { readonly kind: 'problems'; readonly problems: readonly [YamlProblem, ...YamlProblem[]] }
@@ -34,9 +35,9 @@ export interface PolicyParse {
 
 /** Maximum length of a file that the main thread parses: about 20 policies. */
 const SMALL_TEXT_LENGTH = 4_096;
-/** Maximum heap of the worker. In a measurement, a file of 1 MiB needed 95 MB. */
+/** Maximum heap size of the worker. In a measurement, a file of 1 MiB needed 95 MB. */
 const MAX_HEAP_MB = 112;
-/** Maximum duration: about 100 times as long as the largest file takes on an idle machine. */
+/** Maximum run time of the worker: about 100 times as long as the largest file takes on an idle machine. */
 const TIMEOUT_MS = 120_000;
 /**
  * The worker's entry is in the same directory as this module, both in the source tree and in the bundle

@@ -1,6 +1,6 @@
 /**
- * Keeps the current policies: reads the policy file at start, polls it every second, and replaces the policies when the
- * file changes.
+ * Keeps the current policies: reads the policy file at start, polls the file every second, and replaces the policies
+ * when the file changes.
  *
  * The watcher polls the content, because file events can be lost: Kubernetes updates a mounted ConfigMap by renaming a
  * link, and editors rename a new file over the old file. Reading at most 1 MiB per second has no measurable cost. The
@@ -29,10 +29,10 @@ import type { YamlProblem } from './yaml-reader.ts';
 
 export interface PolicyWatchOptions {
   readonly path: string;
-  /** Whether the file may be missing at start. Until it exists, there are no policies. */
+  /** Whether the file may be missing at start. Until the file exists, the sidecar has no policies. */
   readonly isOptional?: boolean;
   readonly log: Logger;
-  /** Called after every reload, with its outcome and the current policies. */
+  /** Called after every attempt to reload, with the outcome and the current policies. */
   readonly onReload: (outcome: 'reloaded' | 'refused', file: PolicyFile) => void;
   readonly intervalMs?: number;
   /** Default: `startPolicyParse`. */
@@ -51,8 +51,8 @@ const MAX_NAMES_LOGGED = 20;
 export const defaultPolicySource: PolicySource = { current: () => DEFAULT_POLICY_FILE };
 
 /**
- * Reads the file and starts to watch it, or returns its errors. Throws if the file cannot be read, unless an optional
- * file is missing.
+ * Reads the file and starts to watch the file, or returns the errors in the file. Throws if the file cannot be read,
+ * unless an optional file is missing.
  */
 export function watchPolicyFile(options: PolicyWatchOptions): PolicyWatchResult {
   if (options.isOptional === true && !existsSync(options.path)) {
@@ -67,11 +67,11 @@ export class PolicyWatch implements PolicySource {
   readonly #options: PolicyWatchOptions;
   readonly #timer: NodeJS.Timeout;
   /**
-   * Content that was last loaded or refused; its text is undefined if the read failed. If the field itself is
-   * undefined, the next content is treated as changed.
+   * Content that the watcher last loaded or rejected; `text` is undefined if the read failed. If the field itself is
+   * undefined, the watcher treats the next content as changed.
    */
   #seen: { readonly text: string | undefined } | undefined;
-  /** Changed content of the last read, which is loaded if the next read returns the same content. */
+  /** Changed content of the last read. The watcher loads this content if the next read returns the same content. */
   #next: { readonly text: string | undefined } | undefined;
   #file: PolicyFile;
   #isChecking = false;

@@ -1,6 +1,6 @@
 /**
  * Tests TLS files that change while the sidecar runs: valid files take effect at the next read, and invalid files do
- * not replace the previous ones.
+ * not replace the previous files.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

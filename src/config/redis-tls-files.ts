@@ -3,10 +3,10 @@
  *
  * Invariants:
  *   1. If the CA file cannot be used, the last valid CA stays in use. If the pair of client certificate and key cannot
- *      be used, the last valid pair stays in use, because the two files do not match halfway through a rotation.
- *   2. This module logs a failure of the CA or of the pair once, at level error. The module logs another failure only
- *      if the files were usable after the previous failure.
- *   3. Until `read` has found valid files once, it rejects and the sidecar does not connect.
+ *      be used, the last valid pair stays in use, because the two files may not match during a rotation.
+ *   2. This module logs a failure of the CA or of the pair once, at level error. The module logs a later failure only
+ *      if the files were usable in between.
+ *   3. `read` rejects, and the sidecar does not connect, until `read` has found valid files once.
  */
 import type { Logger } from '../lib/logger.ts';
 import type { Settings } from './load.ts';

@@ -25,7 +25,7 @@ const MIN_SUBJECT_KEY_BYTES = 16;
 
 type FileRole = 'password' | 'sentinelPassword' | 'ca' | 'cert' | 'key' | 'subjectKey';
 
-/** Returns a problem for every file that would prevent the start or all connections to Redis. */
+/** Returns a problem for every file that would prevent the sidecar from starting or from connecting to Redis. */
 export function findFileProblems(settings: Settings): SettingProblem[] {
   const { password, sentinelPassword, ca, cert, key, subjectKey } = filesOf(settings);
   const passwordReading = readFileAtStart(settings, password);
@@ -74,7 +74,7 @@ export function readRedisPassword(settings: Settings): Promise<string | undefine
   return readPassword(settings, settings.redisPasswordFile);
 }
 
-/** Reads the current password of PANNIER_REDIS_SENTINEL_PASSWORD_FILE in the same way. */
+/** Reads the current password of PANNIER_REDIS_SENTINEL_PASSWORD_FILE without its line end. */
 export function readSentinelPassword(settings: Settings): Promise<string | undefined> {
   return readPassword(settings, settings.redisSentinelPasswordFile);
 }

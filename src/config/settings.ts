@@ -1,6 +1,6 @@
 /**
- * Defines the settings in one table. `pannier serve --help` and docs/reference/settings.md are rendered from the table,
- * and the loader (load.ts) reads the settings that it lists.
+ * Defines the settings in one table. settings-reference.ts renders the table for `pannier serve --help` and
+ * docs/reference/settings.md. The loader (load.ts) reads the settings that the table lists.
  *
  * A setting is an environment variable `PANNIER_<name>`. A row contains the meaning of the setting, the values that the
  * setting accepts, its default, and the reason for that default.

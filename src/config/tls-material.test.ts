@@ -1,6 +1,6 @@
 /**
- * Tests that certificates and keys are rejected if TLS would ignore them or fail with them later, and that no error
- * quotes their content.
+ * Tests that certificates and keys are rejected if TLS would ignore them or fail later, and that no error quotes the
+ * content of a file.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { makeTls, type TestPair, type TestTls } from '../../test/support/redis/tls.ts';

@@ -64,8 +64,8 @@ function halfProblem(cert: FileReading & { content: Buffer | undefined }, key: F
 }
 
 /**
- * Rejects content that Node would accept although it is wrong. Node treats content without a certificate as an empty
- * list, so the sidecar would trust no server. Node also ignores the rest of a list after a damaged certificate.
+ * Rejects invalid content that Node would accept. Node treats content without a certificate as an empty list, so the
+ * sidecar would trust no server. Node also ignores the rest of a list after a damaged certificate.
  */
 function certificatesOf(file: FileReading, content: Buffer): Material<Buffer> {
   const blocks = content.toString('latin1').split(CERTIFICATE_BEGIN).slice(1);

@@ -32,7 +32,10 @@ export interface YamlProblem {
 /** Keys that a mapping may have. */
 export interface KeyTable {
   readonly known: readonly string[];
-  /** Unsupported keys that users may expect to work. Each has the error text that follows the path of the key. */
+  /**
+   * Unsupported keys that users may expect to work. The value of each is the error text that follows the path of the
+   * key.
+   */
   readonly notYet?: Readonly<Record<string, string>>;
 }
 
@@ -40,8 +43,7 @@ const MAX_FILE_BYTES = 1_048_576;
 /** Maximum number of problems. With this limit, a log line that contains all problems stays readable. */
 const MAX_PROBLEMS = 100;
 /**
- * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) exceeds this number by
- * far.
+ * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) far exceeds this number.
  */
 const MAX_ALIASES = 100;
 

@@ -1,5 +1,5 @@
 /**
- * Compares the bounds, evictions and expiry of BoundedMap with those of a simple model.
+ * Compares the behavior of BoundedMap with a simple model: bounds, evictions and expiry.
  */
 import fc from 'fast-check';
 import { BoundedMap, type EvictionReason } from './bounded-map.ts';

@@ -2,19 +2,19 @@
  * Implements an LRU map with expiry, whose entries and bytes are bounded. The map evicts expired entries first, and
  * then the least recently used entries.
  *
- * The memory stores and the near cache use this map. A heap keeps the order of expiry (expiry-heap.ts). A doubly linked
- * list keeps the order of use. The insertion order of a Map could replace the list if every use deleted and re-added
- * the entry. Each eviction would then have to skip the slots of deleted entries. In a measurement with a full map of
- * 100,000 entries, a read and a write then took 5 us instead of 1.7 us.
+ * The memory stores and the near cache use this map. A heap maintains the order of expiry (expiry-heap.ts). A doubly
+ * linked list maintains the order of use. The insertion order of a Map could replace the list if every use deleted and
+ * re-added the entry. Each eviction would then have to skip the slots of deleted entries. In a measurement with a full
+ * map of 100,000 entries, a read and a write then took 5 us instead of 1.7 us.
  *
  * Invariants:
- *   1. `size <= maxEntries` and `bytes <= maxBytes` after every call. `set` returns false for a single entry
- *      above maxBytes.
- *   2. An expired entry is never returned. The map removes such an entry on access, when the map needs space, or in
+ *   1. After every call, `size <= maxEntries` and `bytes <= maxBytes`. `set` rejects an entry that alone exceeds
+ *      maxBytes, and returns false.
+ *   2. The map never returns an expired entry. The map removes such an entry on access, when the map needs space, or in
  *      `sweep`, which an ExpirySweeper calls.
- *   3. While the map contains an expired entry, it evicts no live entry, and `isFullFor` does not return true.
- *   4. The map calls `onEvict`, with the reason, for every entry that it removes without a call of `delete`. `onEvict`
- *      must not change the map.
+ *   3. While the map contains an expired entry, the map evicts no live entry, and `isFullFor` does not return true.
+ *   4. The map calls `onEvict`, with the reason, for every entry that the map removes without a call of `delete`.
+ *      `onEvict` must not change the map.
  *   5. A read takes constant time. A write, including evictions, takes time logarithmic in the size.
  */
 import { ExpiryHeap } from './expiry-heap.ts';
@@ -39,8 +39,8 @@ interface Entry<Value> {
 }
 
 /**
- * Memory of an entry in addition to its key and value: slots of the Map and the heap, the key's header, and the Entry.
- * The number is a measured value, rounded up.
+ * Memory of an entry in addition to its key and value: the slots of the Map and of the heap, the header of the key, and
+ * the Entry object. The number is a measured value, rounded up.
  */
 const ENTRY_OVERHEAD_BYTES = 216;
 
@@ -82,7 +82,7 @@ export class BoundedMap<Value> {
     return this.#byExpiry.firstExpiryMs;
   }
 
-  /** Returns the value and marks it as used, or returns undefined if the entry does not exist or has expired. */
+  /** Returns the value and marks the entry as used, or returns undefined if the entry does not exist or has expired. */
   get(key: string, nowMs: number): Value | undefined {
     const entry = this.#live(key, nowMs);
     if (entry === undefined) {
@@ -92,15 +92,15 @@ export class BoundedMap<Value> {
     return entry.value;
   }
 
-  /** Returns the value without marking it as used. */
+  /** Returns the value without marking the entry as used. */
   peek(key: string, nowMs: number): Value | undefined {
     return this.#live(key, nowMs)?.value;
   }
 
   /**
    * Returns whether `set` of an entry of this size would have to evict a live entry. `otherBytes` returns the number of
-   * bytes outside the map that share maxBytes with it. This method calls `otherBytes` repeatedly, because `onEvict` may
-   * change its result.
+   * bytes outside the map that also count toward maxBytes. This method calls `otherBytes` repeatedly, because `onEvict`
+   * may change the result of `otherBytes`.
    */
   isFullFor(key: string, entry: { bytes: number; nowMs: number; otherBytes?: () => number }): boolean {
     const { bytes, nowMs, otherBytes = () => 0 } = entry;
@@ -172,7 +172,7 @@ export class BoundedMap<Value> {
     }
   }
 
-  /** Drops at most `limit` expired entries, in the order of their expiry, and returns how many it dropped. */
+  /** Drops at most `limit` expired entries, in the order of their expiry, and returns the number of dropped entries. */
   sweep(nowMs: number, limit: number): number {
     let dropped = 0;
     while (dropped < limit && this.#dropExpired(nowMs)) {
@@ -262,7 +262,7 @@ export class BoundedMap<Value> {
   }
 }
 
-/** Returns the bytes that an entry uses of maxBytes, given the bytes of its value. */
+/** Returns how many bytes of maxBytes an entry uses, given the bytes of its value. */
 export function entryBytes(key: string, valueBytes: number): number {
   return key.length * 2 + valueBytes + ENTRY_OVERHEAD_BYTES;
 }

@@ -1,6 +1,6 @@
 /**
- * Implements a heap of items that are ordered by expiry. Each item stores its index, so that any item can be removed or
- * moved.
+ * Implements a heap of items that are ordered by expiry. Each item stores its index, so that the heap can remove or
+ * move any item.
  *
  * A node has four children, and a separate array contains the expiry times. A comparison of four children therefore
  * reads only one or two cache lines. With two children and the expiry times in the items, a write into a full map of
@@ -58,8 +58,8 @@ export class ExpiryHeap<Item extends Expiring> {
     if (last === undefined || lastExpiryMs === undefined || last === item) {
       return;
     }
-    // The last item takes the place of the removed item. At this place, the heap still contains the expiry time of the
-    // removed item, which `move` replaces.
+    // The last item moves to the index of the removed item. At this index, the heap still contains the expiry time of
+    // the removed item, which `move` replaces.
     last.heapIndex = item.heapIndex;
     this.#items[last.heapIndex] = last;
     this.move(last, lastExpiryMs);
@@ -70,7 +70,7 @@ export class ExpiryHeap<Item extends Expiring> {
     this.#expiriesMs.length = 0;
   }
 
-  /** Places the item at `index` or at an ancestor of it. */
+  /** Places the item at `index` or at an ancestor of `index`. */
   #rise(item: Item, expiresAtMs: number, index: number): void {
     let place = index;
     while (place > 0) {
@@ -85,7 +85,7 @@ export class ExpiryHeap<Item extends Expiring> {
     this.#place(item, expiresAtMs, place);
   }
 
-  /** Places the item at `index` or at a descendant of it. */
+  /** Places the item at `index` or at a descendant of `index`. */
   #sink(item: Item, expiresAtMs: number, index: number): void {
     const expiriesMs = this.#expiriesMs;
     let place = index;

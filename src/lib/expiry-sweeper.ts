@@ -12,9 +12,9 @@ import { BoundedMap, type BoundedMapOptions } from './bounded-map.ts';
 
 /** Minimum time between sweeps, so that one sweep removes all entries that expire in this time. */
 const SWEEP_INTERVAL_MS = 1_000;
-/** Maximum wait of a timer. The wait is short, because sessions and limits expire by Unix time, which may jump. */
+/** Maximum delay of the timer. The delay is short, because sessions and limits expire by Unix time, which may jump. */
 const MAX_WAIT_MS = 10_000;
-/** Maximum number of entries that one turn drops per map, which takes less than a millisecond. */
+/** Maximum number of entries that one turn drops per map. Dropping this many entries takes less than a millisecond. */
 const ENTRIES_PER_TURN = 500;
 
 type Maps = Pick<BoundedMap<unknown>, 'earliestExpiryMs' | 'sweep'>[];
@@ -32,7 +32,7 @@ export class ExpirySweeper {
     this.#nowMs = nowMs;
   }
 
-  /** Creates a map that is swept until `close`. */
+  /** Creates a map, which the sweeper sweeps until `close`. */
   createMap<Value>(options: Omit<BoundedMapOptions<Value>, 'onEarlierEnd'>): BoundedMap<Value> {
     const map = new BoundedMap<Value>({ ...options, onEarlierEnd: (expiresAtMs) => this.#plan(expiresAtMs) });
     this.#maps.push(map);

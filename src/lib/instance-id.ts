@@ -1,6 +1,5 @@
 /**
- * Creates the instance id of a sidecar. The id distinguishes the log lines, metrics and pages of one process from those
- * of all other processes.
+ * Creates the instance id of a sidecar. The id shows which process wrote a log line, a metric or a page.
  *
  * Invariants:
  *   1. The id is random, so that a restarted container has a new id.

@@ -8,19 +8,19 @@
  *   lane 1   0x811c9dc5   0x01000193   (FNV-1a)
  *   lane 2   0x9e3779b9   0x85ebca6b
  *
- * The finalizer of MurmurHash3 then changes each lane:
+ * The finalizer of MurmurHash3 then transforms each lane:
  *
  *   h ^= h >> 16, h *= 0x85ebca6b, h ^= h >> 13, h *= 0xc2b2ae35, h ^= h >> 16
  *
- * The hash is lane 1 followed by lane 2, big-endian. SHA-1 would take a tenth of the CPU of a CacheGet
+ * The hash is lane 1 followed by lane 2, big-endian. SHA-1 would use a tenth of the CPU time of a CacheGet
  * (docs/internals/cache-formats.md).
  *
  * Invariants:
- *   1. The hash is the same in every sidecar and language, because it is part of the stored format. The test vectors in
- *      key-hash.test.ts verify this property.
+ *   1. The hash is the same in every sidecar and language, because the hash is part of the stored format. The test
+ *      vectors in key-hash.test.ts verify this property.
  *   2. Similar keys (counters, dates, common prefixes) are distributed over all buckets as evenly as random keys.
- *   3. The hash is not cryptographic. If two keys collide, a change to one key is treated as a change to both, which is
- *      harmless.
+ *   3. The hash is not cryptographic. If two keys collide, the sidecar treats a change to one key as a change to both
+ *      keys. This is harmless.
  */
 
 export const KEY_HASH_BYTES = 8;

@@ -1,6 +1,6 @@
 /**
- * Defines a value that is available now or later. Code that processes such a value with `after` does not wait for a
- * promise if the value is available now.
+ * Defines the type of a value that is available now or later. Code that processes such a value with `after` does not
+ * wait for a promise if the value is available now.
  */
 export type MaybePromise<Value> = Value | Promise<Value>;
 

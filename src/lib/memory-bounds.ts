@@ -2,7 +2,7 @@
  * Computes the default size of the memory stores, which is a fraction of the V8 heap. The chart and the injector derive
  * the size of the heap from the memory limit of the container.
  *
- * Invariant: three full stores leave five eighths of the heap to everything else. This space is necessary, because
+ * Invariant: three full stores leave five eighths of the heap for all other objects. This space is necessary, because
  * garbage also fills the heap under load, and V8 ends the process when live objects approach the heap limit. The
  * container needs memory for the full heap and also for the buffers of the cache.
  */
@@ -17,7 +17,7 @@ export function defaultStoreBytes(maxHeapBytes = getHeapStatistics().heap_size_l
   return Math.min(MAX_STORE_BYTES, Math.floor(maxHeapBytes / HEAP_DIVISOR));
 }
 
-/** Returns whether three stores of this size leave too little of the heap. */
+/** Returns whether three stores of this size leave too little of the heap free. */
 export function exceedsHeap(storeBytes: number, maxHeapBytes = getHeapStatistics().heap_size_limit): boolean {
   return storeBytes * HEAP_DIVISOR > maxHeapBytes;
 }

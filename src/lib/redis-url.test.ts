@@ -1,5 +1,5 @@
 /**
- * Tests how Redis URLs are parsed, and that errors name the invalid part but never reveal the login.
+ * Tests how Redis URLs are parsed, and that errors name the invalid part but never reveal the user or the password.
  */
 import fc from 'fast-check';
 import { loadSettings } from '../config/load.ts';

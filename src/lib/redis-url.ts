@@ -68,7 +68,7 @@ interface UrlParts {
   readonly scheme: string;
   readonly username: string | undefined;
   readonly password: string | undefined;
-  /** `HOST:PORT`, or several of them separated by commas for Sentinels. */
+  /** `HOST:PORT`, or for Sentinels several such addresses separated by commas. */
   readonly hosts: string;
   /** Path without its leading slash. */
   readonly path: string;
@@ -168,8 +168,8 @@ function splitUrl(url: string, text: string): UrlParts {
 }
 
 /**
- * Returns a hint if the value may contain a password, because the `?` or `#` may be a part of it. If the password
- * contains a comma, the parts of the password appear in different URLs.
+ * Returns a hint if the value may contain a password, because the `?` or `#` may be a part of this password. If the
+ * password contains a comma, the parts of the password appear in different URLs.
  */
 function hintOf(text: string): string {
   return text.includes('@') ? ' (in a password write them as %3F and %23)' : '';
@@ -218,8 +218,8 @@ function checkDatabase(path: string, text: string): void {
 }
 
 /**
- * Quotes the piece if it consists of digits and no `@` follows it. Any other piece may belong to a password that is not
- * percent-encoded.
+ * Quotes the piece if the piece consists of digits and no `@` follows it. Any other piece may belong to a password that
+ * is not percent-encoded.
  */
 function digitsOf(piece: string | undefined, text: string): string {
   const isShown = piece !== undefined && /^\d{1,9}$/.test(piece) && text.lastIndexOf(piece) > text.lastIndexOf('@');

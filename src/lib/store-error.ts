@@ -18,7 +18,7 @@ export type StoreErrorKind = 'unavailable' | 'unknown' | 'forbidden' | 'deadline
 
 export class StoreError extends Error {
   readonly kind: StoreErrorKind;
-  /** Error code of Redis (such as OOM, READONLY or NOPERM) if the server replied with one. */
+  /** Error code of Redis (such as OOM, READONLY or NOPERM) if the server replied with an error code. */
   readonly serverCode: string | undefined;
 
   constructor(kind: StoreErrorKind, detail: string, options?: { cause?: unknown; serverCode?: string }) {

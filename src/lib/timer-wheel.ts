@@ -45,7 +45,8 @@ export class TimerWheel {
   /** Runs `callback` once `clock.monotonicMs()` has reached `dueMs`. */
   schedule(dueMs: number, callback: () => void): TimerEntry {
     this.#start();
-    // Even if `dueMs` has passed, the callback runs at the next tick, so that it never runs inside schedule().
+    // Even if `dueMs` has passed, the callback runs at the next tick, so that the callback never runs inside
+    // schedule().
     const tick = Math.max(this.#tickOf(dueMs) + 1, this.#lastTick + 1);
     const slot = tick % SLOT_COUNT;
     const entry: TimerEntry = { dueMs, callback, next: this.#slots[slot], previous: undefined, slot };
@@ -65,7 +66,9 @@ export class TimerWheel {
     this.#unlink(entry);
   }
 
-  /** Runs the callbacks that are due. The interval calls this method; tests with a fake clock call it directly. */
+  /**
+   * Runs the callbacks that are due. The interval calls this method; tests with a fake clock call the method directly.
+   */
   advance(): void {
     const nowMs = this.#clock.monotonicMs();
     const nowTick = this.#tickOf(nowMs);
@@ -97,7 +100,8 @@ export class TimerWheel {
   }
 
   #runSlot(slot: number, nowMs: number): void {
-    // Collects the entries first, because a callback may cancel neighbors of its entry.
+    // The method collects all due entries before it runs any callback, because a callback may cancel neighbors of its
+    // entry.
     const due: TimerEntry[] = [];
     for (let entry = this.#slots[slot]; entry !== undefined; entry = entry.next) {
       if (entry.dueMs <= nowMs) {

@@ -1,5 +1,5 @@
 /**
- * Builds the command with which a probe reads the sequence of a bucket, and decodes its reply. Pure functions. ring.ts
+ * Builds the command with which a probe reads the sequence of a bucket, and decodes the reply. Pure functions. ring.ts
  * describes the layout of a sequence.
  */
 import { decodeRingEntry, RING_SIZE } from './ring.ts';
@@ -7,11 +7,11 @@ import { decodeRingEntry, RING_SIZE } from './ring.ts';
 /** Known position of the bucket when the probe was sent. */
 export interface BucketQuestion {
   readonly generation: number;
-  /** Incarnation of the sequence; undefined if neither a message nor a read has reported one. */
+  /** Incarnation of the sequence; undefined if neither a message nor a read has reported an incarnation. */
   readonly incarnation: string | undefined;
   /** Number of the change whose stamp the probe requests. */
   readonly number: number;
-  /** Expected stamp; empty if unknown. */
+  /** Expected stamp of this change; empty if unknown. */
   readonly stamp: string;
   /** Numbers of changes that reads have reported, but messages have not yet reported. */
   readonly shown: readonly number[];
@@ -22,7 +22,7 @@ export interface BucketAnswer {
   /** Incarnation of the sequence. If the server has no sequence, the incarnation is empty and `number` is 0. */
   readonly incarnation: string;
   readonly number: number;
-  /** Stamp of the requested number; empty if the ring has no entry for it. */
+  /** Stamp of the change that the probe requested; empty if the ring has no entry for this change. */
   readonly stampOfAsked: string;
 }
 

@@ -2,8 +2,8 @@
  * Tests the bus with random histories of failovers: acknowledged writes are lost, their numbers repeat with other
  * stamps, messages are missing, and a replaced master answers reads.
  *
- * Invariant: once all messages and reads have arrived and the server has answered a later probe, each entry belongs to
- * the current history of the server. No change in that history invalidates the entry.
+ * Invariant: once all messages and results of reads have arrived and the server has answered a later probe, each entry
+ * belongs to the current history of the server. No change in that history invalidates the entry.
  */
 import fc from 'fast-check';
 import type { BucketMark } from './bucket-mark.ts';
@@ -57,8 +57,8 @@ class World {
   filled = 0;
 
   /**
-   * Makes the subscribed server receive the history only as snapshots of a full resync, so this server publishes no
-   * messages from now on.
+   * Simulates a subscribed server that receives changes only as snapshots of a full resync. From now on, this server
+   * publishes no messages.
    */
   breakLink(): void {
     this.#isSilent = true;
@@ -105,7 +105,7 @@ class World {
   }
 
   /**
-   * Delivers the next message or reply. If `isLate` is true, a probe reply arrives after the message that follows it.
+   * Delivers the next message or reply. If `isLate` is true, a probe reply arrives after the next message.
    */
   deliver(isLate: boolean): void {
     const isOvertaken = isLate && this.#inTransit[0]?.kind === 'probe' && this.#inTransit[1]?.kind === 'message';

@@ -35,7 +35,7 @@ function probe(state: BucketReads, answer: Partial<BucketAnswer>): BusAction {
   return applyBusEvent(state, { kind: 'probe', question: createQuestion(state), answer: answerOf(answer) });
 }
 
-/** Feeds the bus a read that ends as soon as it is sent. With `sentAt`, the read was sent earlier. */
+/** Feeds the bus a read whose result arrives as soon as the read is sent. With `sentAt`, the read was sent earlier. */
 function read(state: BucketReads, number: number, stamp = stampOf(number), sentAt?: SentAt): BusAction {
   const { known } = state;
   const mark = { incarnation: 'A', number, stamp };
@@ -246,8 +246,8 @@ describe('a read', () => {
 
 /**
  * Step of a random history. The model consists of a server with three keys and a near cache that executes the actions
- * of the bus. The value of a key is the number of its last write. A delivery picks any published message, so messages
- * repeat, arrive too early or never arrive.
+ * of the bus. The value of a key is the number of its last write. A delivery selects a random published message, so
+ * messages repeat, arrive too early or never arrive.
  */
 type Step =
   | { readonly do: 'write'; readonly key: string }

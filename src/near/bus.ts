@@ -1,37 +1,37 @@
 /**
  * Decides which near-cache entries the events of one channel invalidate. The module is a state machine that uses no
- * clock, no connections and no entries. So tests can run it on thousands of histories with lost, late, repeated and
- * reordered messages.
+ * clock, no connections and no entries. So tests can run the state machine on thousands of histories with lost, late,
+ * repeated and reordered messages.
  *
  * Three sources report changes of a bucket: messages, probes and reads. A probe reads the sequence of the bucket on the
  * connection that receives the messages. A read returns the position of the bucket together with the value. Each source
  * identifies a change by incarnation, number and stamp. After a failover that lost writes, numbers repeat but stamps do
- * not. So if two sources report the same number with different stamps, one of them reports a lost history.
+ * not. So if two sources report the same number with different stamps, one of these sources reports a lost history.
  *
  * The following invariants hold if the caller executes each action before it passes the next event. R1 to R7 are the
  * races in docs/internals/cache-coherence.md.
  *   1. Once the bus has applied message n of an incarnation, no entry remains that message n or an earlier message
  *      invalidates. A missing message leaves a gap in the numbers, and a gap invalidates the whole bucket (R2).
- *   2. While the channel is not live, the bucket has no entries: `lost` invalidates the bucket (R3), and results of
- *      reads are not cached. The bus ignores messages.
+ *   2. While the channel is not live, the bucket has no entries: `lost` invalidates the bucket (R3), and the bus does
+ *      not let callers cache the results of reads. The bus also ignores messages.
  *   3. `generation` changes whenever the whole bucket is invalidated. The result of a read that was sent in an earlier
  *      generation must not be cached (R1).
  *   4. Within one live subscription, numbers only increase. One connection to one server neither repeats nor reorders
- *      messages. A new subscription starts without a known position. The channels of a moved slot are first reported as
- *      lost. So a number that is not above the known number shows that the server now has another history (R7). The bus
- *      then invalidates the bucket.
+ *      messages. A new subscription starts without a known position. The subscriber first reports the channels of a
+ *      moved slot as lost. So a number that is not above the known number shows that the server now has another history
+ *      (R7). The bus then invalidates the bucket.
  *   5. Once all reads and messages have arrived and the server has answered a later probe, the mark of each entry
- *      belongs to the current history of the server. No later change of that history invalidates the entry.
+ *      belongs to the current history of the server. No later change in that history invalidates the entry.
  *
  * Invariant 5 has one exception. Another history may replace the known history without a message, end at exactly the
  * known number, and continue with messages before the next probe. The replacement then remains unnoticed, because the
  * first message has the next number and does not contain the stamp of the previous change. An entry that was read
  * before the replacement may then be stale for the rest of its lifetime.
  *
- * When the reply of a probe arrives, the bus has applied all messages that the server published before it ran the
- * probe. The bus may also have applied later messages, because node-redis delivers the messages of a chunk before the
- * replies of the same chunk. So the number in a reply must lie between the number known when the probe was sent and the
- * number known now. The next probe checks later changes.
+ * When the reply of a probe arrives, the bus has applied all messages that the server published before the server ran
+ * the probe. The bus may also have applied later messages, because node-redis delivers the messages of a chunk before
+ * the replies of the same chunk. So the number in a reply must lie between the number known when the probe was sent and
+ * the number known now. The next probe checks later changes.
  */
 import type { BucketMark } from './bucket-mark.ts';
 import type { BucketAnswer, BucketQuestion } from './bucket-probe.ts';
@@ -47,7 +47,7 @@ interface Known {
   readonly stamps: readonly string[];
 }
 
-/** Changes that reads have reported before their messages arrived. */
+/** Changes that reads have reported before the messages about these changes arrived. */
 interface Ahead {
   readonly incarnation: string;
   readonly stamps: Map<number, string>;
@@ -60,8 +60,8 @@ export interface BucketReads {
   known: Known | undefined;
   ahead: Ahead | undefined;
   /**
-   * Whether two sources contradicted each other. Results of reads are not cached until a message or a probe shows the
-   * history of the server.
+   * Whether two sources have contradicted each other. The bus does not let callers cache results of reads until a
+   * message or a probe shows the history of the server.
    */
   isDoubted: boolean;
 }
@@ -71,7 +71,7 @@ export type BusEvent =
   | { readonly kind: 'lost' }
   /** A message arrived; `message` is undefined if the message could not be decoded. */
   | { readonly kind: 'message'; readonly message: InvalidationMessage | undefined }
-  /** A probe was answered; `answer` is undefined if the reply could not be decoded. */
+  /** The reply of a probe arrived; `answer` is undefined if the reply could not be decoded. */
   | { readonly kind: 'probe'; readonly question: BucketQuestion; readonly answer: BucketAnswer | undefined }
   /**
    * A read that was sent in this generation has ended. `sentAt` is the position that was known when the read was sent.
@@ -102,10 +102,13 @@ export type BusAction =
   | { readonly kind: 'drop'; readonly names: readonly string[] }
   | { readonly kind: 'flush'; readonly cause: FlushCause; readonly names: readonly string[] };
 
-/** Maximum number of remembered stamps. The result of a read is not cached if its change is older than these stamps. */
+/**
+ * Maximum number of remembered stamps. The result of a read is not cached if the read reports a change that is older
+ * than these stamps.
+ */
 const MAX_STAMPS = 4;
 /**
- * Maximum number of changes that reads have reported before their messages. The result of a read that reports a further
+ * Maximum number of remembered changes whose messages have not arrived. The result of a read that reports a further
  * change is not cached.
  */
 const MAX_AHEAD = 16;
@@ -117,7 +120,10 @@ export function createBucketReads(): BucketReads {
   return { live: false, generation: 0, known: undefined, ahead: undefined, isDoubted: false };
 }
 
-/** Creates the question of a probe. The caller passes the question back together with the answer. */
+/**
+ * Returns the question of a probe: the known position, to be compared with the position on the server. The caller
+ * passes the question back together with the answer.
+ */
 export function createQuestion(state: BucketReads): BucketQuestion {
   const { known, ahead, generation } = state;
   const shown = [...(ahead?.stamps ?? [])];
@@ -251,7 +257,7 @@ function noteShown(state: BucketReads, { incarnation, number, stamp }: BucketMar
   return NONE;
 }
 
-/** Returns whether a read has reported a different history from that of this message. */
+/** Returns whether a read has reported a history that differs from the history of this message. */
 function contradictsShown({ ahead }: BucketReads, incarnation: string, number: number, stamp: string): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {
     return false;
@@ -259,7 +265,7 @@ function contradictsShown({ ahead }: BucketReads, incarnation: string, number: n
   return ahead.incarnation !== incarnation || (ahead.stamps.get(number) ?? stamp) !== stamp;
 }
 
-/** Returns whether the server has a different history from the one that was known when the probe was sent. */
+/** Returns whether the history of the server differs from the history that was known when the probe was sent. */
 function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): boolean {
   const { incarnation, number, stamp, shown } = question;
   if (incarnation === undefined) {
@@ -273,8 +279,8 @@ function contradictsQuestion(question: BucketQuestion, answer: BucketAnswer): bo
 }
 
 /**
- * Returns whether no read has reported another incarnation or an older change than this answer. This check applies only
- * before the first message or probe of a live channel.
+ * Returns whether no read contradicts this answer, either with another incarnation or with a lower number. This check
+ * applies only before the first message or probe of a live channel.
  */
 function agreesWithShown({ ahead }: BucketReads, answer: BucketAnswer): boolean {
   if (ahead === undefined || ahead.stamps.size === 0) {

@@ -1,6 +1,6 @@
 /**
  * Tests the invalidation hub. Random histories of reads, hits, watches and idle times test how the hub counts the
- * channels of the near cache. Examples test the probes that the hub sends, and how it handles the replies.
+ * channels of the near cache. Examples test the probes that the hub sends, and how the hub handles the replies.
  */
 import fc from 'fast-check';
 import { FakeClock } from '../../test/support/lib/fake-clock.ts';

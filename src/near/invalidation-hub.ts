@@ -3,15 +3,15 @@
  * watches use, and passes the events of these channels to its listeners.
  *
  * Invariants:
- *   1. There is a subscriber only while a channel is in use. A channel is in use while a watch of its namespace is
+ *   1. The hub has a subscriber only while a channel is in use. A channel is in use while a watch of its namespace is
  *      open, or if the near cache has used the channel within `idleMs`.
  *   2. `nearChannelCount` is the number of channels that the near cache uses (`nearUsedAtMs`), and never exceeds
- *      `maxNearChannels`. Values of further buckets are not cached. A watch on a channel is not a use by the near
- *      cache.
- *   3. Listeners receive each event before the subscriber delivers the next one. Listeners receive a probe or a read
+ *      `maxNearChannels`. The near cache does not cache values of further buckets. A watch of a channel does not count
+ *      as a use by the near cache.
+ *   3. Listeners receive each event before the subscriber delivers the next event. Listeners receive a probe or a read
  *      only if the probe or read invalidates the bucket.
- *   4. `Channel.changedAt` grows with every event that listeners receive, and never exceeds `now()`. So a caller that
- *      calls `now()` when it sends a read can detect later events of a channel.
+ *   4. `Channel.changedAt` increases with every event that listeners receive, and never exceeds `now()`. So a caller
+ *      that calls `now()` when it sends a read can detect later events of a channel.
  */
 import type { Clock } from '../lib/clock.ts';
 import { BUCKET_COUNT } from '../lib/key-hash.ts';
@@ -40,7 +40,7 @@ export interface Channel {
   /** Monotonic time of the last use by the near cache; undefined if the near cache does not use the channel. */
   nearUsedAtMs: number | undefined;
   watchCount: number;
-  /** Question of the last probe. */
+  /** Known position of the bucket when the last probe was sent. */
   question: BucketQuestion | undefined;
 }
 
@@ -102,7 +102,10 @@ export class InvalidationHub {
     return this.#eventCount;
   }
 
-  /** Keeps the channel subscribed for the near cache and returns it. Returns undefined if the maximum is reached. */
+  /**
+   * Keeps the channel of the bucket subscribed for the near cache, and returns the channel. Returns undefined if the
+   * maximum is reached.
+   */
   useForNear(namespace: string, bucket: number, isTag: boolean): Channel | undefined {
     const known = this.#channels.get(this.#nameOf(namespace, bucket, isTag));
     const canAdd = this.#nearChannelCount < this.#maxNearChannels && !this.#closed;
@@ -138,8 +141,9 @@ export class InvalidationHub {
   }
 
   /**
-   * Returns whether the result of a read with this mark may be cached. The channel must have been live, without a
-   * change of its generation, since the read was sent. A mark that belongs to another history invalidates the bucket.
+   * Returns whether the near cache may cache the result of a read with this mark. The channel must have been live,
+   * without a change of its generation, since the read was sent. A mark that belongs to another history invalidates the
+   * bucket.
    */
   admits(channel: Channel, mark: BucketMark, sentAt: SentAt | undefined): boolean {
     return this.#apply(channel, { kind: 'read', mark, sentAt }).kind === 'none';

@@ -38,10 +38,11 @@ export interface InvalidationMessage {
   readonly sequence: number;
   /** Bytes of the stamp as latin1 text. */
   readonly stamp: string;
-  /** Names as latin1 text, which is exact for any bytes. The list is empty for a flush. */
+  /** Names as latin1 text, which represents any bytes without loss. The list is empty for a flush. */
   readonly names: readonly string[];
   /**
-   * Version (24 bytes as latin1 text) of the entry that a write stored under the only name. Unset for an invalidation.
+   * Version (24 bytes as latin1 text) of the entry that a write stored under the only name in the list. Unset for an
+   * invalidation.
    */
   readonly version?: string;
 }

@@ -4,7 +4,8 @@
  * queue.
  *
  * Invariants:
- *   1. After a confirmation, the application has no entry that was invalid before it requested the confirmation.
+ *   1. After a confirmation, the application has no entry that was already invalid when the application requested the
+ *      confirmation.
  *   2. Once all messages have arrived, the application has no invalid entry.
  */
 import fc from 'fast-check';
@@ -136,7 +137,7 @@ class World {
       isAnswered = true;
     });
     act();
-    // Within these turns of the event loop, a confirmation that does not wait for the stream would end.
+    // Within these turns of the event loop, a confirmation that does not wait for the stream would resolve.
     for (let turn = 0; turn < 20; turn += 1) {
       await Promise.resolve();
     }

@@ -6,8 +6,10 @@
  * values in between.
  *
  * Invariants:
- *   1. Every invalidation after `start` resolved to true is added to the queue. Only a later flush may replace it.
- *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all of them.
+ *   1. After `start` has resolved to true, the watch adds every invalidation to the queue. Only a later flush may
+ *      replace a queued invalidation.
+ *   2. The queue contains at most `maxQueue` events. If another event does not fit, one flush replaces all queued
+ *      events.
  *   3. `confirm` resolves to true only if the watch is current and every earlier event was delivered (`markDelivered`).
  */
 import { randomInt } from 'node:crypto';
@@ -177,7 +179,7 @@ export class InvalidationWatch {
   }
 
   /**
-   * Resolves to true once all channels are live; events are queued from then on. Resolves to false on timeout or
+   * Resolves to true once all channels are live. From then on, the watch queues events. Resolves to false on timeout or
    * `close`.
    */
   async start(timeoutMs: number): Promise<boolean> {
@@ -270,7 +272,7 @@ export class InvalidationWatch {
   }
 
   #pushFlush(): void {
-    // The flush replaces all queued events, because it invalidates every key and tag in these events.
+    // The flush replaces all queued events, because a flush invalidates every key and tag in these events.
     this.#queue = [FLUSH];
     this.#queuedCount += 1;
     this.#wake();

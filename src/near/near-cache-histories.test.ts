@@ -6,8 +6,8 @@
  *   1. The value was current less than 1 s ago, and its TTL has not expired.
  *   2. No received message invalidates the value, nor does any earlier message of the same channel.
  *   3. No change that this sidecar has already confirmed to its client invalidates the value.
- *   4. No read that was sent after the read of the value has returned a newer value or a miss. No fresh read, whenever
- *      it was sent, has returned a newer value or a miss.
+ *   4. No read that was sent after the read of the value has returned a newer value or a miss. No fresh read has
+ *      returned a newer value or a miss, even if the fresh read was sent earlier.
  */
 import fc from 'fast-check';
 import { NAMES, NearCacheWorld } from '../../test/support/near/near-cache-world.ts';
@@ -52,7 +52,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: steps('wait', fc.integer({ min: 1, max: 400 }), (world, ms) => world.clock.advance(ms)) },
 );
 
-/** Makes every channel live, delivers at least one message on it, and caches every key. */
+/** Makes every channel live, delivers at least one message on each channel, and caches every key. */
 function settle(world: NearCacheWorld): void {
   for (const of of NAMES) {
     world.write(of, { tags: NAMES, ttlMs: 60_000, isOwn: false });

@@ -1,5 +1,6 @@
 /**
- * Tests the near cache with messages that the test sends: when an entry is cached, and which events drop it.
+ * Tests the near cache with messages that the test sends: when the near cache creates an entry, and which events drop
+ * the entry.
  */
 import {
   begin,
@@ -294,7 +295,7 @@ test('distinguishes keys that are not valid UTF-8', () => {
     ready(t, key);
     fill(t, nearValue(String(index)), key);
   }
-  // The first message of a bucket invalidates the bucket, so the test caches keys that share a bucket again.
+  // The first message of a bucket invalidates the bucket, so the test caches all keys a second time.
   for (const [index, key] of keys.entries()) {
     fill(t, nearValue(String(index)), key);
   }

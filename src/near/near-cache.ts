@@ -2,11 +2,11 @@
  * Keeps cache entries in the memory of the sidecar, and decides when an entry may be created and served.
  *
  * An entry is created from a read of the store, never from a write. Callers call `begin` before a read and `fill` after
- * it. Until then, an invalidation of the key removes the placeholder of the read (R1 in cache-coherence.md).
+ * it. Until `fill`, an invalidation of the key removes the placeholder of the read (R1 in cache-coherence.md).
  *
  * Invariants:
- *   1. An entry is served for at most `lifeMs` and the TTL of its value. Both times start when the read of the entry is
- *      sent, so this staleness bound holds even if messages are lost without notice.
+ *   1. An entry is served for at most `lifeMs`, and never beyond the TTL of its value. Both periods begin when its read
+ *      is sent, so this staleness bound holds even if messages are lost without notice.
  *   2. The channels of an entry's key and tags were live before its read was sent and have stayed live, and no message
  *      since then has invalidated the entry.
  *   3. The near cache stays within its bounds. It evicts expired entries first, then the least recently used entries.
@@ -36,7 +36,7 @@ export interface NearValue {
 }
 
 export interface NearEntry extends NearValue {
-  /** Monotonic time when the read was sent, from which the near cache measures age and TTL. */
+  /** Monotonic time at which the read was sent, from which the near cache measures age and TTL. */
   readonly sentAtMs: number;
   /** Sequence number of the read (`Placeholder.order`). */
   readonly order: number;
@@ -140,7 +140,7 @@ export class NearCache implements HubListener {
     return entry;
   }
 
-  /** Registers a read that is about to be sent. Callers call `fill` when the read has ended, even if it failed. */
+  /** Registers a read that is about to be sent. Callers call `fill` when this read has ended or failed. */
   begin(namespace: string, key: Buffer, isFresh = false): Placeholder {
     const channel = this.#hub.useForNear(namespace, bucketOf(key), false);
     const mayKeep = channel?.state.live === true && this.#placeholderCount < this.#maxPlaceholders;
@@ -164,13 +164,13 @@ export class NearCache implements HubListener {
     return placeholder;
   }
 
-  /** Caches the result of a read if it is still valid. `value` is undefined if the read returned no value. */
+  /** Caches the result of a read if the result is still valid. `value` is undefined if the read returned no value. */
   fill(placeholder: Placeholder, value: NearValue | undefined): void {
     const { name, order, isFresh } = placeholder;
     const isValid = this.#end(placeholder);
     const entry = this.#entries.peek(name, Number.NEGATIVE_INFINITY);
     if (isFresh) {
-      // The server may run two reads in flight in a different order from the one in which they were sent.
+      // The server may run two reads in a different order from the order in which the sidecar sent them.
       this.#removePlaceholders(name);
     } else if (entry !== undefined && entry.order > order) {
       return;
@@ -243,7 +243,7 @@ export class NearCache implements HubListener {
     return mark === undefined || this.#hub.admits(channel, mark, sentAt);
   }
 
-  /** Returns the channels that the entry depends on, or undefined if one of them was not live or had an event. */
+  /** Returns the channels that the entry depends on, or undefined if a channel was not live or had an event. */
   #channelsOf(placeholder: Placeholder, tags: readonly string[]): Channel[] | undefined {
     const channels = placeholder.channel === undefined ? [] : [placeholder.channel];
     let areUnchanged = true;
@@ -309,7 +309,7 @@ export class NearCache implements HubListener {
     }
   }
 
-  /** Removes the placeholders of this read and of earlier reads of the key. Returns whether this read still had one. */
+  /** Removes the placeholders of this and earlier reads of the key. Returns whether this read had a placeholder. */
   #end(placeholder: Placeholder): boolean {
     const { name, order } = placeholder;
     let isValid = false;

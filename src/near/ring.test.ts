@@ -35,8 +35,8 @@ class Sequence {
   }
 
   /**
-   * Fails over to a replica that lacks the changes after its own position. Stamps do not repeat, because they are
-   * random.
+   * Fails over to a replica that lacks the changes after its own position. Stamps are random and therefore do not
+   * repeat.
    */
   fallBack(to: Ring): void {
     this.number = to.number;

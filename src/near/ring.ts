@@ -14,7 +14,7 @@
  * ```
  *
  * Invariants:
- *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark concerned the key.
+ *   1. `changeSince` returns `unchanged` only if the ring shows that no change after the mark affected the key.
  *   2. A mark is valid only while the ring contains the mark's number with the mark's stamp, because numbers repeat
  *      after a failover that lost writes. The mark of a bucket without changes (number 0) has no stamp. Such a mark is
  *      valid while the ring contains every change.
@@ -47,7 +47,7 @@ export interface RingEntry {
 /** Sequence of a bucket at the time of one read. */
 export interface Ring {
   readonly incarnation: string;
-  /** Number of the last change; 0 if there was none. */
+  /** Number of the last change; 0 if the bucket has not changed. */
   readonly number: number;
   /** Ring entries by field: the entry with number n is at index n % 64. */
   readonly entries: readonly (RingEntry | undefined)[];
@@ -55,10 +55,11 @@ export interface Ring {
 
 /** Whether a key has changed since a mark. */
 export type RingVerdict =
-  /** No change since the mark concerned the key. */
+  /** No change since the mark affected the key. */
   | 'unchanged'
   /**
-   * A change concerned the key or may have concerned it (a flush, a change of several keys, a number without an entry).
+   * A change affected the key, or may have affected the key (a flush, a change of several keys, a number without an
+   * entry).
    */
   | 'changed'
   /**
@@ -103,11 +104,11 @@ function shows(ring: Ring, mark: BucketMark): boolean {
     return false;
   }
   if (mark.number === 0) {
-    // The ring contains every change if there were at most 64 changes. The caller detects missing entries.
+    // The ring contains every change if there were at most 64 changes. `changeSince` detects missing entries.
     return ring.number <= RING_SIZE;
   }
-  // A newer change has overwritten the entry if the numbers differ by 64 or more. The check also limits the caller's
-  // loop to 63 rounds.
+  // If the numbers differ by 64 or more, a newer change has overwritten the entry of the mark. The check also limits
+  // the loop in `changeSince` to 63 rounds.
   const entry = entryOf(ring, mark.number);
   return ring.number - mark.number < RING_SIZE && entry !== undefined && entry.stamp === mark.stamp;
 }

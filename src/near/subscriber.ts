@@ -15,7 +15,9 @@ export interface SubscriberListener {
   onMessage(channel: string, message: Buffer): void;
   /** Reports that the channel is subscribed. Messages published from now on reach onMessage, until onLost is called. */
   onLive(channel: string): void;
-  /** Reports that messages may be missing from now on. onLive follows once the channel is subscribed again. */
+  /**
+   * Reports that messages may be missing from now on. The subscriber calls onLive once the channel is subscribed again.
+   */
   onLost(channel: string): void;
   /**
    * Receives the reply of a probe of a live channel. At most one probe per channel is in flight. The subscriber drops
@@ -27,19 +29,19 @@ export interface SubscriberListener {
 
 export interface Subscriber {
   /**
-   * Keeps the channel subscribed from now on; idempotent. `probe` returns a read-only command for the slot of the
-   * channel. The subscriber calls this function before it sends each probe, and passes the reply to `onProbe`. A store
-   * that cannot lose messages sends no probes.
+   * Keeps the channel subscribed until `unsubscribe`; idempotent. `probe` returns a read-only command for the slot of
+   * the channel. The subscriber calls this function before it sends each probe, and passes the reply to `onProbe`. A
+   * subscriber that cannot lose messages sends no probes.
    */
   subscribe(channel: string, probe?: () => readonly string[]): void;
   unsubscribe(channel: string): void;
   /** Error that prevents some subscriptions until an operator acts; undefined if no such error is known. */
   readonly refusal?: StoreError | undefined;
   /**
-   * Resolves to true once three conditions hold. All messages published before this call on subscribed channels have
+   * Resolves to true once three conditions are met. All messages published before this call on subscribed channels have
    * reached onMessage. All subscriptions are intact. Since this call, each server with a subscription has proved to be
-   * a master that serves its slots. Resolves to false if one of the conditions is not certain by `deadlineAtMs`. Never
-   * rejects.
+   * a master that serves its slots. Resolves to false if one of the conditions has not been verified by `deadlineAtMs`.
+   * Never rejects.
    */
   barrier(deadlineAtMs: number): Promise<boolean>;
   close(): void;

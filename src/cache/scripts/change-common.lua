@@ -2,17 +2,17 @@
 -- near/invalidation-message.ts describes the layout of a message. docs/internals/cache-formats.md explains both.
 
 -- TTL of a sequence (31 days), which is longer than the maximum TTL of an entry. Every change of the bucket renews this
--- TTL, so a sequence outlives its entries. If Redis evicts a sequence, its entries are invalid.
+-- TTL, so a sequence outlives its entries. If Redis evicts a sequence, all entries of the bucket become invalid.
 local SEQUENCE_TTL_MS = '2678400000'
 
--- Assigns the next number of a bucket's sequence to a change, and enters the change in the ring with the hash of the
+-- Assigns the next number of a bucket's sequence to a change, and stores the change in the ring with the hash of the
 -- key and the random stamp. The stamp of the first change also becomes the incarnation of the sequence.
 local function advance(sequenceKey, hash, stamp)
   local marks = redis.call('HMGET', sequenceKey, 'inc', 'n', 'f')
   local incarnation = marks[1]
   if not tonumber(marks[2] or 0) or not tonumber(marks[3] or 0) or (incarnation and #incarnation ~= 8) then
-    -- The sequence is damaged. After the removal of the sequence, no entry of the bucket is valid. The sidecar repeats
-    -- the command once (damage-repair.ts).
+    -- The sequence is damaged. Its removal invalidates all entries of the bucket. The sidecar repeats the command once
+    -- (damage-repair.ts).
     redis.call('UNLINK', sequenceKey)
     error({ err = 'DAMAGED sequence' })
   end
@@ -26,7 +26,7 @@ local function advance(sequenceKey, hash, stamp)
   end
   local reply = redis.pcall('PEXPIRE', sequenceKey, SEQUENCE_TTL_MS)
   if reply ~= 1 then
-    -- Redis rejected the command. A new key must not remain without an expiry.
+    -- Redis rejected PEXPIRE. A new key must not remain without an expiry.
     if not marks[1] then
       redis.call('UNLINK', sequenceKey)
     end

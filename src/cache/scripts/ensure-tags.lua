@@ -1,6 +1,6 @@
 -- Returns the versions of tags of one tag bucket, and creates missing tags. Extends the TTL of each tag to at least the
 -- requested TTL.
--- KEYS contains the tags.
+-- KEYS contains the keys of the tags.
 -- ARGV contains the TTL in ms and a random version for each tag.
 local versions = {}
 local isDamaged = false

@@ -1,9 +1,9 @@
 -- Reads entries of one bucket and the position of its sequence.
--- KEYS contains the sequence and the entries.
+-- KEYS contains the key of the sequence and the keys of the entries.
 -- ARGV contains the size of the largest entry to return, in bytes, either once for all entries or once for each.
 -- Returns nil if there is no sequence and therefore no valid entry. Otherwise returns the server time in ms, the number
 -- of the last change, the incarnation followed by the ring entry of that change, and one item for each entry. The item
--- is the bytes of the entry, its length if it is too large, or nil for a miss.
+-- is the bytes of the entry, the length of an entry that is too large, or nil for a miss.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'n', 'f')
 local number = tonumber(marks[2] or 0)
 -- The next change of the bucket removes a damaged sequence (change-common.lua).

@@ -1,8 +1,8 @@
 -- Removes entries of one bucket and publishes their keys on its channel, in one atomic step, even if there is nothing
 -- to remove.
--- KEYS contains the sequence, the channel and the entries.
--- ARGV contains the hash of the key (or the hash that means every key), a random stamp, and the keys, encoded as names
--- of a message.
+-- KEYS contains the key of the sequence, the name of the channel and the keys of the entries.
+-- ARGV contains the hash of the cache key (or the hash that means every key), a random stamp, and the cache keys,
+-- encoded as names of a message.
 -- Returns the number of entries that had a value.
 local marks = redis.call('HMGET', KEYS[1], 'inc', 'f')
 local removed = 0

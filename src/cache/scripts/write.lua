@@ -1,13 +1,13 @@
 -- Writes an entry and publishes its key and version on the bucket's channel, in one atomic step.
--- KEYS contains the entry, the sequence and the channel.
+-- KEYS contains the key of the entry, the key of the sequence and the name of the channel.
 -- ARGV contains these arguments:
 --   1. The first bytes of the header (format, flags, length).
 --   2. The bytes between the version and the value (rest of the header, tag block).
 --   3. The value.
 --   4. The TTL in ms.
---   5. The hash of the key.
+--   5. The hash of the cache key.
 --   6. A random stamp.
---   7. The key, encoded as a name of a message.
+--   7. The cache key, encoded as a name of a message.
 --   8. The condition, which is 'if_absent', 'if_version' or an empty string.
 --   9. The expected version.
 --   10. The version of the entry whose tags the sidecar has compared.

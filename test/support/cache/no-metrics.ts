@@ -1,5 +1,5 @@
 /**
- * Provides cache metrics that count nothing, for tests that do not read them.
+ * Provides cache metrics that count nothing, for tests that do not read metrics.
  */
 import type { CacheMetrics } from '../../../src/cache/metrics.ts';
 

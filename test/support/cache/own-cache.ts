@@ -11,15 +11,15 @@ interface CachedValue {
   readonly value: string;
   readonly version: string;
   /**
-   * Whether the event of the CacheSet that wrote this value has arrived. Until it arrives, events of the key belong to
-   * earlier changes.
+   * Whether the event of the CacheSet that wrote this value has arrived. Until this event arrives, events of the key
+   * belong to earlier changes.
    */
   isAnnounced: boolean;
 }
 
 interface SetInFlight {
   readonly key: string;
-  /** Versions in the events of the key since the call was sent; an empty string for an invalidation. */
+  /** Versions in the events of the key that arrived after the call was sent; an empty string for an invalidation. */
   readonly versions: string[];
   isFlushed: boolean;
 }

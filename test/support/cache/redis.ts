@@ -1,6 +1,6 @@
 /**
- * Runs the cache on a real Redis for tests. It creates connections and services as in a sidecar, and checks the keys on
- * the server.
+ * Runs the cache on a real Redis for tests. The module creates connections and services as a sidecar does, and checks
+ * the keys on the server.
  */
 import { RedisCacheStore } from '../../../src/cache/redis-store.ts';
 import { type CacheService, createCacheService } from '../../../src/cache/service.ts';
@@ -23,8 +23,8 @@ interface Login {
 }
 
 /**
- * Connects to a deployment. `urls` contains one or more URLs, separated by commas. Without `login`, the credentials in
- * the URL are used.
+ * Connects to a deployment. `urls` contains one or more URLs, separated by commas. Without `login`, the connection uses
+ * the credentials in the URL.
  */
 export async function connectRedis(urls: string, login?: Login): Promise<Redis> {
   const changes = login === undefined ? {} : { credentials: async (): Promise<Login> => login };
@@ -53,7 +53,7 @@ const POLICIES: PolicyFile = {
 };
 
 export interface CacheSidecarOptions {
-  /** URLs through which the subscriber connections reach the Redis; by default the URLs of the other connections. */
+  /** URLs through which the subscriber connections reach Redis; by default the URLs of the other connections. */
   readonly subscriberUrls?: string;
   /** Staleness bound of the near cache; unset for the default of 1 s. */
   readonly nearLifeMs?: number;

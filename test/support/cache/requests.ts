@@ -64,7 +64,7 @@ export function callContext(options: { clock?: Clock; leftMs?: number } = {}): T
 }
 
 /**
- * Stream that records its messages. While it is blocked, it accepts one message and reports that its buffer is full.
+ * Stream that records its messages. A blocked stream accepts one message and reports that its buffer is full.
  */
 export class TestStream implements ResponseStream<WatchInvalidationsResponse> {
   readonly sent: WatchInvalidationsResponse[] = [];

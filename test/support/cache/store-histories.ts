@@ -35,7 +35,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: 'flush' as const }) },
 );
 
-/** Runs random histories, and throws with the shortest one in which the store differs from the model. */
+/** Runs random histories, and throws an error with the shortest history in which the store differs from the model. */
 export async function checkRandomHistories(store: CacheStore, runs: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
@@ -68,7 +68,7 @@ async function apply(store: CacheStore, namespace: string, model: Map<string, He
         action.keys.map((name) => Buffer.from(name)),
         deadline(),
       );
-      // A key whose tag was removed may still be counted.
+      // The store may still count a key whose tag was removed.
       expect(removed).toBeGreaterThanOrEqual(expected);
       expect(removed).toBeLessThanOrEqual(new Set(action.keys).size);
       for (const name of action.keys) {

@@ -17,7 +17,7 @@ export interface Watcher {
   readonly confirmations: readonly Confirmation[];
   /** Returns the events as short strings such as `key a`, `tag t` and `flush`. */
   events(): string[];
-  /** Resolves to the first confirmation above 0 that is requested after this call. */
+  /** Resolves to the first confirmation above 0 that the watch requests after this call. */
   confirmed(timeoutMs?: number): Promise<Confirmation>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * Creates a near cache for tests. The test takes the role of the subscriber: it makes channels live, reports them as
- * lost and sends messages. The clock is a fake clock.
+ * Creates a near cache for tests. The test takes the role of the subscriber: it makes channels live, reports channels
+ * as lost and sends messages. The clock is a fake clock.
  */
 import { bucketOf } from '../../../src/lib/key-hash.ts';
 import { InvalidationHub } from '../../../src/near/invalidation-hub.ts';
@@ -104,7 +104,7 @@ export function fill(test: NearHarness, value: NearValue, key = KEY): void {
   test.near.fill(test.near.begin('n', key), value);
 }
 
-/** Makes the channel of the key live and sends its first message. */
+/** Makes the channel of the key live and sends the first message of the channel. */
 export function ready(test: NearHarness, key = KEY): void {
   test.near.begin('n', key);
   test.live(channelOf(key));

@@ -15,8 +15,8 @@ import { FakeClock } from '../lib/fake-clock.ts';
 const NAMESPACE = 'n';
 const LIFE_MS = 1_000;
 /**
- * Maximum number of reads in flight. The number is small, so that a history is likely to continue each read. It exceeds
- * MAX_PLACEHOLDERS by one.
+ * Maximum number of reads in flight. The number is small, so that a history is likely to continue each read. The number
+ * exceeds MAX_PLACEHOLDERS by one.
  */
 const MAX_READS = 3;
 const MAX_PLACEHOLDERS = 2;
@@ -81,7 +81,7 @@ export class NearCacheWorld {
   readonly #subscribed = new Set<string>();
   readonly #live = new Set<string>();
   readonly #queues = new Map<string, Message[]>();
-  /** Last message received on each channel. After a loss, all earlier messages are treated as received. */
+  /** Last message received on each channel. After a loss, the model treats all earlier messages as received. */
   readonly #received = new Map<string, { incarnation: number; number: number }>();
   readonly #sequences = new Map<string, { incarnation: number; number: number }>();
   readonly #entries = new Map<string, Written>();
