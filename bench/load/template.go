@@ -22,8 +22,8 @@ type slot struct {
 
 const keyWidth = 8
 
-// marker returns the bytes that replace a placeholder until the request is encoded. Placeholders in the notation are {k0} to {k9}, and {key} for
-// {k0}.
+// marker returns the bytes that replace a placeholder until the request is encoded. The wire-format notation (see compile) has the placeholders
+// {k0} to {k9}. The placeholder {key} is the same as {k0}.
 func marker(key int) string { return fmt.Sprintf("\x01\x02KEY%d\x02\x01", key) }
 
 // compile turns the wire-format notation into a template.

@@ -169,7 +169,8 @@ function readConfig(path: string): SidecarConfig | undefined {
 }
 
 /**
- * Returns the options of the certificates. If the flags contradict each other, prints an error and returns undefined.
+ * Converts the certificate flags to options of the injector. If a required flag is missing or the flags contradict each
+ * other, prints an error and returns undefined.
  */
 function certificateOptions(flags: Flags): InjectorOptions['certificates'] | undefined {
   if (flags.certificates === 'files') {

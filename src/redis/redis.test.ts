@@ -159,8 +159,8 @@ test('executes no call twice and ends every call through random error replies', 
 });
 
 /**
- * Returns a reply in which one master owns all slots. If the host is `?`, the metadata after the node id contains the
- * address.
+ * Returns a reply in which one master owns all slots. The metadata after the node id contains an IP address, which the
+ * client uses if the host is `?`.
  */
 function slotsOf(host: string, port: number): string {
   const more = '%1\r\n$2\r\nip\r\n$9\r\n127.0.0.1\r\n';

@@ -7,8 +7,8 @@
  *   1. Blocks are separated by blank lines and contain no blank lines. A block that declares no local variable contains
  *      only a comment.
  *   2. A block uses only local variables of earlier blocks, as Lua requires.
- *   3. A block is included if one of its local variables occurs outside of comments. An unneeded block may be included,
- *      but a needed block is never left out.
+ *   3. The assembly includes a block if the name of one of the block's local variables occurs, outside of comments, in
+ *      the script or in a later included block. It may include an unneeded block, but never omits a needed one.
  */
 
 /** Block of a library. */

@@ -90,7 +90,7 @@ function directionsOf(which: 'requestType' | 'responseType'): Direction[] {
 const requests = directionsOf('requestType');
 const responses = directionsOf('responseType');
 
-/** In most cases, flips one bit, which corrupts a length, a number or a string. */
+/** Flips a random bit with a probability of 3/4. The bit may be part of a tag, a length, a number or a string. */
 function flipBit(bytes: Buffer, random: SeededRandom): Buffer {
   const at = random.below(Math.max(1, bytes.length));
   if (at < bytes.length && random.below(4) > 0) {

@@ -1,4 +1,4 @@
--- If a version key still contains the value that the caller has read, writes the key and renews its TTL.
+-- Stores a format in a version key and renews the TTL, unless the stored format differs from the one the caller read.
 -- KEYS contains the version key.
 -- ARGV contains the format that the caller read (empty if there was none), the format to store, and the TTL in ms.
 -- Returns the format that is stored after the call.

@@ -20,7 +20,7 @@ import { GARBAGE_BYTE, methodPath } from './test-methods.ts';
 
 export interface OddRequest {
   readonly name: string;
-  /** Frames of the request. Each frame is sent separately. */
+  /** HTTP/2 frames, each of which is sent separately. */
   readonly frames: readonly Buffer[];
 }
 

@@ -16,7 +16,7 @@ import { repositoryRoot } from '../repository.ts';
 
 export const IMAGES = {
   repository: 'pannier.test/pannier',
-  /** Tag of the image. `nextTag` refers to the same image, so that a test can upgrade from one tag to the other. */
+  /** Tag from which a test can upgrade to `nextTag`. Both tags refer to the same image. */
   tag: 'e2e-1',
   nextTag: 'e2e-2',
   example: 'pannier.test/example-node:e2e-1',

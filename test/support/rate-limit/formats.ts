@@ -1,6 +1,6 @@
 /**
  * Reads the committed bytes of stored limits (test/fixtures/formats/rate-limit.json), and repeats the calls that
- * produce these bytes. The calls use the production scripts, at times that the test sets.
+ * produce these bytes. The calls use the production scripts, but the test sets the time of each call.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

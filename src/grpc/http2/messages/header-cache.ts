@@ -78,7 +78,7 @@ export class HeaderCache {
 
 /**
  * Compares from the end, because the blocks of one caller usually differ near the end (`grpc-timeout`). A loop is
- * faster than `Buffer.compare` for these lengths.
+ * faster than `Buffer.compare` for blocks that are short enough for the cache.
  */
 function isSame(cached: Buffer, block: Buffer, start: number, end: number): boolean {
   if (cached.length !== end - start) {
