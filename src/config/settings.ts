@@ -234,7 +234,7 @@ export const SETTINGS = [
     kind: address,
     initial: ':9471',
     meaning: 'Listen address of /livez, /readyz and /metrics.',
-    why: 'The default listens on all interfaces, because the kubelet and Prometheus connect from outside the pod.',
+    why: 'With the default, the sidecar listens on all interfaces, because the kubelet and Prometheus connect from outside the pod.',
   },
   {
     name: 'POLICY_FILE',
