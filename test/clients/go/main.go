@@ -324,7 +324,7 @@ const (
 )
 
 func checkRequest(key string, limit int) fields {
-	one := fields{"name": "hour", "algorithm": "ALGORITHM_FIXED_WINDOW", "limit": limit, "windowMs": 3_600_000}
+	one := fields{"name": "month", "algorithm": "ALGORITHM_FIXED_WINDOW", "limit": limit, "windowMs": 2_592_000_000}
 	return fields{"key": key, "limits": []fields{one}}
 }
 

@@ -123,7 +123,7 @@ function connect(options: grpc.ClientOptions = {}): Client {
     channel,
     call,
     check: (key, limit = LOAD_CALLS * 10, metadata = new grpc.Metadata()) => {
-      const limits = [{ name: 'hour', algorithm: 'ALGORITHM_FIXED_WINDOW', limit, window_ms: 3_600_000 }];
+      const limits = [{ name: 'month', algorithm: 'ALGORITHM_FIXED_WINDOW', limit, window_ms: 2_592_000_000 }];
       return call(CHECK, { key, limits }, { metadata });
     },
     watch: ({ deadlineMs = CALL_TIMEOUT_MS } = {}) => {

@@ -290,7 +290,7 @@ public final class Client {
     Descriptor kind = methods.get(CHECK).getInputType().findFieldByName("limits").getMessageType();
     Object algorithm = kind.findFieldByName("algorithm").getEnumType().findValueByName("ALGORITHM_FIXED_WINDOW");
     Map<String, Object> one =
-        Map.of("name", "hour", "algorithm", algorithm, "limit", limit, "window_ms", 3_600_000L);
+        Map.of("name", "month", "algorithm", algorithm, "limit", limit, "window_ms", 2_592_000_000L);
     return call(on, CHECK, Map.of("key", key, "limits", List.of(build(kind, one))));
   }
 

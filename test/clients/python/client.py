@@ -61,7 +61,7 @@ class Client:
 
     def check(self, key, limit=LOAD_CALLS * 10, **options):
         # 1 is ALGORITHM_FIXED_WINDOW.
-        limits = [{"name": "hour", "algorithm": 1, "limit": limit, "window_ms": 3_600_000}]
+        limits = [{"name": "month", "algorithm": 1, "limit": limit, "window_ms": 2_592_000_000}]
         return self.call(RATE_LIMIT, {"key": key, "limits": limits}, **options)
 
 

@@ -111,10 +111,10 @@ async fn check(
     metadata_bytes: usize,
 ) -> Result<CheckRateLimitResponse, Status> {
     let limit = Limit {
-        name: "hour".into(),
+        name: "month".into(),
         algorithm: Algorithm::FixedWindow.into(),
         limit: limit as i64,
-        window_ms: 3_600_000,
+        window_ms: 2_592_000_000,
         ..Default::default()
     };
     let message = CheckRateLimitRequest {
