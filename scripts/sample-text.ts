@@ -3,9 +3,9 @@
  * The same seed and the same files yield the same sentences.
  */
 import { parseArgs } from 'node:util';
-import { sentencesOf } from './text/prose.ts';
+import { fileSentences } from './text/file-sentences.ts';
 import { repositoryTexts } from './text/repository-texts.ts';
-import { type TextContext, textPieces } from './text/text-piece.ts';
+import type { TextContext } from './text/text-piece.ts';
 
 const USAGE = `usage: node scripts/sample-text.ts --seed NUMBER [--count NUMBER] [--failed NUMBER,...]
 
@@ -32,7 +32,9 @@ const count = wholeNumber('--count', values.count);
 const failed = (values.failed ?? '').split(',').filter((text) => text !== '');
 
 const random = randomNumbers(seed);
-const sources = repositoryTexts(process.cwd());
+const sentences = repositoryTexts(process.cwd()).flatMap(({ path, content }) =>
+  fileSentences(path, content).map(({ context, line, text }) => ({ context, place: `${path}:${line}`, text })),
+);
 const drawn = [...draw('comment'), ...draw('docs')];
 for (const [index, sentence] of drawn.entries()) {
   process.stdout.write(`${index + 1}. ${sentence}\n`);
@@ -43,14 +45,7 @@ if (values.failed !== undefined) {
 }
 
 function draw(context: TextContext): string[] {
-  const sentences = sources.flatMap(({ path, content }) =>
-    textPieces(path, content)
-      .filter((piece) => piece.context === context)
-      .flatMap((piece) =>
-        sentencesOf(piece.text).map(({ lineOffset, text }) => ({ place: `${path}:${piece.line + lineOffset}`, text })),
-      ),
-  );
-  const candidates = sentences.filter(({ text }) => text.split(' ').length >= MIN_WORDS);
+  const candidates = sentences.filter((each) => each.context === context && each.text.split(' ').length >= MIN_WORDS);
   const chosen: string[] = [];
   while (chosen.length < count && candidates.length > 0) {
     const [sentence] = candidates.splice(Math.floor(random() * candidates.length), 1);

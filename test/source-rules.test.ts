@@ -1,10 +1,9 @@
 /**
  * Tests rules of the source tree: directions of imports, names, lengths of files, and text that no file may contain.
  */
-import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { SOCKET_PATH } from '../src/injection/sidecar.ts';
-import { repositoryFiles, repositoryRoot } from './support/repository.ts';
+import { readRepositoryFile, repositoryFiles } from './support/repository.ts';
 
 const MAX_LINES = 400;
 
@@ -46,10 +45,6 @@ const textFiles = repositoryFiles(['**/*']).filter(
   (path) => !/\.(binpb|png)$|^package-lock\.json$|^LICENSE$/.test(path),
 );
 
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
-}
-
 function moduleOf(path: string): string {
   const [, first = ''] = path.split('/');
   return first.replace(/\.ts$/, '');
@@ -57,7 +52,7 @@ function moduleOf(path: string): string {
 
 function importsOf(path: string): string[] {
   const pattern = /(?:from|import)\s*\(?\s*'(\.[^']+)'/g;
-  return [...read(path).matchAll(pattern)].map((match) => normalize(join(dirname(path), match[1] ?? '')));
+  return [...readRepositoryFile(path).matchAll(pattern)].map((match) => normalize(join(dirname(path), match[1] ?? '')));
 }
 
 function http2FolderOf(path: string): string | undefined {
@@ -144,7 +139,7 @@ describe('imports', () => {
 
   test('of node-redis are only in src/redis, and of grpc-js only in src/grpc and the call command', () => {
     const wrong = sourceFiles.filter((path) => {
-      const text = read(path);
+      const text = readRepositoryFile(path);
       const touchesRedis = /from '@redis\/client/.test(text) && !path.startsWith('src/redis/');
       const isGrpcPlace = path.startsWith('src/grpc/') || path === 'src/commands/call.ts';
       const touchesGrpc = /from '@grpc\/grpc-js/.test(text) && !isGrpcPlace;
@@ -170,7 +165,7 @@ describe('imports', () => {
   });
 
   test('of the build script are included in the build context of the image', () => {
-    const admitted = read('.dockerignore').split('\n');
+    const admitted = readRepositoryFile('.dockerignore').split('\n');
     const missing = importsOf('scripts/build.ts').filter((path) => !admitted.includes(`!${path}`));
     expect(missing).toEqual([]);
   });
@@ -200,7 +195,7 @@ describe('names', () => {
   test('of exports are unique', () => {
     const places = new Map<string, string[]>();
     for (const path of sourceFiles.filter((file) => !file.endsWith('.test.ts'))) {
-      const declared = read(path).matchAll(
+      const declared = readRepositoryFile(path).matchAll(
         /^export (?:async )?(?:abstract )?(?:function\*?|const|let|class|interface|type) (\w+)/gm,
       );
       for (const name of new Set([...declared].map((match) => match[1] ?? ''))) {
@@ -213,14 +208,14 @@ describe('names', () => {
   test('of test doubles are exported only by test/support', () => {
     const double = /^export .*\b(?:const|let|function|class) ((?:Fake|silent|no)(?:[A-Z]\w*|\b))/gm;
     const wrong = sourceFiles.flatMap((path) =>
-      [...read(path).matchAll(double)].map((match) => `${path} exports ${match[1]}`),
+      [...readRepositoryFile(path).matchAll(double)].map((match) => `${path} exports ${match[1]}`),
     );
     expect(wrong).toEqual([]);
   });
 
   test('of annotations and labels are spelled out only in their table', () => {
     const wrong = sourceFiles.flatMap((path) => {
-      const lines = path.endsWith('.test.ts') ? [] : read(path).split('\n');
+      const lines = path.endsWith('.test.ts') ? [] : readRepositoryFile(path).split('\n');
       const code = lines.filter((line) => !/^\s*(?:\/\/|\/?\*)/.test(line));
       return code.filter((line) => line.includes('pannier.dev/')).map((line) => `${path}: ${line.trim()}`);
     });
@@ -249,7 +244,7 @@ describe('names', () => {
 
   test('of upper and lower bounds begin with max or min', () => {
     const wrong = ownFiles.filter((path) => {
-      const text = read(path).replaceAll(/MALLOC_ARENA_MAX|PADDING_STRATEGY_MAX|PANNIER_\w+/g, '');
+      const text = readRepositoryFile(path).replaceAll(/MALLOC_ARENA_MAX|PADDING_STRATEGY_MAX|PANNIER_\w+/g, '');
       return path !== 'test/source-rules.test.ts' && /\b[A-Z][A-Z0-9_]*_(MAX|MIN)\b/.test(text);
     });
     expect(wrong).toEqual([]);
@@ -268,12 +263,12 @@ function differByOneLetter(left: string, right: string): boolean {
 
 describe('source files', () => {
   test(`have at most ${MAX_LINES} lines`, () => {
-    const long = ownFiles.filter((path) => read(path).split('\n').length - 1 > MAX_LINES);
+    const long = ownFiles.filter((path) => readRepositoryFile(path).split('\n').length - 1 > MAX_LINES);
     expect(long).toEqual([]);
   });
 
   test('begin with a header comment', () => {
-    const silent = ownFiles.filter((path) => !read(path).startsWith('/**'));
+    const silent = ownFiles.filter((path) => !readRepositoryFile(path).startsWith('/**'));
     expect(silent).toEqual([]);
   });
 
@@ -290,7 +285,7 @@ describe('source files', () => {
       /\bTODO\b|\bFIXME\b/,
     ];
     const wrong = sourceFiles.filter((path) => {
-      const text = read(path).replace(/^.*biome-ignore lint\/suspicious\/noExplicitAny.*\n.*$/gm, '');
+      const text = readRepositoryFile(path).replace(/^.*biome-ignore lint\/suspicious\/noExplicitAny.*\n.*$/gm, '');
       return patterns.some((pattern) => pattern.test(text));
     });
     expect(wrong).toEqual([]);
@@ -298,7 +293,7 @@ describe('source files', () => {
 
   test('of tests wait for conditions instead of a fixed time, and skip no test', () => {
     const wrong = ownFiles.filter((path) => {
-      const text = read(path);
+      const text = readRepositoryFile(path);
       const sleeps = /\b(sleep|delay)\(\s*\d{3,}/.test(text);
       const skips = /\b(it|test|describe)\.(skip|only|todo)\b|\bx(it|describe)\(/.test(text);
       return path !== 'test/source-rules.test.ts' && path.endsWith('.test.ts') && (sleeps || skips);
@@ -308,14 +303,14 @@ describe('source files', () => {
 });
 
 test('no file contains the markers of a merge conflict', () => {
-  const wrong = textFiles.filter((path) => /^(?:<{7}|>{7}) /m.test(read(path)));
+  const wrong = textFiles.filter((path) => /^(?:<{7}|>{7}) /m.test(readRepositoryFile(path)));
   expect(wrong).toEqual([]);
 });
 
 test('no file names a path of a specific machine', () => {
   const place = new RegExp(['/work/', '/root/\\w', '/home/\\w', 'registry\\.npmjs'].join('|'));
   const allowed = new Set(['test/source-rules.test.ts', 'Dockerfile']);
-  const wrong = textFiles.filter((path) => !allowed.has(path) && place.test(read(path)));
+  const wrong = textFiles.filter((path) => !allowed.has(path) && place.test(readRepositoryFile(path)));
   expect(wrong).toEqual([]);
 });
 
@@ -328,7 +323,7 @@ describe('files that exist', () => {
 
   test('include all files that the docs name', () => {
     const missing = repositoryFiles(['README.md', 'docs/**/*.md']).flatMap((page) =>
-      [...read(page).matchAll(/`([\w./-]+\.(?:ts|lua|proto))`/g)]
+      [...readRepositoryFile(page).matchAll(/`([\w./-]+\.(?:ts|lua|proto))`/g)]
         .map((match) => match[1] ?? '')
         .filter(isMissing)
         .map((name) => `${page}: ${name}`),
@@ -338,7 +333,7 @@ describe('files that exist', () => {
 
   test('include all files that comments name', () => {
     const missing = [...ownFiles, ...repositoryFiles(['src/**/*.lua'])].flatMap((path) =>
-      [...read(path).matchAll(/^\s*(?:\*|\/\/|--) .*$/gm)]
+      [...readRepositoryFile(path).matchAll(/^\s*(?:\*|\/\/|--) .*$/gm)]
         .flatMap(([line]) => [...line.matchAll(/(?<![\w@*<./-])[a-z0-9][a-z0-9/-]*(?:\.test)?\.(?:ts|lua)\b/g)])
         .map(([name]) => name)
         .filter(isMissing)
@@ -350,7 +345,7 @@ describe('files that exist', () => {
 
 test('every file uses the same path for the socket of a pod', () => {
   const wrong = textFiles.filter((path) =>
-    [...read(path).matchAll(/\/run\/pannier\/[\w.-]*\.sock/g)].some((match) => match[0] !== SOCKET_PATH),
+    [...readRepositoryFile(path).matchAll(/\/run\/pannier\/[\w.-]*\.sock/g)].some((match) => match[0] !== SOCKET_PATH),
   );
   expect(wrong).toEqual([]);
 });

@@ -9,8 +9,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { sentencesOf } from './prose.ts';
-import { type TextContext, textPieces } from './text-piece.ts';
+import { fileSentences } from './file-sentences.ts';
+import type { TextContext } from './text-piece.ts';
 
 interface AllowedUse {
   /** Beginning of the paths to which the allowed use applies. */
@@ -69,15 +69,8 @@ export function styleReport(terms: readonly StyleTerm[], sources: readonly Sourc
 }
 
 function passagesOf({ path, content }: SourceText): Passage[] {
-  const sentences = textPieces(path, content).flatMap((piece) =>
-    sentencesOf(piece.text).map(({ lineOffset, text }) => ({
-      context: piece.context,
-      line: piece.line + lineOffset,
-      text,
-    })),
-  );
   const lines = content.split('\n').map((text, index) => ({ context: 'everywhere' as const, line: index + 1, text }));
-  return [...sentences, ...lines];
+  return [...fileSentences(path, content), ...lines];
 }
 
 function problemsOfTerm(options: {

@@ -11,7 +11,7 @@
  *   4. A status message is at most 1,000 characters long and contains no unpaired surrogates.
  */
 import type { Logger } from '../lib/logger.ts';
-import { StoredFormatError, StoreError, type StoreErrorKind } from '../lib/store-error.ts';
+import { StoreError, type StoreErrorKind } from '../lib/store-error.ts';
 import { Status, type StatusCode, StatusError } from './status.ts';
 
 const MAX_MESSAGE_LENGTH = 1_000;
@@ -134,8 +134,7 @@ function storeErrorStatus(error: StoreError): ErrorStatus {
   }
   const row: StatusRow = STORE_ERROR_ROWS[error.kind];
   const detail = error.message.startsWith('cannot ') ? error.message : `cannot use the store: ${error.message}`;
-  const isComplete =
-    error instanceof StoredFormatError || (error.kind !== 'unknown' && detail.includes(REMEDY_SEPARATOR));
+  const isComplete = error.kind !== 'unknown' && detail.includes(REMEDY_SEPARATOR);
   const message = isComplete ? detail : `${detail}${REMEDY_SEPARATOR}${row.text}`;
   return withPushback(row.code, message, row.retryPushbackMs);
 }

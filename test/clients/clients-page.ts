@@ -3,6 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readFences } from '../docs/executable-page.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 /** Address in every program of the page. */
@@ -36,7 +37,7 @@ function blocksOf(heading: string, language: string): readonly string[] {
     throw new Error(`cannot read docs/clients.md: there is no section "${heading}"`);
   }
   const [text = ''] = section.split('\n## ');
-  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
-    .filter(([, name]) => name === language)
-    .map(([, , block = '']) => block);
+  return readFences(text)
+    .filter((fence) => fence.language === language)
+    .map((fence) => fence.text);
 }

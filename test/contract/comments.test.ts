@@ -5,10 +5,8 @@
  *      this version does not support it.
  *   2. The list of fields and values that the services never send matches the code of the services.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ALGORITHMS } from '../../src/rate-limit/algorithms/algorithm.ts';
-import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+import { readRepositoryFile, repositoryFiles } from '../support/repository.ts';
 
 /**
  * Fields and enum values, by the guide that mentions them. The services never set these fields and never send these
@@ -74,7 +72,7 @@ function readComments(): Map<string, string> {
   for (const path of repositoryFiles(['proto/pannier/**/*.proto'])) {
     const scopes: string[] = [];
     let comment: string[] = [];
-    for (const line of read(path)
+    for (const line of readRepositoryFile(path)
       .split('\n')
       .map((text) => text.trim())) {
       if (line.startsWith('//')) {
@@ -97,13 +95,9 @@ function readComments(): Map<string, string> {
   return comments;
 }
 
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
-}
-
 function codeBelow(directory: string): string {
   const paths = repositoryFiles([`${directory}/**/*.ts`]).filter((path) => !path.endsWith('.test.ts'));
-  return paths.map(read).join('\n');
+  return paths.map(readRepositoryFile).join('\n');
 }
 
 function namesIn(...tables: Readonly<Record<string, readonly string[]>>[]): string[] {
@@ -124,7 +118,7 @@ test('comments of unsupported options say that the call fails, and comments of r
 });
 
 test.each(Object.keys({ ...NEVER_SENT, ...REFUSED }))('%s names the options and values that are not served', (page) => {
-  const text = read(page);
+  const text = readRepositoryFile(page);
   const names = [...(NEVER_SENT[page] ?? []), ...(REFUSED[page] ?? [])].filter(
     (name) => !name.endsWith('_UNSPECIFIED'),
   );
@@ -154,18 +148,20 @@ test('the response fields that are never sent are exactly those that the code le
 });
 
 test('the proto and the guide say that one flush may be reported several times', () => {
-  expect(read('proto/pannier/v1/cache.proto')).toMatch(
+  expect(readRepositoryFile('proto/pannier/v1/cache.proto')).toMatch(
     /whole namespace may be reported by several flushes.*idempotently/,
   );
-  expect(read('docs/guides/caching.md')).toMatch(/whole namespace may be reported by several `flush` events/);
+  expect(readRepositoryFile('docs/guides/caching.md')).toMatch(
+    /whole namespace may be reported by several `flush` events/,
+  );
 });
 
 test('the pages do not recommend a condition against a slow load, because a miss has no version', () => {
-  const row = /^\| R11 .*$/m.exec(read('docs/internals/cache-coherence.md'))?.[0];
+  const row = /^\| R11 .*$/m.exec(readRepositoryFile('docs/internals/cache-coherence.md'))?.[0];
   expect(row).toMatch(/slow loader/);
   expect(row).not.toMatch(/if_version|if_absent/);
   const conditions = /`if_version`[^.]*\./g;
-  const section = read('docs/guides/caching.md')
+  const section = readRepositoryFile('docs/guides/caching.md')
     .split(/^## /m)
     .find((text) => text.startsWith('Can a stale value'));
   expect(section?.match(conditions)).toEqual([expect.stringMatching(/^`if_version` and `if_absent` do not\s+help/)]);

@@ -2,15 +2,10 @@
  * Tests the statements in docs/clients.md that a run of the programs on this page does not test. `make clients` runs
  * the programs.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { repositoryRoot } from '../support/repository.ts';
+import { readRepositoryFile } from '../support/repository.ts';
+import { readFences } from './executable-page.ts';
 
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
-}
-
-const page = read('docs/clients.md');
+const page = readRepositoryFile('docs/clients.md');
 
 /** Patterns of code that sets a deadline of 10 seconds, by the language of the code fence. */
 const DEADLINES: Readonly<Record<string, RegExp>> = {
@@ -24,13 +19,13 @@ const DEADLINES: Readonly<Record<string, RegExp>> = {
   ruby: /timeout: 10\)/,
 };
 
-const programs = [...page.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, language = '']) => language in DEADLINES);
+const programs = readFences(page).filter(({ language }) => language in DEADLINES);
 
 test('the page has a program in each language', () => {
-  expect(new Set(programs.map(([, language]) => language))).toEqual(new Set(Object.keys(DEADLINES)));
+  expect(new Set(programs.map(({ language }) => language))).toEqual(new Set(Object.keys(DEADLINES)));
 });
 
-test.each(programs.map(([, language = '', text = '']) => [language, text] as const))(
+test.each(programs.map(({ language, text }) => [language, text] as const))(
   'the %s program gives the first call a deadline of 10 seconds, because the call also connects',
   (language, text) => {
     expect(text).toMatch(DEADLINES[language] as RegExp);
@@ -39,12 +34,12 @@ test.each(programs.map(([, language = '', text = '']) => [language, text] as con
 
 test('both pages with advice on deadlines mention the first call', () => {
   expect(page).toMatch(/first call also has to connect, so it needs a longer deadline/);
-  expect(read('docs/reference/grpc.md')).toMatch(/waitForReady/);
+  expect(readRepositoryFile('docs/reference/grpc.md')).toMatch(/waitForReady/);
 });
 
 test('the examples wait for the connection before the first call', () => {
-  expect(read('examples/node/pannier.js')).toMatch(/await ready\(limits\)/);
-  expect(read('examples/python/app.py')).toMatch(/client\.wait_until_ready\(\)/);
+  expect(readRepositoryFile('examples/node/pannier.js')).toMatch(/await ready\(limits\)/);
+  expect(readRepositoryFile('examples/python/app.py')).toMatch(/client\.wait_until_ready\(\)/);
 });
 
 test('the page explains the options of proto-loader that its program uses', () => {

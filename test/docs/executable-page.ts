@@ -45,7 +45,7 @@ export interface ServeStep extends StepBase {
 
 export type Step = FileStep | RunStep | ServeStep;
 
-interface Fence extends StepBase {
+export interface Fence extends StepBase {
   readonly language: string;
   readonly text: string;
 }
@@ -74,7 +74,8 @@ export function parsePage(markdown: string): Step[] {
   return steps;
 }
 
-function readFences(markdown: string): Fence[] {
+/** Returns the code fences of a page in order. */
+export function readFences(markdown: string): Fence[] {
   const fences: Fence[] = [];
   let open: { language: string; line: number; lines: string[] } | undefined;
   for (const [index, line] of markdown.split('\n').entries()) {

@@ -2,20 +2,20 @@
  * Tests the links of the Markdown pages: every relative link refers to a file, every anchor refers to a heading, and
  * the index lists every page.
  */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+import { readRepositoryFile, repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
 const INDEX = 'docs/README.md';
 const pages = repositoryFiles(['*.md', 'docs/**/*.md', 'charts/pannier/README.md', 'examples/**/*.md']);
 
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
+function withoutFences(markdown: string): string {
+  return markdown.replaceAll(/^( *)```.*?^ *```$/gms, '');
 }
 
 /** Removes fenced code and code spans, which contain no links. */
 function proseOf(markdown: string): string {
-  return markdown.replaceAll(/^( *)```.*?^ *```$/gms, '').replaceAll(/`[^`\n]*`/g, '');
+  return withoutFences(markdown).replaceAll(/`[^`\n]*`/g, '');
 }
 
 function linksOf(markdown: string): string[] {
@@ -32,8 +32,8 @@ function linksOf(markdown: string): string[] {
 function anchorsOf(markdown: string): Set<string> {
   const anchors = new Set<string>();
   const counts = new Map<string, number>();
-  const withoutFences = markdown.replaceAll(/^( *)```.*?^ *```$/gms, '');
-  for (const [, heading = ''] of withoutFences.matchAll(/^#{1,6} +(.+?) *#*$/gm)) {
+  const page = withoutFences(markdown);
+  for (const [, heading = ''] of page.matchAll(/^#{1,6} +(.+?) *#*$/gm)) {
     const text = heading.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1');
     const anchor = text
       .toLowerCase()
@@ -43,7 +43,7 @@ function anchorsOf(markdown: string): Set<string> {
     counts.set(anchor, count + 1);
     anchors.add(count === 0 ? anchor : `${anchor}-${count}`);
   }
-  for (const [, id = ''] of withoutFences.matchAll(/<a (?:id|name)="([^"]+)"/g)) {
+  for (const [, id = ''] of page.matchAll(/<a (?:id|name)="([^"]+)"/g)) {
     anchors.add(id);
   }
   return anchors;
@@ -59,16 +59,18 @@ function brokenReason(page: string, link: string): string | undefined {
   if (anchor === undefined || statSync(join(repositoryRoot, target)).isDirectory()) {
     return undefined;
   }
-  return anchorsOf(read(target)).has(anchor) ? undefined : `${page}: ${link} leads to no heading`;
+  return anchorsOf(readRepositoryFile(target)).has(anchor) ? undefined : `${page}: ${link} leads to no heading`;
 }
 
 test.each(pages)('the links of %s lead to files and headings', (page) => {
-  const broken = linksOf(read(page)).map((link) => brokenReason(page, link));
+  const broken = linksOf(readRepositoryFile(page)).map((link) => brokenReason(page, link));
   expect(broken.filter((reason) => reason !== undefined)).toEqual([]);
 });
 
 test('the index of the docs lists every page', () => {
-  const listed = new Set(linksOf(read(INDEX)).map((link) => normalize(join('docs', link.split('#')[0] ?? ''))));
+  const listed = new Set(
+    linksOf(readRepositoryFile(INDEX)).map((link) => normalize(join('docs', link.split('#')[0] ?? ''))),
+  );
   const missing = repositoryFiles(['docs/**/*.md']).filter((page) => page !== INDEX && !listed.has(page));
   expect(missing).toEqual([]);
 });

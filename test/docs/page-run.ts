@@ -14,8 +14,8 @@
  *   6. Programs listen on the port in the variable PORT. The commands of the page connect to these programs at
  *      127.0.0.1:8080. This module replaces 127.0.0.1:8080 with the real address.
  */
-import { execFile, execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { freePort, type RedisNode, startRedis } from '../support/redis/server.ts';
@@ -40,42 +40,15 @@ const PAGE_REDIS_ADDRESS = '127.0.0.1:6379';
 const PAGE_PROGRAM_ADDRESS = '127.0.0.1:8080';
 const COMMAND_TIMEOUT_MS = 30_000;
 const STEP_TIMEOUT_MS = 60_000;
-/** Patterns of commands that need programs which may be missing on this machine. */
-const PYTHON_COMMAND = /^python3 /m;
-const GO_COMMAND = /^go /m;
 
-/**
- * Returns a directory whose python3 can import grpcio, or undefined if no such directory exists. Searches the virtual
- * environment `environment` first.
- */
-export function findPython(environment = join(repositoryRoot, '.cache', 'python-example')): string | undefined {
-  const directories = [join(environment, 'bin'), ...(process.env.PATH ?? '').split(delimiter)];
-  return directories.find((directory) => {
-    const program = join(directory, 'python3');
-    return existsSync(program) && succeeds(program, ['-c', 'import grpc, grpc_tools']);
-  });
-}
-
-function succeeds(program: string, args: readonly string[]): boolean {
-  try {
-    execFileSync(program, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/**
- * Declares one test for each step of the page. If a step cannot run on this machine, the title of its test begins with
- * NOT RUN.
- */
-export function describePage(page: string, python: string | undefined): void {
+/** Declares one test for each step of the page. */
+export function describePage(page: string): void {
   const steps = readSteps(page);
   if (steps.length === 0) {
     return;
   }
   describe(page, () => {
-    const run = new PageRun(python);
+    const run = new PageRun();
 
     beforeAll(async () => {
       await awayFromWindowEdge(60_000);
@@ -87,11 +60,9 @@ export function describePage(page: string, python: string | undefined): void {
 
     for (const step of steps) {
       test(
-        titleOf(step, python),
+        `line ${step.line}: ${summaryOf(step)}`,
         async () => {
-          if (missingProgram(step, python) === undefined) {
-            await run.play(step);
-          }
+          await run.play(step);
         },
         STEP_TIMEOUT_MS,
       );
@@ -107,12 +78,6 @@ function readSteps(page: string): Step[] {
   }
 }
 
-function titleOf(step: Step, python: string | undefined): string {
-  const missing = missingProgram(step, python);
-  const notRun = missing === undefined ? '' : `NOT RUN, because ${missing}: `;
-  return `${notRun}line ${step.line}: ${summaryOf(step)}`;
-}
-
 function summaryOf(step: Step): string {
   switch (step.kind) {
     case 'file':
@@ -124,16 +89,6 @@ function summaryOf(step: Step): string {
   }
 }
 
-function missingProgram(step: Step, python: string | undefined): string | undefined {
-  if (step.kind !== 'run') {
-    return undefined;
-  }
-  if (PYTHON_COMMAND.test(step.script) && python === undefined) {
-    return 'python3 has no grpcio (make examples runs it)';
-  }
-  return GO_COMMAND.test(step.script) && !succeeds('go', ['version']) ? 'go is not installed' : undefined;
-}
-
 interface RunningSidecar {
   readonly sidecar: Sidecar;
   /** Real addresses of this sidecar, by the address on the page. */
@@ -143,14 +98,12 @@ interface RunningSidecar {
 class PageRun {
   readonly #directory = mkdtempSync(join(tmpdir(), 'pannier-page-'));
   readonly #variables = join(this.#directory, '.variables');
-  readonly #python: string | undefined;
   /** Running sidecars by their gRPC address on the page. */
   readonly #sidecars = new Map<string, RunningSidecar>();
   #redis: RedisNode | undefined;
   #programPort: number | undefined;
 
-  constructor(python: string | undefined) {
-    this.#python = python;
+  constructor() {
     mkdirSync(join(this.#directory, 'bin'));
     symlinkSync(join(repositoryRoot, 'bin', 'pannier'), join(this.#directory, 'bin', 'pannier'));
     symlinkSync(join(repositoryRoot, 'node_modules'), join(this.#directory, 'node_modules'));
@@ -262,10 +215,9 @@ class PageRun {
   async #bash(script: string): Promise<{ code: number; stdout: string; stderr: string }> {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('PANNIER_'));
     const address = this.#withRealAddresses(DEFAULT_GRPC_ADDRESS);
-    const path = [...(this.#python === undefined ? [] : [this.#python]), dirname(process.execPath), process.env.PATH];
     const environment = {
       ...Object.fromEntries(inherited),
-      PATH: path.join(delimiter),
+      PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
       // Example programs read PANNIER_ADDRESS, but `pannier check` rejects this variable as an unknown setting.
       ...(script.includes('bin/pannier check') ? {} : { PANNIER_ADDRESS: address }),
       PANNIER_GRPC_ADDRESS: address,

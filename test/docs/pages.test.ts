@@ -6,12 +6,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
 import { MAKE_RUN_ARGS, parsePage } from './executable-page.ts';
-import { describePage, findPython } from './page-run.ts';
-
-const python = findPython();
+import { describePage } from './page-run.ts';
 
 for (const page of repositoryFiles(['README.md', 'docs/getting-started.md', 'docs/guides/*.md'])) {
-  describePage(page, python);
+  describePage(page);
 }
 
 test('make run starts the sidecar with the arguments that the pages are tested with', () => {

@@ -5,18 +5,12 @@
  * `…` on the page is a wildcard. It matches an interpolation such as `${path}`, or any other text on the same line of
  * the source.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+import { readRepositoryFile, repositoryFiles } from '../support/repository.ts';
 
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
-}
-
-const page = read('docs/operations/troubleshooting.md');
+const page = readRepositoryFile('docs/operations/troubleshooting.md');
 const sources = repositoryFiles(['src/**/*.ts', 'charts/pannier/templates/**'])
   .filter((path) => !path.endsWith('.test.ts'))
-  .map(read);
+  .map(readRepositoryFile);
 
 /** Returns the quoted messages: the code spans in the first cell of each row. */
 function quotedTexts(): string[] {

@@ -2,28 +2,26 @@
  * Tests that the repository contains the files that contributors and operators expect, and that readers of the README
  * can find them.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
-
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
-}
+import { readRepositoryFile, repositoryFiles, repositoryRoot } from '../support/repository.ts';
 
 const PAGES = ['SECURITY.md', 'CODE_OF_CONDUCT.md', 'RELEASING.md', 'CHANGELOG.md', 'LICENSE', 'docs/compatibility.md'];
 
 test('the README links CONTRIBUTING.md', () => {
-  expect(read('README.md')).toContain('](CONTRIBUTING.md)');
+  expect(readRepositoryFile('README.md')).toContain('](CONTRIBUTING.md)');
 });
 
 test.each(PAGES)('CONTRIBUTING.md links %s', (path) => {
   expect(existsSync(join(repositoryRoot, path))).toBe(true);
-  expect(read('CONTRIBUTING.md')).toContain(`](${path})`);
+  expect(readRepositoryFile('CONTRIBUTING.md')).toContain(`](${path})`);
 });
 
 test('the changelog has the form of Keep a Changelog', () => {
-  const headings = [...read('CHANGELOG.md').matchAll(/^(##+) (.*)$/gm)].map((match) => [match[1], match[2]] as const);
+  const headings = [...readRepositoryFile('CHANGELOG.md').matchAll(/^(##+) (.*)$/gm)].map(
+    (match) => [match[1], match[2]] as const,
+  );
   const kinds = new Set(['Added', 'Changed', 'Deprecated', 'Removed', 'Fixed', 'Security']);
   const [first] = headings;
   expect(first).toEqual(['##', '[Unreleased]']);
@@ -36,7 +34,7 @@ test('the changelog has the form of Keep a Changelog', () => {
 });
 
 test.each(repositoryFiles(['.github/ISSUE_TEMPLATE/*.yml']))('%s has the fields that GitHub requires', (path) => {
-  const form = parse(read(path)) as Record<string, unknown>;
+  const form = parse(readRepositoryFile(path)) as Record<string, unknown>;
   if (path.endsWith('/config.yml')) {
     expect(form).toMatchObject({ blank_issues_enabled: false });
     return;
@@ -49,8 +47,10 @@ test.each(repositoryFiles(['.github/ISSUE_TEMPLATE/*.yml']))('%s has the fields 
 });
 
 test('.editorconfig has the indentation and line width of the formatter', () => {
-  const { formatter } = JSON.parse(read('biome.json')) as { formatter: { indentWidth: number; lineWidth: number } };
-  const [, all = ''] = read('.editorconfig').split('\n\n');
+  const { formatter } = JSON.parse(readRepositoryFile('biome.json')) as {
+    formatter: { indentWidth: number; lineWidth: number };
+  };
+  const [, all = ''] = readRepositoryFile('.editorconfig').split('\n\n');
   expect(all).toContain(`indent_size = ${formatter.indentWidth}\n`);
-  expect(read('.editorconfig')).toContain(`max_line_length = ${formatter.lineWidth}\n`);
+  expect(readRepositoryFile('.editorconfig')).toContain(`max_line_length = ${formatter.lineWidth}\n`);
 });

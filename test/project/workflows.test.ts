@@ -2,10 +2,8 @@
  * Tests the GitHub workflows. They call only existing targets of the Makefile, request few permissions, and use pinned
  * actions.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parse } from 'yaml';
-import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
+import { readRepositoryFile, repositoryFiles } from '../support/repository.ts';
 
 interface Step {
   readonly uses?: string;
@@ -26,14 +24,10 @@ interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-function read(path: string): string {
-  return readFileSync(join(repositoryRoot, path), 'utf8');
-}
-
-const makefile = read('Makefile');
+const makefile = readRepositoryFile('Makefile');
 const targets = new Set([...makefile.matchAll(/^([a-z0-9-]+):(?!=)/gm)].map((match) => match[1] ?? ''));
 const workflows = repositoryFiles(['.github/workflows/*.yml']).map(
-  (path) => [path, parse(read(path)) as Workflow] as const,
+  (path) => [path, parse(readRepositoryFile(path)) as Workflow] as const,
 );
 
 /** Returns the targets of each `make` command in a shell script. */
@@ -84,7 +78,7 @@ describe.each(workflows)('%s', (_path, workflow) => {
 
   test('runs with the Node version of package.json', () => {
     const setups = stepsOf(workflow).filter(({ uses }) => uses?.startsWith('actions/setup-node@'));
-    const { engines } = JSON.parse(read('package.json')) as { engines: { node: string } };
+    const { engines } = JSON.parse(readRepositoryFile('package.json')) as { engines: { node: string } };
     expect(engines.node).toBe('>=24.0.0');
     expect(new Set(setups.map((step) => step.with?.['node-version']))).toEqual(new Set([24]));
   });
@@ -99,7 +93,7 @@ test('code of a pull request never runs with write permissions', () => {
 test('CI runs each suite that .ci/run runs, except the soak', () => {
   const [, ci] = workflows[0] ?? [];
   const called = new Set(ci === undefined ? [] : stepsOf(ci).flatMap(({ run }) => makeTargets(run ?? '')));
-  const suites = [...read('.ci/run').matchAll(/\bmake ((?:[a-z0-9-]+ ?)+)/g)].flatMap((match) =>
+  const suites = [...readRepositoryFile('.ci/run').matchAll(/\bmake ((?:[a-z0-9-]+ ?)+)/g)].flatMap((match) =>
     (match[1] ?? '').trim().split(' '),
   );
   const missing = suites.filter((suite) => !called.has(suite) && !called.has(suite.replace(/-(h2spec|interop)$/, '')));

@@ -2,7 +2,7 @@
  * Paths of this repository for tests: the root directory, and the files that git tracks or does not ignore.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -20,4 +20,9 @@ export function repositoryFiles(globs: readonly string[]): string[] {
   });
   const paths = output.split('\n').filter((path) => path !== '');
   return [...new Set(paths)].filter((path) => existsSync(join(repositoryRoot, path)));
+}
+
+/** Returns the text of a file whose path is relative to the root. */
+export function readRepositoryFile(path: string): string {
+  return readFileSync(join(repositoryRoot, path), 'utf8');
 }
