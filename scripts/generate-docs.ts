@@ -9,6 +9,7 @@ import { settingsMarkdown } from '../src/config/settings-reference.ts';
 import { limitsMarkdown } from '../src/grpc/http2/limits/http2-limits.ts';
 import { annotationsSchema, withAnnotationsTable } from '../src/injection/annotations-reference.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
+import { annotationsTemplate } from './annotation-warnings.ts';
 import { apiMarkdown } from './api-reference.ts';
 import { withSettingsSchema } from './chart-settings-schema.ts';
 import { withValuesTable } from './chart-values-table.ts';
@@ -27,3 +28,4 @@ const chartValues = readFileSync(join(root, 'charts/pannier/values.yaml'), 'utf8
 writeFileSync(chartPage, withValuesTable(readFileSync(chartPage, 'utf8'), chartValues));
 const chartSchema = join(root, 'charts/pannier/values.schema.json');
 writeFileSync(chartSchema, withSettingsSchema(readFileSync(chartSchema, 'utf8')));
+writeFileSync(join(root, 'charts/pannier/templates/_annotations.tpl'), annotationsTemplate());
