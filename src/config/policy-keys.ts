@@ -8,7 +8,7 @@ import type { KeyTable } from './yaml-reader.ts';
 export const MAX_POLICIES = 1_000;
 export const MAX_NAMESPACES = 1_000;
 
-export const ALGORITHMS: readonly AlgorithmName[] = [
+export const ALGORITHM_NAMES: readonly AlgorithmName[] = [
   'fixed_window',
   'sliding_window_log',
   'sliding_window_counter',

@@ -27,7 +27,7 @@ import {
   type UserLimit,
 } from './policy-file.ts';
 import {
-  ALGORITHMS,
+  ALGORITHM_NAMES,
   AT_USER_LIMIT,
   BUCKETS,
   FAILURE_MODES,
@@ -112,14 +112,14 @@ function readLimit(reader: YamlReader, node: Node, path: string): LimitSpec | un
 }
 
 function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string): AlgorithmName | undefined {
-  const accepted = `one of ${ALGORITHMS.join(', ')}`;
+  const accepted = `one of ${ALGORITHM_NAMES.join(', ')}`;
   const text = reader.text(node, path, accepted);
   if (text === undefined) {
     return undefined;
   }
-  const algorithm = ALGORITHMS.find((name) => name === text);
+  const algorithm = ALGORITHM_NAMES.find((name) => name === text);
   if (algorithm === undefined) {
-    const nearest = suggestionFor(text, ALGORITHMS);
+    const nearest = suggestionFor(text, ALGORITHM_NAMES);
     const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
     const hint = text === 'concurrency' ? '; this version does not support concurrency limits' : suggestion;
     reader.refuse(node, path, `must be ${accepted}, got ${JSON.stringify(text)}${hint}`);
