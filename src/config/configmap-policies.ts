@@ -5,8 +5,8 @@
  * Invariants:
  *   1. A text is a manifest if any of its documents has the keys `apiVersion` and `kind`. Other texts are policy files.
  *   2. Documents of other kinds, and ConfigMaps without the key, are ignored, unless no ConfigMap has the key.
- *   3. Positions refer to the manifest. If the policy file is no literal block (`|`), all its errors have the position of
- *      the value, and the message contains the position in the policy file.
+ *   3. Positions refer to the manifest. They are exact if the policy file is a literal block (`|`). In any other
+ *      style, all errors have the position of the value, and the message contains the position in the policy file.
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type Scalar } from 'yaml';
 import type { YamlProblem } from './yaml-reader.ts';

@@ -43,7 +43,7 @@ export async function readPolicyContent(path: string): Promise<PolicyContent> {
   }
 }
 
-/** Returns whether two results are the same, so that the second one is no change. */
+/** Returns whether two results are the same, so that nothing has changed. */
 export function isSameContent(left: PolicyContent, right: PolicyContent): boolean {
   if (left.kind === 'text' || right.kind === 'text') {
     return left.kind === 'text' && right.kind === 'text' && left.text === right.text;

@@ -71,7 +71,7 @@ const CASES: readonly { name: string; text: string; valid: string[]; broken: (st
     broken: [/^a b: 1:20 policies must have keys of /],
   },
   {
-    name: 'policies that are no mapping',
+    name: 'a number as the policies',
     text: 'policies: 5\ncache: { users: { ttl: 1m } }\n',
     valid: ['cache users'],
     broken: ['(other policies): 1:11 policies must be a mapping, got 5'],

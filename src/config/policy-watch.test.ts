@@ -307,7 +307,7 @@ test('starts with an optional file that cannot be parsed or read, and loads it o
   ]);
 });
 
-test('an optional file that is missing is no error, before and after other content', async () => {
+test('reports no error for an optional file that is missing, before and after other content', async () => {
   const running = start({ isOptional: true });
   await running.check();
   expect([texts(running), logged, outcomes]).toEqual([[], [], []]);
@@ -367,7 +367,7 @@ test('keeps the policies if the ConfigMap loses its key or all keys, and reports
 
 test.each([
   ['an empty mount', () => mountKeys()],
-  ['a directory that is no ConfigMap', () => writeFileSync(join(directory, 'other.yaml'), '')],
+  ['a directory that is not a ConfigMap', () => writeFileSync(join(directory, 'other.yaml'), '')],
 ])('ignores a missing optional file in %s', async (_, prepare) => {
   prepare();
   const running = start({ isOptional: true });

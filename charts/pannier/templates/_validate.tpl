@@ -1,4 +1,4 @@
-{{/* Shows a Redis URL in an error without its password: without the text before the last @, behind ? or #, and in place of a port. */}}
+{{/* Shows a Redis URL in an error without its password: without the text before the last @, without the text behind ? or #, and without a port that is not a number. */}}
 {{- define "pannier.redactedUrl" -}}
 {{- $text := regexReplaceAll "(?s)^(\\s*[a-zA-Z+]*://)?.*@" . "${1}***@" -}}
 {{- $text = regexReplaceAll "(?s)[?#].*$" $text "?***" -}}
