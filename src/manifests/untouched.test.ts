@@ -17,7 +17,7 @@ const options = {
 
 function textOf(result: ReturnType<typeof injectManifests>): string {
   if (!('text' in result)) {
-    throw new Error(result.problems.join('\n'));
+    throw new Error(result.problems.map(({ message }) => message).join('\n'));
   }
   const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
   expect(refusals).toEqual([]);
@@ -298,7 +298,10 @@ ${HEAD}spec:
     const source = `${HEAD}spec:\n  containers:\n    - &app\n      name: app\n      x: !!binary aGk=\n  initContainers:\n    - *app\n`;
     expect(injectManifests(source, options)).toEqual({
       problems: [
-        'cannot edit the file: a value cannot be changed in place; use block style and no aliases of values with tags (line 11)',
+        {
+          message:
+            'cannot edit the file: a value cannot be changed in place; use block style and no aliases of values with tags (line 11)',
+        },
       ],
     });
   });

@@ -90,7 +90,7 @@ describe.each(names)('%s', (name) => {
   const options = optionsOf(source);
   const result = injectManifests(source, options);
   if ('problems' in result) {
-    throw new Error(result.problems.join('\n'));
+    throw new Error(result.problems.map(({ message }) => message).join('\n'));
   }
   const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
 

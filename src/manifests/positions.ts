@@ -1,0 +1,65 @@
+/**
+ * Finds the line and column of a value in a YAML text by its path.
+ */
+import { type Document, isAlias, isMap, isSeq, type Node, type Pair } from 'yaml';
+import type { Path } from './template-kinds.ts';
+import { readDocuments } from './yaml-documents.ts';
+
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Finds positions in a text, which it parses once. */
+export class Positions {
+  readonly #text: string;
+  #documents: readonly Document[] | undefined;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /**
+   * Returns the position of a key or list item. If a part of the path comes from a merge key, returns the position of
+   * the last part that does not.
+   */
+  find(documentIndex: number, path: Path): Position | undefined {
+    this.#documents ??= readDocuments(this.#text);
+    const document = this.#documents[documentIndex];
+    let node = document?.contents ?? undefined;
+    let offset = node?.range?.[0];
+    for (const key of path) {
+      const found = childOf(document, node, key);
+      if (found === undefined) {
+        break;
+      }
+      offset = found.offset ?? offset;
+      node = found.node;
+    }
+    return offset === undefined ? undefined : this.#positionOf(offset);
+  }
+
+  #positionOf(offset: number): Position {
+    const before = this.#text.slice(0, offset);
+    const lastLine = before.slice(before.lastIndexOf('\n') + 1);
+    return { line: before.split('\n').length, column: [...lastLine].length + 1 };
+  }
+}
+
+interface Child {
+  readonly node: Node | undefined;
+  readonly offset: number | undefined;
+}
+
+function childOf(document: Document | undefined, parent: unknown, key: string | number): Child | undefined {
+  const node = isAlias(parent) && document !== undefined ? parent.resolve(document) : parent;
+  if (isSeq<Node>(node) && typeof key === 'number') {
+    const item = node.items[key];
+    return item === undefined ? undefined : { node: item, offset: item.range?.[0] };
+  }
+  if (!isMap<Node, Node | null>(node)) {
+    return undefined;
+  }
+  const pair: Pair<Node, Node | null> | undefined = node.items.find((item) => String(item.key) === String(key));
+  return pair === undefined ? undefined : { node: pair.value ?? undefined, offset: pair.key.range?.[0] };
+}
