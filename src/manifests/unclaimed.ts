@@ -63,15 +63,19 @@ export function leftOutByInject(
     const claim = claims.find(({ workload }) => isSamePath([...workload.path, ...POD_ANNOTATIONS], path.slice(0, -1)));
     if (claim !== undefined) {
       if (claim.kind === 'skip' && request === undefined && own(site.annotations, INJECT) === undefined) {
-        leftOut.push({ object, path, message: `cannot inject: ${named(keys)} ${REQUEST_MISSING}` });
+        leftOut.push({
+          object,
+          path,
+          message: `cannot inject: ${named(keys)} ${keys.length === 1 ? 'has' : 'have'} ${REQUEST_MISSING}`,
+        });
       }
       continue;
     }
-    const place = `${named(keys)} at ${pathText(site.path)}`;
+    const fact = `${named(keys)} at ${pathText(site.path)} ${keys.length === 1 ? 'has' : 'have'} no effect there`;
     if (hasSidecar && !hasContainers(site.owner)) {
-      notes.push({ object, path, message: `note: ${place} has no effect there; ${remedy(search, site)}` });
+      notes.push({ object, path, message: `note: ${fact}; ${remedy(search, site)}` });
     } else {
-      leftOut.push({ object, path, message: `cannot inject: ${place} has no effect there; ${remedy(search, site)}` });
+      leftOut.push({ object, path, message: `cannot inject: ${fact}; ${remedy(search, site)}` });
     }
   }
   const isOptedOut = valueAt(object.value, [...POD_ANNOTATIONS, INJECT]) === 'false';
@@ -82,7 +86,7 @@ export function leftOutByInject(
 }
 
 const POD_ANNOTATIONS = ['metadata', 'annotations'];
-const REQUEST_MISSING = `has no effect without ${INJECT}; set ${INJECT} to "true", or use --namespace-inject if the namespace requests injection`;
+const REQUEST_MISSING = `no effect without ${INJECT}; set ${INJECT} to "true", or use --namespace-inject if the namespace requests injection`;
 
 /** Returns the pods with status annotations that uninject did not process. */
 export function leftOutByUninject(search: Search): LeftOut[] {
@@ -200,13 +204,14 @@ const APPLY_WITHOUT =
 /** Returns what the user can do about annotations that have no effect. */
 function remedy({ object, kinds, claims }: Search, site: AnnotationSite): string {
   const row = kindOf(kinds, object.value);
+  const it = site.keys.length === 1 ? 'it' : 'them';
   const isInTemplate = hasContainers(site.owner) && site.path.length > POD_ANNOTATIONS.length;
   if (isInTemplate) {
     return kindAdvice(object, site.path.slice(0, -2)) ?? APPLY_WITHOUT;
   }
   const claimed = claims[0]?.workload.path.slice(object.path.length);
   if (row !== undefined && claimed !== undefined) {
-    return `move it to ${pathText([...claimed, ...POD_ANNOTATIONS])}`;
+    return `move ${it} to ${pathText([...claimed, ...POD_ANNOTATIONS])}`;
   }
   if (row !== undefined) {
     return `this object has no pod template at ${row.templates.join(' or ')}; annotate the object that has it`;
@@ -217,7 +222,7 @@ function remedy({ object, kinds, claims }: Search, site: AnnotationSite): string
   const template = containers?.path.slice(0, -2) ?? [];
   const advice = kindAdvice(object, template);
   if (advice !== undefined) {
-    return `move it to ${pathText([...template, ...POD_ANNOTATIONS])} and ${advice}`;
+    return `move ${it} to ${pathText([...template, ...POD_ANNOTATIONS])} and ${advice}`;
   }
   return groupOf(object.value) === ''
     ? 'annotate the pod template of the workload instead'
