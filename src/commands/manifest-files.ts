@@ -9,6 +9,7 @@
  *   4. If a file cannot be read, no file is processed.
  */
 import { join } from 'node:path';
+import { readFailureCode } from '../lib/system-code.ts';
 import { type FilesIo, type ManifestIo, readManifest } from './manifest-io.ts';
 
 const MAX_FILES = 10_000;
@@ -120,8 +121,7 @@ class FileSearch {
     try {
       return this.#io.list(path) ?? false;
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-      this.#fail(`cannot read ${path}: ${code}; use a readable directory`);
+      this.#fail(`cannot read ${path}: ${readFailureCode(error)}; use a readable directory`);
       return undefined;
     }
   }

@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
 import { image } from '../injection/values.ts';
+import { readFailureCode } from '../lib/system-code.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
@@ -111,8 +112,7 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
     }
     io.error(`cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes; split it`);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    io.error(`cannot read ${path}: ${code}; use a readable file`);
+    io.error(`cannot read ${path}: ${readFailureCode(error)}; use a readable file`);
   }
   return undefined;
 }
