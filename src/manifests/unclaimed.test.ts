@@ -89,6 +89,18 @@ test.each([
       'this object has no pod template at spec.template; annotate the object that has it',
   ],
   [
+    'on a workload with the API version of another kind',
+    { apiVersion: 'v1', kind: 'Job', metadata: { name: 'x' }, spec: { template: TEMPLATE } },
+    '9: job/x: cannot inject: annotation pannier.dev/inject at spec.template.metadata.annotations has no effect there; ' +
+      'correct the apiVersion, such as batch/v1',
+  ],
+  [
+    'on a pod without an API version',
+    { kind: 'Pod', metadata: { name: 'x', annotations: INJECT }, spec: SPEC },
+    '5: pod/x: cannot inject: annotation pannier.dev/inject at metadata.annotations has no effect there; ' +
+      'correct the apiVersion, such as v1',
+  ],
+  [
     'without a request',
     { ...custom('Pod', SPEC, { 'pannier.dev/log-level': 'debug' }), apiVersion: 'v1' },
     '6: pod/x: cannot inject: annotation pannier.dev/log-level has no effect without pannier.dev/inject; ' +

@@ -1,6 +1,6 @@
 /**
- * Finds the parts of an object that inject or uninject left out: annotations of Pannier in places that are no known pod
- * template, and pods that should get a sidecar but are not in the table of kinds.
+ * Finds the parts of an object that inject or uninject left out: annotations of Pannier outside of known pod templates,
+ * and pods that should get a sidecar but are not in the table of kinds.
  *
  * The search goes by structure, not by kind, so that no object with an annotation is left out silently.
  *
@@ -205,6 +205,10 @@ const APPLY_WITHOUT =
 function remedy({ object, kinds, claims }: Search, site: AnnotationSite): string {
   const row = kindOf(kinds, object.value);
   const it = site.keys.length === 1 ? 'it' : 'them';
+  const version = row === undefined && groupOf(object.value) === '' ? versionOf(object.kind, kinds) : undefined;
+  if (version !== undefined) {
+    return `correct the apiVersion, such as ${version}`;
+  }
   const isInTemplate = hasContainers(site.owner) && site.path.length > POD_ANNOTATIONS.length;
   if (isInTemplate) {
     return kindAdvice(object, site.path.slice(0, -2)) ?? APPLY_WITHOUT;
@@ -227,6 +231,12 @@ function remedy({ object, kinds, claims }: Search, site: AnnotationSite): string
   return groupOf(object.value) === ''
     ? 'annotate the pod template of the workload instead'
     : `annotate a pod template and use --kind, or ${APPLY_WITHOUT}`;
+}
+
+/** Returns an API version of a kind that is a part of Kubernetes, or undefined for other kinds. */
+function versionOf(kind: string, kinds: KindTable): string | undefined {
+  const row = [...kinds.values()].find((candidate) => candidate.kind === kind && !candidate.group.includes('.'));
+  return row === undefined ? undefined : `${row.group}/v1`.replace(/^\//, '');
 }
 
 /** Returns the option that adds the pod template to the table, or undefined if the option cannot express it. */
