@@ -30,7 +30,7 @@ export interface FilesIo extends ManifestIo {
   list(path: string): readonly DirectoryEntry[] | undefined;
 }
 
-export interface DirectoryEntry {
+interface DirectoryEntry {
   readonly name: string;
   readonly isDirectory: boolean;
 }

@@ -139,6 +139,6 @@ export function printRemarks(files: readonly EditedFile[], io: ManifestIo): void
   }
 }
 
-export function placeText(name: string, position: Pick<ManifestProblem, 'line' | 'column'> | undefined): string {
+function placeText(name: string, position: Pick<ManifestProblem, 'line' | 'column'> | undefined): string {
   return [name, position?.line, position?.column].filter((part) => part !== undefined).join(':');
 }

@@ -24,7 +24,7 @@ export interface LeftOut {
   readonly message: string;
 }
 
-export interface Claim {
+interface Claim {
   readonly workload: Workload;
   readonly kind: 'inject' | 'skip' | 'refuse';
 }
