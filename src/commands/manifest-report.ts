@@ -6,14 +6,9 @@
  *   2. Other lines begin with `<file>:` if there are several files.
  *   3. The command writes nothing to standard output if a pod was refused, a part was left out, or a file has an error.
  */
-import type {
-  EditedManifests,
-  ManifestProblem,
-  ManifestResult,
-  Remark,
-  WorkloadOutcome,
-} from '../manifests/edit-manifests.ts';
+import type { EditedManifests, ManifestResult, Remark, WorkloadOutcome } from '../manifests/edit-manifests.ts';
 import { joinStream } from '../manifests/join-stream.ts';
+import { problemText } from '../manifests/manifest-problem.ts';
 import type { Position } from '../manifests/positions.ts';
 import { type KindTable, kindTable, parseKind } from '../manifests/template-kinds.ts';
 import { workloadText } from '../manifests/workloads.ts';
@@ -51,7 +46,7 @@ export function editNamedFiles(
       return [{ ...result, name }];
     }
     for (const problem of result.problems) {
-      io.error(`${placeText(name, problem)}: ${problem.message}`);
+      io.error(problemText(name, problem));
     }
     return [];
   });
@@ -81,9 +76,8 @@ export function reportAndWrite(files: readonly EditedFile[], done: Done, io: Man
       const { effect, lines } = describe(outcome, done);
       counts[effect] = (counts[effect] ?? 0) + 1;
       for (const { position, text } of lines) {
-        const isError = effect === 'refused';
-        const prefix = isError ? `${placeText(file.name, position)}: ` : files.length > 1 ? `${file.name}: ` : '';
-        io.error(prefix + text);
+        const hasFile = effect === 'refused' || files.length > 1;
+        io.error(hasFile ? problemText(file.name, { ...position, message: text }) : text);
       }
     }
   }
@@ -126,7 +120,7 @@ function describe({ workload, injection, positionOf }: WorkloadOutcome, done: Do
 /** Prints the parts that were left out, and the notes. */
 export function printRemarks(files: readonly EditedFile[], io: ManifestIo): void {
   const line = (name: string, { object, message, position }: Remark): string =>
-    `${placeText(name, position)}: ${workloadText(object)}: ${message}`;
+    problemText(name, { ...position, message: `${workloadText(object)}: ${message}` });
   for (const { name, notes } of files) {
     for (const note of notes) {
       io.error(line(name, note));
@@ -137,8 +131,4 @@ export function printRemarks(files: readonly EditedFile[], io: ManifestIo): void
       io.error(line(name, part));
     }
   }
-}
-
-function placeText(name: string, position: Pick<ManifestProblem, 'line' | 'column'> | undefined): string {
-  return [name, position?.line, position?.column].filter((part) => part !== undefined).join(':');
 }

@@ -14,6 +14,7 @@ import type { Pod } from '../injection/pod.ts';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
 import { uninjectPod } from '../injection/uninject-pod.ts';
 import { isSame } from '../lib/json.ts';
+import type { ManifestProblem } from './manifest-problem.ts';
 import { shapeProblems } from './pod-shape.ts';
 import { type Position, Positions } from './positions.ts';
 import { type KindTable, KNOWN_KINDS, kindOf, type Path } from './template-kinds.ts';
@@ -61,13 +62,6 @@ export interface EditedManifests {
   readonly leftOut: readonly Remark[];
   /** Parts that have no effect, in objects that have been edited. */
   readonly notes: readonly Remark[];
-}
-
-/** Error in a file. */
-export interface ManifestProblem {
-  readonly line?: number;
-  readonly column?: number;
-  readonly message: string;
 }
 
 export type ManifestResult = EditedManifests | { readonly problems: readonly ManifestProblem[] };

@@ -2,13 +2,11 @@
  * Finds the line and column of a value in a YAML text by its path.
  */
 import { type Document, isAlias, isMap, isSeq, type Node, type Pair } from 'yaml';
+import { type ManifestProblem, positionedProblem } from './manifest-problem.ts';
 import type { Path } from './template-kinds.ts';
 import { readDocuments } from './yaml-documents.ts';
 
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
+export type Position = Pick<ManifestProblem, 'line' | 'column'>;
 
 /** Finds positions in a text, which it parses once. */
 export class Positions {
@@ -36,14 +34,13 @@ export class Positions {
       offset = found.offset ?? offset;
       node = found.node;
     }
-    return offset === undefined ? undefined : this.#positionOf(offset);
+    return offset === undefined ? undefined : positionOf(this.#text, offset);
   }
+}
 
-  #positionOf(offset: number): Position {
-    const before = this.#text.slice(0, offset);
-    const lastLine = before.slice(before.lastIndexOf('\n') + 1);
-    return { line: before.split('\n').length, column: [...lastLine].length + 1 };
-  }
+function positionOf(text: string, offset: number): Position {
+  const { line = 1, column = 1 } = positionedProblem(text, { offset, message: '' });
+  return { line, column };
 }
 
 interface Child {

@@ -69,7 +69,7 @@ const sharingPod = shares.map((drawn) => {
 
 function textOf(result: ManifestResult): string {
   if (!('text' in result)) {
-    throw new Error(result.problems.map(({ message }) => message).join('\n'));
+    throw new Error(JSON.stringify(result.problems));
   }
   expect(result.outcomes).toMatchObject([{ injection: { kind: expect.stringMatching('inject') } }]);
   return result.text;

@@ -17,7 +17,7 @@ const options = {
 
 function textOf(result: ReturnType<typeof injectManifests>): string {
   if (!('text' in result)) {
-    throw new Error(result.problems.map(({ message }) => message).join('\n'));
+    throw new Error(JSON.stringify(result.problems));
   }
   const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
   expect(refusals).toEqual([]);
