@@ -1,6 +1,7 @@
 /**
  * Tests that no object with an annotation of Pannier is left out silently, whatever its kind.
  */
+import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
 import { type EditedManifests, injectManifests, type Remark, uninjectManifests } from './edit-manifests.ts';
@@ -137,6 +138,17 @@ test.each([
   expect(inject(value)).toMatchObject({ leftOut: [], notes: [] });
 });
 
+test('does not report the annotations of a pod whose namespace opts out', () => {
+  const namespace = {
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'shop', labels: { 'pannier.dev/inject': 'false' } },
+  };
+  const annotations = { 'pannier.dev/log-level': 'debug' };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'x', namespace: 'shop', annotations }, spec: SPEC };
+  expect(inject([namespace, pod].map((document) => stringify(document)).join('---\n')).leftOut).toEqual([]);
+});
+
 test('does not report annotations of a pod that already has a sidecar', () => {
   const { text } = inject({ apiVersion: 'v1', kind: 'Pod', ...TEMPLATE });
   const pod = text.replace('apiVersion: v1', 'apiVersion: example.com/v1').replace('kind: Pod', 'kind: Worker');
@@ -236,4 +248,39 @@ test('gives the position of the annotation that a refusal names', () => {
   const [outcome] = inject(source).outcomes;
   expect(outcome?.positionOf('annotation pannier.dev/log-level must be')).toEqual({ line: 6, column: 5 });
   expect(outcome?.positionOf('container pannier')).toEqual({ line: 1, column: 1 });
+});
+
+test('accepts objects of any shape', () => {
+  const keys = [
+    'annotations',
+    'metadata',
+    'spec',
+    'template',
+    'containers',
+    'container',
+    'items',
+    'kind',
+    'name',
+    'image',
+  ];
+  const key = fc.constantFrom(...keys, 'pannier.dev/inject', 'pannier.dev/injected', '__proto__', 'apiVersion');
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { depthSize: 'medium' },
+      fc.constantFrom('true', 'Pod', 'List', 'apps/v1', 'Deployment', 'Worker', null, 1, false),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(key, tie('value'), { maxKeys: 5 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, fc.boolean(), (object, namespaceInject) => {
+      const source = JSON.stringify(object);
+      const injected = injectManifests(source, { ...options, namespaceInject });
+      const text = 'text' in injected ? injected.text : source;
+      const bare = uninjectManifests(text);
+      expect([injected, bare].every((result) => 'text' in result || 'problems' in result)).toBe(true);
+      expect(JSON.stringify(injected)).toBeDefined();
+    }),
+    { numRuns: 2_000 },
+  );
 });
