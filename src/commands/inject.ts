@@ -83,7 +83,7 @@ export function injectAsRequested(
     return undefined;
   }
   const options = { config, kubelets, namespaceInject: flags.namespaceInject === true };
-  const edited = editedOrSaid(injectManifests(source, options), io);
+  const edited = editedOrSaid(flags.filename, injectManifests(source, options), io);
   return edited === undefined ? undefined : { ...edited, config };
 }
 

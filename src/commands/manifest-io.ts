@@ -7,6 +7,7 @@ import { readFileSync, readSync } from 'node:fs';
 import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
 import { image } from '../injection/values.ts';
 import type { EditedManifests, ManifestResult } from '../manifests/edit-manifests.ts';
+import { problemText } from '../manifests/manifest-problem.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
@@ -109,13 +110,13 @@ export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | 
   return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
 }
 
-/** Returns the edited manifests. If there are problems, prints them and returns undefined. */
-export function editedOrSaid(result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
+/** Returns the edited manifests. If there are problems, prints them with their positions and returns undefined. */
+export function editedOrSaid(path: string, result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
   if (!('problems' in result)) {
     return result;
   }
   for (const problem of result.problems) {
-    io.error(problem);
+    io.error(problemText(path, problem));
   }
   return undefined;
 }

@@ -28,7 +28,7 @@ export function runUninject(filename: string, io: ManifestIo): number {
   if (source === undefined) {
     return 2;
   }
-  const result = editedOrSaid(uninjectManifests(source), io);
+  const result = editedOrSaid(filename, uninjectManifests(source), io);
   if (result === undefined) {
     return 2;
   }

@@ -12,10 +12,11 @@ import type { Pod } from '../injection/pod.ts';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
 import { uninjectPod } from '../injection/uninject-pod.ts';
 import { isSame } from '../lib/json.ts';
+import type { ManifestProblem } from './manifest-problem.ts';
 import { shapeProblems } from './pod-shape.ts';
 import { namespacesIn, type Workload, withPod, workloadsIn } from './workloads.ts';
 import { readValues } from './yaml-documents.ts';
-import { editYaml } from './yaml-editor.ts';
+import { editManifestText } from './yaml-editor.ts';
 
 export interface InjectManifestOptions {
   readonly config: SidecarConfig;
@@ -35,7 +36,7 @@ export interface EditedManifests {
   readonly outcomes: readonly WorkloadOutcome[];
 }
 
-export type ManifestResult = EditedManifests | { readonly problems: readonly string[] };
+export type ManifestResult = EditedManifests | { readonly problems: readonly ManifestProblem[] };
 
 export function injectManifests(source: string, options: InjectManifestOptions): ManifestResult {
   return editManifests(source, (workload, documents) => {
@@ -89,8 +90,8 @@ function editManifests(source: string, edit: Edit): ManifestResult {
   if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
     return { text: source, outcomes };
   }
-  // The YAML editor also edits JSON, because JSON is YAML in flow style.
-  const edited = editYaml(source, changes);
+  // The editor also edits JSON, because JSON is YAML in flow style.
+  const edited = editManifestText(source, changes);
   return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes };
 }
 

@@ -5,6 +5,7 @@
  * quoted.
  */
 import { stringify, type ToStringOptions } from 'yaml';
+import { jsonText } from '../lib/json.ts';
 
 interface BlockOptions {
   readonly value: unknown;
@@ -27,7 +28,7 @@ export function inlineText(value: unknown): string {
 
 /** Formats a value as JSON, which is valid YAML in flow style. */
 export function flowText(value: unknown, indent?: string): string {
-  return JSON.stringify(value, null, indent);
+  return jsonText(value, indent);
 }
 
 function block(value: unknown, indentsLists: boolean): string {
