@@ -6,9 +6,14 @@
 import { Lexer } from 'yaml';
 import type { SourceProblem } from './manifest-problem.ts';
 
+/** Returns the first such problem of a JSON text. In valid JSON, only line ends can be a problem. */
+export function checkJsonText(source: string): SourceProblem | undefined {
+  return oldLineEnd(source);
+}
+
 /** Returns the first such problem of a YAML text. */
 export function checkYamlText(source: string): SourceProblem | undefined {
-  return controlCharacter(source) ?? oldLineEnd(source) ?? strayMark(source) ?? unrenderedTemplate(source);
+  return controlCharacter(source) ?? oldLineEnd(source) ?? strayMark(source) ?? misreadText(source);
 }
 
 /** Characters that no YAML reader accepts: control characters, halves of surrogate pairs and U+FFFE. */
@@ -46,40 +51,84 @@ function strayMark(source: string): SourceProblem | undefined {
       };
 }
 
+/** Texts that need a closer look: templates, line ends of Unicode, and colons without a space. */
+const SUSPECT = /\{\{|[\u0085\u2028\u2029]|:[,\]}]/;
 const UNICODE_LINE_END = /[\u0085\u2028\u2029]/;
-/** Unicode line end that changes what kubectl reads, because text follows it in the same line. */
-const CONTINUED_LINE = /[\u0085\u2028\u2029](?![\s\u0085\u2028\u2029])/;
-const CONTINUED_COMMENT = /[\u0085\u2028\u2029](?=.*\S)/;
+/** Empty scalars, and lexemes that mark the start of a document, an error in flow style, and the start of a scalar. */
+const EMPTY_LEXEMES = ['', '\u0002', '\u0018', '\u001F'];
 
-/**
- * Finds two opening braces, which begin an expression of a template and are never valid YAML, and line ends of Unicode
- * outside of quotes. kubectl ends the line there, and the `yaml` package does not.
- */
-function unrenderedTemplate(source: string): SourceProblem | undefined {
-  if (!source.includes('{{') && !UNICODE_LINE_END.test(source)) {
+/** Finds texts outside of quotes that the `yaml` package reads in another way than kubectl. */
+function misreadText(source: string): SourceProblem | undefined {
+  if (!SUSPECT.test(source)) {
     return undefined;
   }
   let offset = 0;
+  let before = '';
   let previous = '';
   for (const lexeme of new Lexer().lex(source)) {
-    if (previous === '{' && lexeme === '{') {
-      return templateProblem(source, offset - 1);
+    if (EMPTY_LEXEMES.includes(lexeme)) {
+      continue;
     }
-    const isQuoted = lexeme.startsWith('"') || lexeme.startsWith("'");
-    const lineEnd = isQuoted ? -1 : lexeme.search(lexeme.startsWith('#') ? CONTINUED_COMMENT : CONTINUED_LINE);
-    if (lineEnd >= 0) {
-      const code = codeOf(lexeme.charAt(lineEnd));
-      const message = `cannot read the file as YAML: kubectl ends the line at ${code}; remove the character, or write it as an escape sequence in double quotes`;
-      return { offset: offset + lineEnd, message };
+    const problem =
+      braceProblem(source, { offset, previous, lexeme }) ??
+      colonProblem({ offset, before, previous, lexeme }) ??
+      lineEndProblem(source, { offset, lexeme });
+    if (problem !== undefined) {
+      return problem;
     }
-    offset += CONTROL_LEXEMES.includes(lexeme) ? 0 : lexeme.length;
+    offset += lexeme.length;
+    before = previous;
     previous = lexeme;
   }
   return undefined;
 }
 
-/** Lexemes that mark the start of a document, an error in flow style, and the start of a scalar. They have no text. */
-const CONTROL_LEXEMES = ['\u0002', '\u0018', '\u001F'];
+interface LexemePlace {
+  readonly offset: number;
+  readonly lexeme: string;
+  readonly previous: string;
+  /** Lexeme before the previous lexeme. */
+  readonly before: string;
+}
+
+/** Two opening braces begin an expression of a template. They are never valid YAML, because a key is no mapping. */
+function braceProblem(
+  source: string,
+  { offset, previous, lexeme }: Omit<LexemePlace, 'before'>,
+): SourceProblem | undefined {
+  return previous === '{' && lexeme === '{' ? templateProblem(source, offset - 1) : undefined;
+}
+
+/** kubectl reads `{name:, image: x}` with the key `name:`, and `{"name":, image: x}` with the key `name`. */
+function colonProblem({ offset, before, previous, lexeme }: LexemePlace): SourceProblem | undefined {
+  return previous === ':' && [',', '}', ']'].includes(lexeme) && !isQuoted(before)
+    ? { offset, message: `cannot read the file as YAML: a colon must be followed by a space, got "${lexeme}"` }
+    : undefined;
+}
+
+/** kubectl ends the line at a line end of Unicode, and the `yaml` package does not. */
+function lineEndProblem(
+  source: string,
+  { offset, lexeme }: Pick<LexemePlace, 'offset' | 'lexeme'>,
+): SourceProblem | undefined {
+  const index = isQuoted(lexeme) ? -1 : lexeme.search(UNICODE_LINE_END);
+  if (index < 0) {
+    return undefined;
+  }
+  const [rest = ''] = source.slice(offset + index).split('\n', 1);
+  // At the end of a comment or of a line in a block of text, one more line end changes no decision.
+  if (!/[^\s\u0085]/.test(rest) && (lexeme.startsWith('#') || lexeme.includes('\n'))) {
+    return undefined;
+  }
+  const code = codeOf(rest.charAt(0));
+  const message = `cannot read the file as YAML: kubectl ends the line at ${code}; remove the character, or write it as an escape sequence in double quotes`;
+  return { offset: offset + index, message };
+}
+
+function isQuoted(lexeme: string): boolean {
+  return lexeme.startsWith('"') || lexeme.startsWith("'");
+}
+
 const MAX_SHOWN_CHARACTERS = 60;
 
 function templateProblem(source: string, offset: number): SourceProblem {

@@ -10,7 +10,7 @@ import { readDocumentValue } from './document-values.ts';
 import { splitSource } from './json-stream.ts';
 import { type ManifestProblem, positionedProblem, type SourceProblem } from './manifest-problem.ts';
 import { checkNames } from './object-names.ts';
-import { checkYamlText } from './source-checks.ts';
+import { checkJsonText, checkYamlText } from './source-checks.ts';
 import { syntaxProblem } from './yaml-problems.ts';
 
 /** Parses all documents of a YAML stream. Returns an empty list for an empty stream. */
@@ -48,15 +48,15 @@ export function readValues(source: string): ManifestValues {
 
 function readParts(source: string): { readonly values: unknown[] } | { readonly problems: SourceProblem[] } {
   const split = splitSource(source);
-  const problem = 'problem' in split ? split.problem : split.isJson ? undefined : checkYamlText(source);
+  const problem = 'problem' in split ? split.problem : (split.isJson ? checkJsonText : checkYamlText)(source);
   if (problem !== undefined || 'problem' in split) {
     return { problems: problem === undefined ? [] : [problem] };
   }
   const values: unknown[] = [];
   const problems: SourceProblem[] = [];
   for (const { offset, text } of split.parts) {
-    for (const document of readDocuments(text)) {
-      const reading = readDocument(document, text);
+    for (const [index, document] of readDocuments(text).entries()) {
+      const reading = readDocument(document, { source: text, isFirst: index === 0 });
       values.push(reading.value);
       problems.push(...reading.problems.map((found) => shifted(found, offset)));
     }
@@ -64,13 +64,32 @@ function readParts(source: string): { readonly values: unknown[] } | { readonly 
   return problems.length > 0 ? { problems } : { values };
 }
 
-function readDocument(document: Document, source: string): { value: unknown; problems: readonly SourceProblem[] } {
-  const syntax = syntaxProblem(document, source);
+interface DocumentPlace {
+  readonly source: string;
+  readonly isFirst: boolean;
+}
+
+function readDocument(
+  document: Document,
+  { source, isFirst }: DocumentPlace,
+): { value: unknown; problems: readonly SourceProblem[] } {
+  const syntax = syntaxProblem(document, source) ?? (isFirst ? undefined : ignoredDocument(document));
   if (syntax !== undefined) {
     return { value: undefined, problems: [syntax] };
   }
   const { value, problems } = readDocumentValue(document);
   return { value, problems: problems.length > 0 ? problems : checkNames(document, value) };
+}
+
+/** kubectl ignores a document that follows a line with `...` and does not begin with a line with `---`. */
+function ignoredDocument(document: Document): SourceProblem | undefined {
+  const isMarked = document.directives?.docStart === true;
+  return isMarked || document.contents === null
+    ? undefined
+    : {
+        offset: document.contents.range?.[0] ?? 0,
+        message: 'cannot read the file as YAML: a document after a line with ... must begin with a line with ---',
+      };
 }
 
 function shifted(problem: SourceProblem, offset: number): SourceProblem {

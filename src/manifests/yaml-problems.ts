@@ -10,22 +10,33 @@ interface SyntaxText {
   readonly code: ErrorCode;
   /** Part of the message of the package, for codes with several meanings. */
   readonly has?: string;
-  /** Says what is expected. `FOUND` stands for the character at the place of the error. */
+  /** Says what is expected. `FOUND` stands for the character at the place of the error, and `KEY` for the key there. */
   readonly text: string;
   /** Finds the place of the cause, if it differs from the place where the parser noticed it. */
   readonly place?: (document: Document, offset: number) => number | undefined;
 }
 
+const MAX_KEY_CHARACTERS = 60;
 const CONTINUED =
   'a mapping must not begin in the line of another value; put it below its key, or write the value in quotes';
-const UNALIGNED = 'a key must begin in the same column as the keys of its mapping above';
+const UNALIGNED = 'a key must begin in the same column as the keys of its mapping above, got KEY';
 const NO_COLON = 'a key must be followed by ": " in the same line';
 
 /** The first row that matches an error describes it. */
 const TEXTS: readonly SyntaxText[] = [
   { code: 'TAB_AS_INDENT', text: 'the indentation must consist of spaces, got a tab' },
-  { code: 'MISSING_CHAR', has: 'closing "quote', text: 'the opening " must have a closing "', place: openingQuote },
-  { code: 'MISSING_CHAR', has: "closing 'quote", text: "the opening ' must have a closing '", place: openingQuote },
+  {
+    code: 'MISSING_CHAR',
+    has: 'closing "quote',
+    text: 'the opening " must have a closing " and indented lines',
+    place: openingQuote,
+  },
+  {
+    code: 'MISSING_CHAR',
+    has: "closing 'quote",
+    text: "the opening ' must have a closing ' and indented lines",
+    place: openingQuote,
+  },
   { code: 'MISSING_CHAR', has: 'Flow map', text: 'the opening { must have a closing }', place: openingBracket },
   { code: 'MISSING_CHAR', has: 'Flow seq', text: 'the opening [ must have a closing ]', place: openingBracket },
   { code: 'MISSING_CHAR', has: 'followed by map values', text: NO_COLON },
@@ -88,7 +99,9 @@ export function syntaxProblem(document: Document, source: string): SourceProblem
 function describe(document: Document, source: string, error: YAMLError): SourceProblem {
   const row = TEXTS.find(({ code, has }) => code === error.code && (has === undefined || error.message.includes(has)));
   const offset = row?.place?.(document, error.pos[0]) ?? startOfToken(source, error.pos[0]);
-  const text = (row?.text ?? error.message.split('\n', 1)[0] ?? '').replace('FOUND', foundAt(source, offset));
+  const text = (row?.text ?? error.message.split('\n', 1)[0] ?? '')
+    .replace('FOUND', () => foundAt(source, offset))
+    .replace('KEY', () => keyAt(source, offset));
   return { offset, message: `cannot read the file as YAML: ${text}` };
 }
 
@@ -104,6 +117,11 @@ function foundAt(source: string, offset: number): string {
   return code === undefined
     ? 'the end of the file'
     : JSON.stringify(String.fromCodePoint(code)).replace(/^"\\""$/, `'"'`);
+}
+
+function keyAt(source: string, offset: number): string {
+  const [line = ''] = source.slice(offset, offset + MAX_KEY_CHARACTERS).split('\n', 1);
+  return /^[\w./-]+(?=\s*:)/.exec(line)?.[0] ?? foundAt(source, offset);
 }
 
 /** Returns the start of the quoted scalar that ends at the offset. */
