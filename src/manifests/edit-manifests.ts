@@ -29,7 +29,7 @@ import {
   workloadsOf,
 } from './workloads.ts';
 import { readValues } from './yaml-documents.ts';
-import { editYaml } from './yaml-editor.ts';
+import { editManifestText } from './yaml-editor.ts';
 
 export interface InjectManifestOptions {
   readonly config: SidecarConfig;
@@ -136,7 +136,7 @@ function editFiles(
   const editor = editorOf(read.flatMap((file) => ('values' in file ? file.values : [])));
   return read.map((file, index) => {
     if ('problems' in file) {
-      return { problems: file.problems.map(asProblem) };
+      return { problems: file.problems };
     }
     const text = texts[index] ?? '';
     const result = editFile({ text, values: file.values, kinds }, editor);
@@ -186,10 +186,10 @@ function editFile({ text, values, kinds }: ManifestFile, editor: Editor): Manife
   if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
     return { text, outcomes, leftOut, notes };
   }
-  // The YAML editor also edits JSON, because JSON is YAML in flow style.
-  const edited = editYaml(text, changes);
+  // The editor also edits JSON, because JSON is YAML in flow style.
+  const edited = editManifestText(text, changes);
   return 'problem' in edited
-    ? { problems: [asProblem(edited.problem)] }
+    ? { problems: [edited.problem] }
     : { text: edited.text, outcomes, leftOut, notes };
 }
 
@@ -199,10 +199,6 @@ function pathOf({ path, pod }: Workload, text: string): Path {
   const key = /\bpannier\.dev\/[\w-]+/.exec(text)?.[0];
   const isPresent = key !== undefined && typeof annotations === 'object' && annotations !== null && key in annotations;
   return isPresent ? [...path, 'metadata', 'annotations', key] : path;
-}
-
-function asProblem(problem: string | ManifestProblem): ManifestProblem {
-  return typeof problem === 'string' ? { message: problem } : problem;
 }
 
 function editChecked(workload: Workload, edit: () => Injection): Injection {
