@@ -7,6 +7,7 @@
 import { type Annotations, annotationKey } from './annotations.ts';
 import type { Container, Pod } from './pod.ts';
 import type { Previous } from './previous.ts';
+import { rootUserProblem } from './security-context.ts';
 import { isSocketDirectory, SIDECAR_NAME, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
 import { sidecarVolumes } from './sidecar-container.ts';
 
@@ -45,6 +46,10 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
     problems.push(
       `cannot inject the pod: spec.hostNetwork is true, so its ports are ports of the node; set annotations ${annotationKey('grpc-port')} and ${annotationKey('admin-port')} to ports that no other pod of the node uses`,
     );
+  }
+  const rootUser = rootUserProblem(pod, sidecar.securityContext);
+  if (rootUser !== undefined) {
+    problems.push(rootUser);
   }
   const restartPolicy = spec.restartPolicy ?? 'Always';
   if (!sidecar.isNative && restartPolicy !== 'Always') {

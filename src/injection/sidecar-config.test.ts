@@ -34,6 +34,12 @@ describe('a configuration', () => {
   redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login, tlsSecretName: client-tls}
   policiesConfigMap: ""
   socket: false
+  securityContext:
+    runAsUser: 1000650000
+    runAsGroup: null
+    seccompProfile: {type: Localhost, localhostProfile: profiles/pannier.json}
+    appArmorProfile: {type: RuntimeDefault}
+    seLinuxOptions: {type: container_t, level: "s0:c1,c2"}
   env: {PANNIER_NEAR_CACHE_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
 `);
     expect(config).toEqual({
@@ -49,6 +55,13 @@ describe('a configuration', () => {
       },
       policiesConfigMap: undefined,
       socket: false,
+      securityContext: {
+        runAsUser: 1_000_650_000,
+        runAsGroup: undefined,
+        seccompProfile: { type: 'Localhost', localhostProfile: 'profiles/pannier.json' },
+        appArmorProfile: { type: 'RuntimeDefault' },
+        seLinuxOptions: { type: 'container_t', level: 's0:c1,c2' },
+      },
       env: { PANNIER_NEAR_CACHE_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
     });
   });

@@ -9,6 +9,7 @@
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
 import { parseQuantity } from './quantity.ts';
+import { DEFAULT_SECURITY_CONTEXT, readSecurityContext, type SidecarSecurityContext } from './security-context.ts';
 import {
   choice,
   cpu,
@@ -36,6 +37,7 @@ export interface SidecarConfig {
   /** Name of a ConfigMap in the namespace of the pod. */
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
+  readonly securityContext: SidecarSecurityContext;
   /** Other PANNIER_* settings. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -74,6 +76,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
     redis: { urls: [], secretName: undefined, tlsSecretName: undefined },
     policiesConfigMap: 'pannier-policies',
     socket: true,
+    securityContext: DEFAULT_SECURITY_CONTEXT,
     env: {},
   };
 }
@@ -87,6 +90,7 @@ const SIDECAR_KEYS = [
   'redis',
   'policiesConfigMap',
   'socket',
+  'securityContext',
   'env',
 ];
 const MAX_REDIS_URLS = 64;
@@ -130,6 +134,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
       ? readName(reader, nodes, { key: 'policiesConfigMap', path: 'sidecar', object: 'ConfigMap' })
       : initial.policiesConfigMap,
     socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
+    securityContext: readSecurityContext(reader, nodes.get('securityContext')),
     env: readEnv(reader, nodes.get('env')),
   };
 }

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { canonicalText } from '../lib/json.ts';
 import type { Container, EnvironmentVariable, Volume, VolumeMount } from './pod.ts';
 import { MEBIBYTE, parseQuantity } from './quantity.ts';
+import { containerSecurityContext } from './security-context.ts';
 import {
   endpointsOf,
   POLICIES_VOLUME,
@@ -30,8 +31,6 @@ const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
  * point of the image.
  */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
-/** Id of the user `nonroot` in the image. */
-const USER_ID = 65_532;
 const MAX_START_SECONDS = 30;
 /** Part of the grace period that remains for the sidecar after its hook has waited for the application. */
 const END_RESERVE_MS = 5_000;
@@ -52,16 +51,7 @@ export function sidecarContainer(sidecar: Sidecar): Container {
     livenessProbe: { ...probe('/livez'), periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
     ...(sidecar.isNative ? {} : { lifecycle: orderingHooks(sidecar) }),
     resources: { requests: present(sidecar.resources.requests), limits: present(sidecar.resources.limits) },
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      capabilities: { drop: ['ALL'] },
-      privileged: false,
-      readOnlyRootFilesystem: true,
-      runAsGroup: USER_ID,
-      runAsNonRoot: true,
-      runAsUser: USER_ID,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
+    securityContext: containerSecurityContext(sidecar.securityContext),
     ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
   };
 }

@@ -5,6 +5,7 @@
 import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
 import type { Pod } from './pod.ts';
+import type { SidecarSecurityContext } from './security-context.ts';
 import { excessiveRequests, type ResourceList, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
 
 export const SIDECAR_NAME = 'pannier';
@@ -32,6 +33,7 @@ export interface Sidecar {
   readonly adminPort: number;
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
+  readonly securityContext: SidecarSecurityContext;
   readonly redisSecret: string | undefined;
   /** Secret with the TLS files; undefined if the sidecar reads any such files from `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
@@ -74,6 +76,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
       requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
       limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
     },
+    securityContext: config.securityContext,
     redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
     redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,
     policiesConfigMap: annotations.policies ?? config.policiesConfigMap,

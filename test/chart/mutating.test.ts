@@ -57,6 +57,20 @@ const CASES: readonly Values[] = [
   { sidecar: { resources: { limits: { memory: null } } } },
   { policiesConfigMap: '' },
   { policiesConfigMap: '', sidecar: { socket: false } },
+  { openshift: { enabled: true } },
+  { sidecar: { securityContext: { runAsUser: null } } },
+  { sidecar: { securityContext: null } },
+  {
+    sidecar: {
+      securityContext: {
+        runAsUser: 1_000_650_000,
+        runAsGroup: 0,
+        seccompProfile: { type: 'Localhost', localhostProfile: 'profiles/pannier.json' },
+        appArmorProfile: { type: 'RuntimeDefault' },
+        seLinuxOptions: { type: 'container_t', level: 's0:c1,c2' },
+      },
+    },
+  },
   { image: { repository: 'host:5000/pannier', tag: 7, pullPolicy: 'Always' }, policiesConfigMap: 'team' },
 ];
 

@@ -122,6 +122,7 @@ sidecar:
     tlsSecretName: {{ .Values.redis.tlsSecretName | default "" | quote }}
   policiesConfigMap: {{ .Values.policiesConfigMap | default "" | quote }}
   socket: {{ .Values.sidecar.socket }}
+  securityContext: {{- include "pannier.sidecarSecurityConfig" . | nindent 4 }}
   env:
     {{- range $name, $value := .Values.sidecar.env }}
     {{ $name }}: {{ include "pannier.tagText" $value | quote }}

@@ -114,17 +114,7 @@ resources:
     {{- else }} {}
     {{- end }}
   {{- end }}
-securityContext:
-  allowPrivilegeEscalation: false
-  capabilities:
-    drop: [ALL]
-  privileged: false
-  readOnlyRootFilesystem: true
-  runAsGroup: 65532
-  runAsNonRoot: true
-  runAsUser: 65532
-  seccompProfile:
-    type: RuntimeDefault
+securityContext: {{- include "pannier.sidecarSecurityContext" . | nindent 2 }}
 {{- if or .Values.sidecar.socket .Values.policiesConfigMap $secret $tlsSecret }}
 volumeMounts:
   {{- if .Values.sidecar.socket }}
