@@ -91,7 +91,10 @@ function outcomeLines({ workload, injection }: WorkloadOutcome): string[] {
   const name = workloadText(workload);
   switch (injection.kind) {
     case 'inject':
-      return [`${name}: ${injection.patch.length === 0 ? 'already has its sidecar' : 'injected'}`];
+      return [
+        `${name}: ${injection.patch.length === 0 ? 'already has its sidecar' : 'injected'}`,
+        ...injection.notes.map((note) => `${name}: note: ${note}`),
+      ];
     case 'skip':
       return [`${name}: unchanged, ${injection.reason}`];
     case 'refuse':

@@ -205,7 +205,7 @@ describe('a pod with a sidecar', () => {
 
   test('keeps changes by other programs in the sidecar', () => {
     const changed = withSidecar((container) => ({ ...container, image: 'mirror/pannier:1', resources: {} }));
-    expect(inject(changed)).toEqual({ kind: 'inject', pod: changed, patch: [] });
+    expect(inject(changed)).toEqual({ kind: 'inject', pod: changed, patch: [], notes: [] });
   });
 
   test('gets a new sidecar for another configuration', () => {

@@ -8,6 +8,7 @@
  */
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
+import { pullSecretNames, readNames } from './name-lists.ts';
 import { parseQuantity } from './quantity.ts';
 import { DEFAULT_SECURITY_CONTEXT, readSecurityContext, type SidecarSecurityContext } from './security-context.ts';
 import {
@@ -25,6 +26,8 @@ import {
 export interface SidecarConfig {
   readonly image: string;
   readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  /** Names of Secrets in the namespace of the pod. */
+  readonly imagePullSecrets: readonly string[];
   readonly native: 'auto' | 'true' | 'false';
   readonly resources: SidecarResources;
   readonly logLevel: string;
@@ -70,6 +73,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
     image: sidecarImage,
     imagePullPolicy: 'IfNotPresent',
+    imagePullSecrets: [],
     native: 'auto',
     resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { cpu: undefined, memory: '192Mi' } },
     logLevel: 'info',
@@ -84,6 +88,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
 const SIDECAR_KEYS = [
   'image',
   'imagePullPolicy',
+  'imagePullSecrets',
   'native',
   'resources',
   'logLevel',
@@ -126,6 +131,11 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   return {
     image: initial.image,
     imagePullPolicy: read('imagePullPolicy', choice(['Always', 'IfNotPresent', 'Never'])) ?? initial.imagePullPolicy,
+    imagePullSecrets: readNames(reader, {
+      node: nodes.get('imagePullSecrets'),
+      path: 'sidecar.imagePullSecrets',
+      kind: pullSecretNames,
+    }),
     native: read('native', choice(['auto', 'true', 'false'])) ?? initial.native,
     resources: readResources(reader, nodes.get('resources'), initial.resources),
     logLevel: read('logLevel', setting('LOG_LEVEL')) ?? initial.logLevel,

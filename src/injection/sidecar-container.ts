@@ -79,6 +79,7 @@ export function configHash(sidecar: Sidecar): string {
     container: sidecarContainer(sidecar),
     volumes: sidecarVolumes(sidecar),
     endpoints: [...endpointsOf(sidecar)],
+    imagePullSecrets: sidecar.imagePullSecrets,
   };
   return createHash('sha256').update(canonicalText(made)).digest('hex').slice(0, 16);
 }

@@ -27,6 +27,7 @@ const DEFAULT_ADMIN_PORT = 9471;
 export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
+  readonly imagePullSecrets: readonly string[];
   /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
   readonly isNative: boolean;
   readonly grpcPort: number;
@@ -68,6 +69,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   return {
     image: annotations.image ?? config.image,
     imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
+    imagePullSecrets: annotations['image-pull-secrets'] ?? config.imagePullSecrets,
     isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
     grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
     adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,

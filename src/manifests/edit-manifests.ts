@@ -53,7 +53,9 @@ export function injectManifests(source: string, options: InjectManifestOptions):
 export function uninjectManifests(source: string): ManifestResult {
   return editManifests(source, ({ pod }) => {
     const bare = uninjectPod(pod);
-    return bare === pod ? { kind: 'skip', reason: 'it has no sidecar' } : { kind: 'inject', pod: bare, patch: [] };
+    return bare === pod
+      ? { kind: 'skip', reason: 'it has no sidecar' }
+      : { kind: 'inject', pod: bare, patch: [], notes: [] };
   });
 }
 

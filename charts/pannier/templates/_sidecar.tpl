@@ -177,7 +177,8 @@ volumeMounts:
 {{- $container := include "pannier.sidecarContainer" . | fromYaml -}}
 {{- $volumes := include "pannier.sidecarVolumes" . | fromYamlArray -}}
 {{- $endpoints := include "pannier.endpoints" . | fromYamlArray -}}
-{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints | toRawJson | sha256sum | trunc 16 -}}
+{{- $pullSecrets := include "pannier.sidecarPullSecrets" . | fromJsonArray -}}
+{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets | toRawJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
