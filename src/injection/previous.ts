@@ -5,6 +5,7 @@ import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod } from './pod.ts';
 import {
   endpointsOf,
+  NO_TOKEN_VOLUME,
   POLICIES_VOLUME,
   REDIS_TLS_VOLUME,
   REDIS_VOLUME,
@@ -36,7 +37,7 @@ export type Kept = ReadonlySet<string>;
  */
 export type Added = ReadonlySet<string>;
 
-const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME]);
+const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME, NO_TOKEN_VOLUME]);
 
 /**
  * Returns undefined if the pod has no injected sidecar. A container named pannier that the user wrote is not an

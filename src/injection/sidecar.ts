@@ -13,6 +13,8 @@ export const SOCKET_VOLUME = 'pannier-socket';
 export const POLICIES_VOLUME = 'pannier-policies';
 export const REDIS_VOLUME = 'pannier-redis';
 export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
+/** Volume without content, which is mounted where the API server would otherwise mount a token. */
+export const NO_TOKEN_VOLUME = 'pannier-no-token';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
 

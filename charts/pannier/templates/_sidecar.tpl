@@ -115,7 +115,6 @@ resources:
     {{- end }}
   {{- end }}
 securityContext: {{- include "pannier.sidecarSecurityContext" . | nindent 2 }}
-{{- if or .Values.sidecar.socket .Values.policiesConfigMap $secret $tlsSecret }}
 volumeMounts:
   {{- if .Values.sidecar.socket }}
   - name: pannier-socket
@@ -136,7 +135,10 @@ volumeMounts:
     mountPath: /etc/pannier/redis-tls
     readOnly: true
   {{- end }}
-{{- end }}
+  # The API server mounts no token into a container that mounts a volume at this path.
+  - name: pannier-no-token
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
 {{- end -}}
 
 {{- define "pannier.sidecarVolumes" -}}
@@ -162,6 +164,8 @@ volumeMounts:
   secret:
     secretName: {{ . }}
 {{- end }}
+- name: pannier-no-token
+  projected: {}
 {{- end -}}
 
 {{/* Environment variables with the addresses of the sidecar, in the order in which containers get them. */}}
