@@ -11,8 +11,9 @@ import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
 import type { Previous } from './previous.ts';
 import { addedPullSecrets, withPullSecrets } from './pull-secrets.ts';
-import { endpointsOf, isSocketDirectory, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
+import { endpointsOf, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
 import { configHash, sidecarContainer, sidecarVolumes } from './sidecar-container.ts';
+import { isSocketDirectory } from './socket-mounts.ts';
 
 export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 export const EVICTABLE_VOLUMES = 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes';

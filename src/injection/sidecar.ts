@@ -18,11 +18,6 @@ export const NO_TOKEN_VOLUME = 'pannier-no-token';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
 
-/** Returns whether the path is the directory of the socket, with or without slashes at the end. */
-export function isSocketDirectory(path: string): boolean {
-  return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
-}
-
 const DEFAULT_GRPC_PORT = 9470;
 const DEFAULT_ADMIN_PORT = 9471;
 

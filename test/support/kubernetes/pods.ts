@@ -87,10 +87,28 @@ const spec = fc
     };
   });
 
+/**
+ * Removes mounts at /run whose volume is missing, because injection refuses them. A writable emptyDir volume at /run is
+ * no conflict.
+ */
+function withoutDanglingMounts(pod: Pod): Pod {
+  const volumes = new Set(pod.spec?.volumes?.map((item) => item.name));
+  return editContainers(pod, (item) =>
+    item.volumeMounts === undefined
+      ? item
+      : {
+          ...item,
+          volumeMounts: item.volumeMounts.filter(
+            ({ name: used, mountPath }) => mountPath !== '/run' || volumes.has(used),
+          ),
+        },
+  );
+}
+
 /** Random pod into which the injector can inject a sidecar if the namespace requests injection. */
 export const arbitraryPod: fc.Arbitrary<Pod> = fc
   .record({ apiVersion: fc.constant('v1'), kind: fc.constant('Pod'), metadata, spec }, { requiredKeys: ['spec'] })
-  .map((pod) => pod as Pod);
+  .map((pod) => withoutDanglingMounts(pod as Pod));
 
 type Editor = (pod: Pod) => Pod;
 
