@@ -46,7 +46,11 @@ function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig
     case 'refuse':
       return [`${name}: would be refused`, ...injection.problems.map((problem) => `  ${problem}`)];
     case 'inject':
-      return [`${name}: ${effect(workload.pod, injection.pod)}`, ...valueLines(workload.pod, config)];
+      return [
+        `${name}: ${effect(workload.pod, injection.pod)}`,
+        ...valueLines(workload.pod, config),
+        ...injection.notes.map((note) => `  note: ${note}`),
+      ];
   }
 }
 

@@ -100,7 +100,9 @@ export function uninjectFiles(sources: readonly string[], kinds: KindTable = KNO
   return editFiles(sources, kinds, () => ({
     edit: ({ pod }) => {
       const bare = uninjectPod(pod);
-      return bare === pod ? { kind: 'skip', reason: 'it has no sidecar' } : { kind: 'inject', pod: bare, patch: [] };
+      return bare === pod
+        ? { kind: 'skip', reason: 'it has no sidecar' }
+        : { kind: 'inject', pod: bare, patch: [], notes: [] };
     },
     inspect: (search) => ({ leftOut: leftOutByUninject(search), notes: [] }),
   }));
@@ -188,9 +190,7 @@ function editFile({ text, values, kinds }: ManifestFile, editor: Editor): Manife
   }
   // The editor also edits JSON, because JSON is YAML in flow style.
   const edited = editManifestText(text, changes);
-  return 'problem' in edited
-    ? { problems: [edited.problem] }
-    : { text: edited.text, outcomes, leftOut, notes };
+  return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes, leftOut, notes };
 }
 
 /** Returns the path of the annotation that a text names, or else the path of the pod. */

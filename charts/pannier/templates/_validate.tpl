@@ -1,5 +1,6 @@
 {{/* Rejects combinations of values that are valid one by one but contradict each other. */}}
 {{- define "pannier.validate" -}}
+{{- include "pannier.validateSecurity" . -}}
 {{- if and (eq .Values.certificates.mode "files") (not .Values.certificates.files.secretName) -}}
 {{- fail "certificates.files.secretName must name a Secret with tls.crt and tls.key when certificates.mode is files, got an empty string" -}}
 {{- end -}}
