@@ -41,6 +41,7 @@
 
 {{/* Rejects values whose form the schema cannot describe in a readable way, and combinations of values that contradict each other. */}}
 {{- define "pannier.validate" -}}
+{{- include "pannier.validateSecurity" . -}}
 {{- include "pannier.validateRedisUrl" . -}}
 {{- include "pannier.validateSettings" . -}}
 {{- range $path, $repository := dict "image" .Values.image.repository "sidecar.image" .Values.sidecar.image.repository "devRedis.image" .Values.devRedis.image.repository -}}
