@@ -99,7 +99,7 @@ export function syntaxProblem(document: Document, source: string): SourceProblem
 }
 
 function describe(document: Document, source: string, error: YAMLError): SourceProblem {
-  const tab = tabInIndentation(source, error.pos[0]);
+  const tab = tabInIndentation(source, startOfToken(source, error.pos[0]));
   if (tab !== undefined) {
     return { offset: tab, message: `${PREFIX}${TAB}` };
   }
