@@ -131,19 +131,29 @@ class DocumentReader {
 
   /** Returns the text of a key, or notes a problem and returns undefined. */
   #readKey(node: Node): string | undefined {
+    if (isScalar(node)) {
+      return this.#readScalarKey(node);
+    }
     const { value } = this.read(node);
     if (typeof value === 'object' && value !== null) {
       this.#refuse(node, `a key must be a string, got a ${Array.isArray(value) ? 'list' : 'mapping'}`);
-      return undefined;
     }
-    const scalar = isAlias(node) ? this.#anchors.get(node.source) : node;
-    const key = isScalar(scalar) ? keyText(readingOf(scalar)) : undefined;
-    if (key === undefined && isScalar(scalar)) {
-      this.#refuse(node, `a key must be a string, got ${scalar.source === '' ? 'nothing' : scalar.source}`);
+    const target = isAlias(node) ? this.#anchors.get(node.source) : undefined;
+    return isScalar(target) ? keyText(readingOf(target)) : undefined;
+  }
+
+  #readScalarKey(node: Scalar): string | undefined {
+    const reading = readingOf(node);
+    if (node.anchor !== undefined) {
+      this.#anchors.set(node.anchor, node);
+      this.#anchored.set(node, { value: 'value' in reading ? reading.value : null, size: 1 });
     }
-    if (isScalar(node)) {
-      node.value = key;
+    const key = keyText(reading);
+    if (key === undefined) {
+      const got = node.source === '' ? 'nothing' : shown(node.source ?? '');
+      this.#refuse(node, reading.type === 'invalid' ? reading.problem : `a key must be a string, got ${got}`);
     }
+    node.value = key;
     return key;
   }
 

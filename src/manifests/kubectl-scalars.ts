@@ -75,7 +75,7 @@ function resolveAs(tagged: TaggedType, text: string): ScalarReading {
     case 'timestamp':
       return resolved.type === 'string' && DATE.test(text) ? resolved : mismatch(tagged, 'a date or time');
     case 'float':
-      if (resolved.type === 'integer') {
+      if (resolved.type === 'integer' && !(typeof resolved.value === 'bigint' && resolved.value > MAX_INT64)) {
         return { type: 'float', value: Number(resolved.value) };
       }
       return resolved.type === 'float' || resolved.type === 'special' ? resolved : mismatch(tagged, 'a number');

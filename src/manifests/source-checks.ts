@@ -91,7 +91,7 @@ interface LexemePlace {
   readonly before: string;
 }
 
-/** Two opening braces begin an expression of a template. They are never valid YAML, because a key is no mapping. */
+/** Two opening braces begin an expression of a template. They are never valid YAML, because a key must be a string. */
 function braceProblem(
   source: string,
   { offset, previous, lexeme }: Omit<LexemePlace, 'before'>,

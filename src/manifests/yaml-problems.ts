@@ -17,6 +17,8 @@ interface SyntaxText {
 }
 
 const MAX_KEY_CHARACTERS = 60;
+const PREFIX = 'cannot read the file as YAML: ';
+const TAB = 'the indentation must consist of spaces, got a tab';
 const CONTINUED =
   'a mapping must not begin in the line of another value; put it below its key, or write the value in quotes';
 const UNALIGNED = 'a key must begin in the same column as the keys of its mapping above, got KEY';
@@ -24,7 +26,7 @@ const NO_COLON = 'a key must be followed by ": " in the same line';
 
 /** The first row that matches an error describes it. */
 const TEXTS: readonly SyntaxText[] = [
-  { code: 'TAB_AS_INDENT', text: 'the indentation must consist of spaces, got a tab' },
+  { code: 'TAB_AS_INDENT', text: TAB },
   {
     code: 'MISSING_CHAR',
     has: 'closing "quote',
@@ -97,12 +99,24 @@ export function syntaxProblem(document: Document, source: string): SourceProblem
 }
 
 function describe(document: Document, source: string, error: YAMLError): SourceProblem {
+  const tab = tabInIndentation(source, startOfToken(source, error.pos[0]));
+  if (tab !== undefined) {
+    return { offset: tab, message: `${PREFIX}${TAB}` };
+  }
   const row = TEXTS.find(({ code, has }) => code === error.code && (has === undefined || error.message.includes(has)));
   const offset = row?.place?.(document, error.pos[0]) ?? startOfToken(source, error.pos[0]);
   const text = (row?.text ?? error.message.split('\n', 1)[0] ?? '')
     .replace('FOUND', () => foundAt(source, offset))
     .replace('KEY', () => keyAt(source, offset));
-  return { offset, message: `cannot read the file as YAML: ${text}` };
+  return { offset, message: PREFIX + text };
+}
+
+/** Returns the first tab in the indentation of the line in which the parser noticed an error. */
+function tabInIndentation(source: string, offset: number): number | undefined {
+  const start = source.lastIndexOf('\n', offset - 1) + 1;
+  const before = source.slice(start, offset + 1);
+  const tab = before.indexOf('\t');
+  return tab >= 0 && before.slice(0, -1).trim() === '' ? start + tab : undefined;
 }
 
 /** Skips the white space before the token that the parser did not expect. */
@@ -137,11 +151,11 @@ function openingBracket(document: Document, offset: number): number | undefined 
   return lastStart(document, (node) => isCollection(node) && node.flow === true && (node.range?.[1] ?? 0) >= offset);
 }
 
-function lastStart(document: Document, isWanted: (node: Node) => boolean): number | undefined {
+function lastStart(document: Document, isMatch: (node: Node) => boolean): number | undefined {
   let start: number | undefined;
   visit(document, {
     Node: (_key, node) => {
-      if (isWanted(node)) {
+      if (isMatch(node)) {
         start = Math.max(start ?? 0, node.range?.[0] ?? 0);
       }
     },

@@ -29,7 +29,7 @@ export function inlineText(value: unknown): string {
 
 /** Formats a value as JSON, which is valid YAML in flow style. */
 export function flowText(value: unknown, indent?: string): string {
-  return jsonText(value, indent);
+  return jsonText(value, indent).replace(UNWRITABLE, escaped);
 }
 
 function block(value: unknown, indentsLists: boolean): string {
