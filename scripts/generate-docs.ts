@@ -10,6 +10,7 @@ import { limitsMarkdown } from '../src/grpc/http2/limits/http2-limits.ts';
 import { annotationsSchema, withAnnotationsTable } from '../src/injection/annotations-reference.ts';
 import { withKindsTable } from '../src/manifests/template-kinds.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
+import { annotationsTemplate } from './annotation-warnings.ts';
 import { apiMarkdown } from './api-reference.ts';
 import { withPoliciesSchema } from './chart-policies-schema.ts';
 import { settingRulesTemplate, withSettingsSchema } from './chart-settings-schema.ts';
@@ -30,3 +31,4 @@ writeFileSync(chartPage, withValuesTable(readFileSync(chartPage, 'utf8'), chartV
 const chartSchema = join(root, 'charts/pannier/values.schema.json');
 writeFileSync(chartSchema, withPoliciesSchema(withSettingsSchema(readFileSync(chartSchema, 'utf8'))));
 writeFileSync(join(root, 'charts/pannier/templates/_settings.tpl'), settingRulesTemplate());
+writeFileSync(join(root, 'charts/pannier/templates/_annotations.tpl'), annotationsTemplate());

@@ -142,8 +142,8 @@ describe('injection mode mutating-policy', () => {
       'Namespace',
       'Pod',
       'Pod',
-      ...Array(3).fill('ValidatingAdmissionPolicy'),
-      ...Array(3).fill('ValidatingAdmissionPolicyBinding'),
+      ...Array(4).fill('ValidatingAdmissionPolicy'),
+      ...Array(4).fill('ValidatingAdmissionPolicyBinding'),
     ]);
   });
 

@@ -390,7 +390,10 @@ function inNamespace(manifest: Manifest, namespace: string): Manifest {
 
 /** Creates the admission policies of the chart and their bindings, restricted to the namespaces of this test. */
 async function createPolicies(values: Values, testName: string): Promise<void> {
-  const policies = render(values).filter(({ kind }) => /AdmissionPolicy(Binding)?$/.test(kind));
+  // The policy of the warnings has a fixed name and a suite of its own.
+  const policies = render({ ...values, admissionPolicy: { workloadWarnings: false } }).filter(({ kind }) =>
+    /AdmissionPolicy(Binding)?$/.test(kind),
+  );
   for (const policy of policies) {
     const spec = policy.spec as { matchConstraints?: { namespaceSelector: object } };
     if (spec.matchConstraints !== undefined) {

@@ -249,6 +249,11 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- define "pannier.requestVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
+{{ include "pannier.requestRules" . }}
+{{- end -}}
+
+{{/* Variables that are derived from the variable `annotations`, the annotations of a pod or of a pod template. */}}
+{{- define "pannier.requestRules" -}}
 # Value of the annotation pannier.dev/inject of the pod, or '' if the pod does not have this annotation. The expression replaces an empty value with
 # '(empty)', because an empty value is invalid.
 - name: podRequest
