@@ -16,7 +16,9 @@ import { editPod } from './edit-pod.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import type { Kubelets } from './kubelets.ts';
 import type { Pod, TextMap } from './pod.ts';
+import { podLevelResources } from './pod-resources.ts';
 import { findPrevious } from './previous.ts';
+import { podResourceProblems } from './resource-problems.ts';
 import { resolveSidecar, sidecarProblems } from './sidecar.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import { configHash } from './sidecar-container.ts';
@@ -49,16 +51,21 @@ export function injectPod(request: InjectionRequest): Injection {
     return decision;
   }
   const { annotations } = decision;
-  const sidecar = resolveSidecar({ ...request, annotations });
   const found = findPrevious(request.pod);
+  const podLevel = podLevelResources(request.pod, found?.container);
+  const sidecar = resolveSidecar({ ...request, annotations, podLevel });
   const isCurrent = found?.configHash === configHash(sidecar);
   const pod = isCurrent ? request.pod : uninjectPod(request.pod);
   const previous = isCurrent ? found : undefined;
-  const problems = [...sidecarProblems(sidecar), ...findClashes({ pod, sidecar, annotations, previous })];
+  const injected = editPod({ pod, sidecar, previous, version: request.version ?? VERSION });
+  const problems = [
+    ...sidecarProblems(sidecar),
+    ...findClashes({ pod, sidecar, annotations, previous }),
+    ...podResourceProblems({ injected, podLevel, annotations }),
+  ];
   const [first, ...others] = problems;
   if (first !== undefined) {
     return { kind: 'refuse', problems: [first, ...others] };
   }
-  const injected = editPod({ pod, sidecar, previous, version: request.version ?? VERSION });
   return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected) };
 }

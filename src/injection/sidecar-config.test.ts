@@ -28,8 +28,8 @@ describe('a configuration', () => {
     const config = parse(`  imagePullPolicy: Never
   native: true
   resources:
-    requests: {cpu: 1, memory: 128Mi}
-    limits: {cpu: "2", memory: 256Mi}
+    requests: {cpu: 1, memory: 128Mi, ephemeral-storage: 64Mi}
+    limits: {cpu: "2", memory: 256Mi, ephemeral-storage: 1.5Ti}
   logLevel: warn
   redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login, tlsSecretName: client-tls}
   policiesConfigMap: ""
@@ -40,7 +40,10 @@ describe('a configuration', () => {
       image: 'pannier:1',
       imagePullPolicy: 'Never',
       native: 'true',
-      resources: { requests: { cpu: '1', memory: '128Mi' }, limits: { cpu: '2', memory: '256Mi' } },
+      resources: {
+        requests: { cpu: '1', memory: '128Mi', 'ephemeral-storage': '64Mi' },
+        limits: { cpu: '2', memory: '256Mi', 'ephemeral-storage': '1.5Ti' },
+      },
       logLevel: 'warn',
       redis: {
         urls: ['redis://a:6379', 'redis://b:6379'],
@@ -84,7 +87,7 @@ describe('an invalid configuration', () => {
       '2: unknown key "imag" in sidecar; did you mean "image"?',
       '2: sidecar.image must be an image with a tag or a digest, NAME:TAG or NAME@sha256:DIGEST, got nothing',
       '3: sidecar.native must be one of auto, true, false, got "sometimes"',
-      '5: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory',
+      '5: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory, ephemeral-storage',
       '5: sidecar.resources.limits.memory must be a memory quantity from 96Mi to 64Gi, such as 192Mi, got "32Mi"',
       '7: sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
       `8: sidecar.redis.secretName must be ${secretName}, got "Not A Name"`,
@@ -110,11 +113,12 @@ describe('an invalid configuration', () => {
   test('reports a request above its limit and URLs of two schemes', () => {
     const text = `sidecar:
   image: pannier:1
-  resources: {requests: {memory: 1Gi}, limits: {memory: 0.5Gi}}
+  resources: {requests: {memory: 1Gi, ephemeral-storage: 2Gi}, limits: {memory: 0.5Gi, ephemeral-storage: 1Gi}}
   redis: {urls: ["redis://a", "rediss://b"]}
 `;
     expect(problems(text)).toEqual([
       '3: sidecar.resources.requests.memory must be at most the limit (0.5Gi), got 1Gi',
+      '3: sidecar.resources.requests.ephemeral-storage must be at most the limit (1Gi), got 2Gi',
       '4: sidecar.redis.urls: the scheme must be the same in all URLs, redis:// or rediss://',
     ]);
   });

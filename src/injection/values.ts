@@ -6,7 +6,7 @@ import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
 import { isObject } from '../lib/json.ts';
-import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
+import { isCpuQuantity, isMemoryLimit, isMemoryRequest, isStorageQuantity, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
 
 export interface ValueKind<Value> {
   /** Accepted values, as a phrase that follows "must be" in errors. */
@@ -84,6 +84,12 @@ export const memoryLimit: ValueKind<string> = textKind({
   accepted: `a memory quantity from ${MIN_MEMORY_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
   pattern: MEMORY_PATTERN,
   accepts: isMemoryLimit,
+});
+
+export const storage: ValueKind<string> = textKind({
+  accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
+  pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
+  accepts: isStorageQuantity,
 });
 
 const OBJECT_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
