@@ -3,6 +3,7 @@
  */
 import type { Node } from 'yaml';
 import type { YamlReader } from '../config/yaml-reader.ts';
+import { SPACES, type ValueForm } from './value-form.ts';
 import type { ValueKind } from './values.ts';
 
 const MAX_NAMES = 16;
@@ -23,11 +24,15 @@ interface NameForm {
 }
 
 function nameList({ acceptedName, names, pattern, maxLength }: NameForm): NameList {
+  const item = `${SPACES}${pattern}${SPACES}`;
+  // The form cannot check that the names differ, nor how many and how long they are.
+  const form: ValueForm = { kind: 'patterns', patterns: [`^${item}(,${item})*$`], isExact: false };
   const acceptsName = (name: string): boolean => name.length <= maxLength && new RegExp(`^${pattern}$`).test(name);
   return {
     accepted: `1 to ${MAX_NAMES} different ${names}, separated by commas`,
     acceptedName,
     schema: { type: 'string', pattern: `^ *${pattern}( *, *${pattern})* *$` },
+    form,
     acceptsName,
     read: (text) => {
       const value = text.split(',').map((name) => name.trim());

@@ -20,6 +20,7 @@ import {
   objectName,
   readEnvironment,
   setting,
+  storage,
   type ValueKind,
 } from './values.ts';
 
@@ -50,10 +51,12 @@ export interface SidecarResources {
   readonly limits: ResourceList;
 }
 
-export interface ResourceList {
-  readonly cpu: string | undefined;
-  readonly memory: string | undefined;
-}
+export const RESOURCE_NAMES = ['cpu', 'memory', 'ephemeral-storage'] as const;
+
+export type ResourceName = (typeof RESOURCE_NAMES)[number];
+
+/** Quantity of each resource that has a request or a limit. */
+export type ResourceList = Readonly<Partial<Record<ResourceName, string>>>;
 
 interface ConfigProblem {
   readonly line: number;
@@ -75,7 +78,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
     imagePullPolicy: 'IfNotPresent',
     imagePullSecrets: [],
     native: 'auto',
-    resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { cpu: undefined, memory: '192Mi' } },
+    resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { memory: '192Mi' } },
     logLevel: 'info',
     redis: { urls: [], secretName: undefined, tlsSecretName: undefined },
     policiesConfigMap: 'pannier-policies',
@@ -171,11 +174,13 @@ function readResources(reader: YamlReader, node: Node | undefined, initial: Side
     if (listNode === undefined) {
       return initial[name];
     }
-    const nodes = reader.map(listNode, `${path}.${name}`, { known: ['cpu', 'memory'] });
-    return {
-      cpu: valueAt(reader, { node: nodes?.get('cpu'), path: `${path}.${name}.cpu`, kind: cpu }),
-      memory: valueAt(reader, { node: nodes?.get('memory'), path: `${path}.${name}.memory`, kind: memory }),
-    };
+    const kinds: Record<ResourceName, ValueKind<string>> = { cpu, memory, 'ephemeral-storage': storage };
+    const nodes = reader.map(listNode, `${path}.${name}`, { known: RESOURCE_NAMES });
+    const entries = RESOURCE_NAMES.map((resource) => {
+      const source = { node: nodes?.get(resource), path: `${path}.${name}.${resource}`, kind: kinds[resource] };
+      return [resource, valueAt(reader, source)] as const;
+    });
+    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   };
   const resources = { requests: readList('requests', memoryRequest), limits: readList('limits', memoryLimit) };
   for (const { name, request, limit } of excessiveRequests(resources)) {
@@ -185,7 +190,7 @@ function readResources(reader: YamlReader, node: Node | undefined, initial: Side
 }
 
 interface ExcessiveRequest {
-  readonly name: 'cpu' | 'memory';
+  readonly name: ResourceName;
   readonly request: string;
   readonly limit: string;
 }
@@ -195,8 +200,7 @@ interface ExcessiveRequest {
  * the configuration key or annotation that sets the request.
  */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
-  const names = ['cpu', 'memory'] as const;
-  return names.flatMap((name) => {
+  return RESOURCE_NAMES.flatMap((name) => {
     const request = resources.requests[name] ?? '';
     const limit = resources.limits[name] ?? '';
     const isAbove = (parseQuantity(request) ?? 0) > (parseQuantity(limit) ?? Number.POSITIVE_INFINITY);
