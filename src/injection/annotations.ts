@@ -12,6 +12,7 @@
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
+import { pullSecretNames } from './name-lists.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import {
@@ -94,6 +95,16 @@ export const ANNOTATIONS = [
     meaning: 'When the kubelet pulls the image.',
     example: 'Never',
     wrong: ['always', ''],
+  },
+  {
+    name: 'image-pull-secrets',
+    kind: pullSecretNames,
+    initial: '`sidecar.imagePullSecrets`',
+    initialOf: (config) =>
+      configured(config.imagePullSecrets.length > 0 ? config.imagePullSecrets.join(',') : undefined),
+    meaning: 'Pull secrets of the image, which injection adds to those of the pod.',
+    example: 'regcred,team-registry',
+    wrong: ['Reg_Cred', 'regcred,', 'a,a', ''],
   },
   {
     name: 'cpu-request',
@@ -293,6 +304,7 @@ export const STATUS_ANNOTATIONS = {
   version: `${ANNOTATION_PREFIX}version`,
   configHash: `${ANNOTATION_PREFIX}config-hash`,
   kept: `${ANNOTATION_PREFIX}kept`,
+  added: `${ANNOTATION_PREFIX}added`,
 } as const;
 
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;

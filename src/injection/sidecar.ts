@@ -5,6 +5,7 @@
 import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
 import type { Pod } from './pod.ts';
+import type { SidecarSecurityContext } from './security-context.ts';
 import { excessiveRequests, type ResourceList, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
 
 export const SIDECAR_NAME = 'pannier';
@@ -12,13 +13,10 @@ export const SOCKET_VOLUME = 'pannier-socket';
 export const POLICIES_VOLUME = 'pannier-policies';
 export const REDIS_VOLUME = 'pannier-redis';
 export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
+/** Volume without content, which is mounted where the API server would otherwise mount a token. */
+export const NO_TOKEN_VOLUME = 'pannier-no-token';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
-
-/** Returns whether the path is the directory of the socket, with or without slashes at the end. */
-export function isSocketDirectory(path: string): boolean {
-  return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
-}
 
 const DEFAULT_GRPC_PORT = 9470;
 const DEFAULT_ADMIN_PORT = 9471;
@@ -26,12 +24,14 @@ const DEFAULT_ADMIN_PORT = 9471;
 export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
+  readonly imagePullSecrets: readonly string[];
   /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
   readonly isNative: boolean;
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
+  readonly securityContext: SidecarSecurityContext;
   readonly redisSecret: string | undefined;
   /** Secret with the TLS files; undefined if the sidecar reads any such files from `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
@@ -66,6 +66,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   return {
     image: annotations.image ?? config.image,
     imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
+    imagePullSecrets: annotations['image-pull-secrets'] ?? config.imagePullSecrets,
     isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
     grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
     adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,
@@ -74,6 +75,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
       requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
       limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
     },
+    securityContext: config.securityContext,
     redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
     redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,
     policiesConfigMap: annotations.policies ?? config.policiesConfigMap,

@@ -22,6 +22,7 @@ export function shapeProblems(pod: unknown): string[] {
     }
   }
   check.named('spec.volumes', spec.volumes);
+  check.list('spec.imagePullSecrets', spec.imagePullSecrets);
   return problems;
 }
 
