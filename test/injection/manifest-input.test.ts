@@ -105,7 +105,7 @@ test('an annotation with a mapping as a key is refused without warnings of Node.
   const text = deploymentWithPort('8080').replace('"true"', '"true"\n        pannier.dev/env: "? {a: b}\\n: !x c"');
   const { status, stdout, stderr } = run(INJECT, text);
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
-  expect(stderr).toMatch(/^deployment\/web: annotation pannier.dev\/env.*\n$/);
+  expect(stderr).toMatch(/^app.yaml:10:9: deployment\/web: annotation pannier.dev\/env: unknown setting .*\n$/);
 });
 
 test('an error has the path, the line and the column', () => {
