@@ -216,7 +216,8 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
   schema: { type: 'string', minLength: 2 },
   form: YAML_MAPPING_FORM,
   read: (text) => {
-    const document = parseDocument(text, { prettyErrors: false });
+    // At the default log level, the package would print warnings about keys and tags.
+    const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
     const isPlain = document.errors.length === 0 && isMap(document.contents) && !hasAlias(document);
     const value: unknown = isPlain ? document.toJS() : undefined;
     return isObject(value) ? readEnvironment(value) : INVALID;

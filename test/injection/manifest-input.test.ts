@@ -101,6 +101,13 @@ test('a mapping as a key is refused without warnings of Node.js', () => {
   expect(stderr).toBe('app.yaml:14:3: a key must be a string, got a mapping\n');
 });
 
+test('an annotation with a mapping as a key is refused without warnings of Node.js', () => {
+  const text = deploymentWithPort('8080').replace('"true"', '"true"\n        pannier.dev/env: "? {a: b}\\n: !x c"');
+  const { status, stdout, stderr } = run(INJECT, text);
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toMatch(/^app.yaml:10:9: deployment\/web: annotation pannier.dev\/env: unknown setting .*\n$/);
+});
+
 test('an error has the path, the line and the column', () => {
   const text = deploymentWithPort('8080').replace('spec:', 'kind: Deployment\nspec:');
   const { status, stdout, stderr } = run(INJECT, text);
