@@ -8,7 +8,7 @@ import { loadSettings } from '../config/load.ts';
 import { NAME_PATTERN } from '../config/policy-file.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
 import { isObject } from '../lib/json.ts';
-import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
+import { isCpuQuantity, isMemoryLimit, isMemoryRequest, isStorageQuantity, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
 import { patternForm, REDIS_URL_FORM, type ValueForm, YAML_MAPPING_FORM } from './value-form.ts';
 
 export interface ValueKind<Value> {
@@ -105,6 +105,12 @@ export const memoryLimit: ValueKind<string> = textKind({
   pattern: MEMORY_PATTERN,
   form: { kind: 'quantity', suffixes: MEMORY_SUFFIXES, min: `${MIN_MEMORY_MEBIBYTES}Mi`, max: '64Gi' },
   accepts: isMemoryLimit,
+});
+
+export const storage: ValueKind<string> = textKind({
+  accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
+  pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
+  accepts: isStorageQuantity,
 });
 
 const OBJECT_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';
@@ -210,7 +216,8 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
   schema: { type: 'string', minLength: 2 },
   form: YAML_MAPPING_FORM,
   read: (text) => {
-    const document = parseDocument(text, { prettyErrors: false });
+    // At the default log level, the package would print warnings about keys and tags.
+    const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
     const isPlain = document.errors.length === 0 && isMap(document.contents) && !hasAlias(document);
     const value: unknown = isPlain ? document.toJS() : undefined;
     return isObject(value) ? readEnvironment(value) : INVALID;

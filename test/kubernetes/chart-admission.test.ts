@@ -267,7 +267,9 @@ describe('injection mode mutating-policy', () => {
       'container app mounts its own volume at /run/pannier; use another mount path',
     );
     const windows = { nodeSelector: { 'kubernetes.io/os': 'windows' } };
-    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain('use linux');
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain(
+      'the operating system of the pod is windows (spec.nodeSelector); use linux',
+    );
   });
 });
 
