@@ -13,9 +13,11 @@ import { VERSION } from '../lib/version.ts';
 import { findClashes } from './clashes.ts';
 import { decide } from './decide.ts';
 import { editPod } from './edit-pod.ts';
+import { envFromNotes } from './env-from.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import type { Kubelets } from './kubelets.ts';
 import type { Pod, TextMap } from './pod.ts';
+import { positionNotes } from './position.ts';
 import { findPrevious } from './previous.ts';
 import { planPullSecrets, pullSecretNotes } from './pull-secrets.ts';
 import { resolveSidecar, sidecarProblems } from './sidecar.ts';
@@ -81,5 +83,7 @@ export function injectPod(request: InjectionRequest): Injection {
   });
   const version = request.version ?? VERSION;
   const injected = editPod({ pod, sidecar, previous, version, pullSecrets: plan.add });
-  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes: pullSecretNotes(plan) };
+  const spec = pod.spec ?? {};
+  const notes = [...pullSecretNotes(plan), ...positionNotes(sidecar, spec), ...envFromNotes(sidecar, spec)];
+  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes };
 }

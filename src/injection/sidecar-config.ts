@@ -8,7 +8,7 @@
  */
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
-import { pullSecretNames, readNames } from './name-lists.ts';
+import { containerNames, pullSecretNames, readNames } from './name-lists.ts';
 import { parseQuantity } from './quantity.ts';
 import { DEFAULT_SECURITY_CONTEXT, readSecurityContext, type SidecarSecurityContext } from './security-context.ts';
 import {
@@ -41,6 +41,8 @@ export interface SidecarConfig {
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
   readonly securityContext: SidecarSecurityContext;
+  /** Names of containers after which the sidecar is placed. */
+  readonly after: readonly string[];
   /** Other PANNIER_* settings. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -81,6 +83,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
     policiesConfigMap: 'pannier-policies',
     socket: true,
     securityContext: DEFAULT_SECURITY_CONTEXT,
+    after: [],
     env: {},
   };
 }
@@ -96,6 +99,7 @@ const SIDECAR_KEYS = [
   'policiesConfigMap',
   'socket',
   'securityContext',
+  'after',
   'env',
 ];
 const MAX_REDIS_URLS = 64;
@@ -145,6 +149,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
       : initial.policiesConfigMap,
     socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
     securityContext: readSecurityContext(reader, nodes.get('securityContext')),
+    after: readNames(reader, { node: nodes.get('after'), path: 'sidecar.after', kind: containerNames }),
     env: readEnv(reader, nodes.get('env')),
   };
 }

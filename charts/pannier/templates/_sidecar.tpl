@@ -182,7 +182,7 @@ volumeMounts:
 {{- $volumes := include "pannier.sidecarVolumes" . | fromYamlArray -}}
 {{- $endpoints := include "pannier.endpoints" . | fromYamlArray -}}
 {{- $pullSecrets := include "pannier.sidecarPullSecrets" . | fromJsonArray -}}
-{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets | toRawJson | sha256sum | trunc 16 -}}
+{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets "after" (.Values.sidecar.after | default list) | toRawJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
