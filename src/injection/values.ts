@@ -110,6 +110,7 @@ export const memoryLimit: ValueKind<string> = textKind({
 export const storage: ValueKind<string> = textKind({
   accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
   pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
+  form: { kind: 'quantity', suffixes: [...MEMORY_SUFFIXES, 'T', 'Ti'], min: '1Mi', max: '16Ti' },
   accepts: isStorageQuantity,
 });
 
