@@ -234,6 +234,15 @@ describe('with the installed chart', () => {
     expect(running.spec?.volumes?.filter(({ emptyDir }) => emptyDir !== undefined)).toEqual([]);
   });
 
+  test('a sidecar runs as the user of its image if nothing assigns another user', async () => {
+    const plain = await cluster.namespace();
+    await cluster.createPod(plain, requestingPod('image-user'));
+    await cluster.waitForReady(plain, 'image-user');
+    const target = { namespace: plain, pod: 'image-user', container: 'pannier' };
+    const ran = await cluster.run(target, [NODE, '-e', 'console.log(process.getuid(), process.getgid())']);
+    expect(ran).toEqual({ exitCode: 0, output: '65532 65532\n' });
+  });
+
   test('a pod that runs as root is rejected with the reason', async () => {
     const { spec } = requestingPod('root');
     const root = { ...spec, securityContext: { runAsUser: 0 } };
