@@ -103,7 +103,7 @@ function commands(): Command[] {
 }
 
 /** Options whose values are collected; every other option with a value must be set at most once. */
-const COLLECTED = ['filename', 'kind', 'metadata'];
+const COLLECTED = ['filename', 'kind', 'metadata', 'policy-file'];
 
 const COMMANDS_WITH_FILES = ['inject', 'uninject', 'explain'];
 

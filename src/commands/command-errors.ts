@@ -18,7 +18,7 @@ const RENAMED_OPTIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Options that collect the values of all occurrences, apart from the options that take several values at once. */
-const COLLECTED_OPTIONS: ReadonlySet<string> = new Set(['--metadata', '--kind']);
+const COLLECTED_OPTIONS: ReadonlySet<string> = new Set(['--metadata', '--kind', '--policy-file']);
 
 /**
  * Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`.

@@ -235,3 +235,30 @@ test('injects and restores a JSON array of pods byte for byte', () => {
   file('array.injected.json', injected.output);
   expect(run(runUninject, { filename: ['array.injected.json'] }).output).toBe(source);
 });
+
+describe('a stream of JSON values', () => {
+  const pod = (name: string, annotation = 'pannier.dev/inject'): string =>
+    `{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "${name}", "annotations": {"${annotation}": "true"}}, "spec": {"containers": [{"name": "app"}]}}`;
+
+  test('is restored after JSON files were joined', () => {
+    const stream = file('stream.json', `${pod('one')}\n${pod('two')}\n`);
+    const single = file('single.json', `${pod('three')}\n`);
+    file('joined.json', inject(['stream.json', 'single.json']).output);
+    expect(run(runUninject, { filename: ['joined.json'] })).toMatchObject({ code: 0, output: stream + single });
+  });
+
+  test('becomes YAML documents in a stream with a YAML file', () => {
+    file('stream.json', `${pod('one')} ${pod('two')}\n`);
+    const injected = inject(['stream.json', 'a.yaml']);
+    expect(injected.code).toBe(0);
+    expect(namesIn(injected.output)).toEqual(['one', 'two', 'a']);
+  });
+
+  test('has positions', () => {
+    file('stream.json', `${pod('one')}\n${pod('two', 'pannier.dev/injekt')}\n`);
+    expect(inject(['stream.json']).errors).toEqual([
+      'pod/one: injected',
+      expect.stringMatching(/^stream.json:2:81: pod\/two: unknown annotation pannier.dev\/injekt/),
+    ]);
+  });
+});

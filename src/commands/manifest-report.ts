@@ -106,7 +106,8 @@ function describe({ workload, injection, positionOf }: WorkloadOutcome, done: Do
     case 'inject': {
       const isCurrent = done === 'injected' && injection.patch.length === 0;
       const text = `${name}: ${isCurrent ? 'already has its sidecar' : done}`;
-      return { effect: isCurrent ? 'unchanged' : done, lines: [{ text }] };
+      const notes = injection.notes.map((note) => ({ text: `${name}: note: ${note}` }));
+      return { effect: isCurrent ? 'unchanged' : done, lines: [{ text }, ...notes] };
     }
     case 'skip':
       return { effect: 'unchanged', lines: [{ text: `${name}: unchanged, ${injection.reason}` }] };

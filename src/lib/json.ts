@@ -27,6 +27,22 @@ export function isSame(left: unknown, right: unknown): boolean {
   return Object.is(left, right);
 }
 
+declare global {
+  interface JSON {
+    /** Node.js has this function, but the type definitions of TypeScript do not. */
+    rawJSON(text: string): unknown;
+  }
+}
+
+/** Serializes a value that may contain bigints, which become integers. */
+export function jsonText(value: unknown, indent?: string): string {
+  return JSON.stringify(
+    value,
+    (_key, part: unknown) => (typeof part === 'bigint' ? JSON.rawJSON(String(part)) : part),
+    indent,
+  );
+}
+
 /** Serializes a value with sorted keys, so that equal values have equal hashes. */
 export function canonicalText(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>

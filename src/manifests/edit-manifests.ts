@@ -29,7 +29,7 @@ import {
   workloadsOf,
 } from './workloads.ts';
 import { readValues } from './yaml-documents.ts';
-import { editYaml } from './yaml-editor.ts';
+import { editManifestText } from './yaml-editor.ts';
 
 export interface InjectManifestOptions {
   readonly config: SidecarConfig;
@@ -100,7 +100,9 @@ export function uninjectFiles(sources: readonly string[], kinds: KindTable = KNO
   return editFiles(sources, kinds, () => ({
     edit: ({ pod }) => {
       const bare = uninjectPod(pod);
-      return bare === pod ? { kind: 'skip', reason: 'it has no sidecar' } : { kind: 'inject', pod: bare, patch: [] };
+      return bare === pod
+        ? { kind: 'skip', reason: 'it has no sidecar' }
+        : { kind: 'inject', pod: bare, patch: [], notes: [] };
     },
     inspect: (search) => ({ leftOut: leftOutByUninject(search), notes: [] }),
   }));
@@ -136,7 +138,7 @@ function editFiles(
   const editor = editorOf(read.flatMap((file) => ('values' in file ? file.values : [])));
   return read.map((file, index) => {
     if ('problems' in file) {
-      return { problems: file.problems.map(asProblem) };
+      return { problems: file.problems };
     }
     const text = texts[index] ?? '';
     const result = editFile({ text, values: file.values, kinds }, editor);
@@ -186,11 +188,9 @@ function editFile({ text, values, kinds }: ManifestFile, editor: Editor): Manife
   if (outcomes.some(({ injection }) => injection.kind === 'refuse')) {
     return { text, outcomes, leftOut, notes };
   }
-  // The YAML editor also edits JSON, because JSON is YAML in flow style.
-  const edited = editYaml(text, changes);
-  return 'problem' in edited
-    ? { problems: [asProblem(edited.problem)] }
-    : { text: edited.text, outcomes, leftOut, notes };
+  // The editor also edits JSON, because JSON is YAML in flow style.
+  const edited = editManifestText(text, changes);
+  return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes, leftOut, notes };
 }
 
 /** Returns the path of the annotation that a text names, or else the path of the pod. */
@@ -199,10 +199,6 @@ function pathOf({ path, pod }: Workload, text: string): Path {
   const key = /\bpannier\.dev\/[\w-]+/.exec(text)?.[0];
   const isPresent = key !== undefined && typeof annotations === 'object' && annotations !== null && key in annotations;
   return isPresent ? [...path, 'metadata', 'annotations', key] : path;
-}
-
-function asProblem(problem: string | ManifestProblem): ManifestProblem {
-  return typeof problem === 'string' ? { message: problem } : problem;
 }
 
 function editChecked(workload: Workload, edit: () => Injection): Injection {

@@ -6,6 +6,7 @@
  *   2. JSON files alone become a stream of JSON values. A stream with a YAML file is a YAML stream.
  *   3. A joined stream contains no byte order mark.
  */
+import { splitSource } from './json-stream.ts';
 
 export function joinStream(texts: readonly string[]): string {
   if (texts.length === 1) {
@@ -55,27 +56,6 @@ function withLineEnd(text: string): string {
 
 /** Returns the texts of the values in a JSON file or a stream of JSON values. Returns undefined for YAML. */
 function jsonValues(text: string): string[] | undefined {
-  if (!/^\s*[{[]/.test(text)) {
-    return undefined;
-  }
-  const values: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
-    depth += '[{'.includes(token) ? 1 : ']}'.includes(token) ? -1 : 0;
-    if (depth === 0) {
-      values.push(text.slice(start, index + 1).trim());
-      start = index + 1;
-    }
-  }
-  return text.slice(start).trim() === '' && values.every(isJson) ? values : undefined;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
+  const split = splitSource(text);
+  return 'parts' in split && split.isJson ? split.parts.map((part) => part.text.trim()) : undefined;
 }

@@ -2,6 +2,7 @@
  * Finds the line and column of a value in a YAML text by its path.
  */
 import { type Document, isAlias, isMap, isSeq, type Node, type Pair } from 'yaml';
+import { splitSource } from './json-stream.ts';
 import { type ManifestProblem, positionedProblem } from './manifest-problem.ts';
 import type { Path } from './template-kinds.ts';
 import { readDocuments } from './yaml-documents.ts';
@@ -11,7 +12,7 @@ export type Position = Pick<ManifestProblem, 'line' | 'column'>;
 /** Finds positions in a text, which it parses once. */
 export class Positions {
   readonly #text: string;
-  #documents: readonly Document[] | undefined;
+  #documents: readonly PlacedDocument[] | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -22,8 +23,8 @@ export class Positions {
    * the last part that does not.
    */
   find(documentIndex: number, path: Path): Position | undefined {
-    this.#documents ??= readDocuments(this.#text);
-    const document = this.#documents[documentIndex];
+    this.#documents ??= placedDocuments(this.#text);
+    const { document, start = 0 } = this.#documents[documentIndex] ?? {};
     let node = document?.contents ?? undefined;
     let offset = node?.range?.[0];
     for (const key of path) {
@@ -34,8 +35,20 @@ export class Positions {
       offset = found.offset ?? offset;
       node = found.node;
     }
-    return offset === undefined ? undefined : positionOf(this.#text, offset);
+    return offset === undefined ? undefined : positionOf(this.#text, start + offset);
   }
+}
+
+interface PlacedDocument {
+  readonly document: Document;
+  /** Offset in the text that is offset 0 of the document's nodes. */
+  readonly start: number;
+}
+
+function placedDocuments(text: string): PlacedDocument[] {
+  const split = splitSource(text);
+  const parts = 'parts' in split ? split.parts : [];
+  return parts.flatMap((part) => readDocuments(part.text).map((document) => ({ document, start: part.offset })));
 }
 
 function positionOf(text: string, offset: number): Position {

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
 import { injectManifests, type ManifestResult, uninjectManifests } from './edit-manifests.ts';
-import { readDocuments } from './yaml-documents.ts';
+import { readValues } from './yaml-documents.ts';
 
 const options = {
   config: defaultSidecarConfig('pannier:1'),
@@ -63,7 +63,7 @@ const sharingPod = shares.map((drawn) => {
     },
   };
   const { indentSeq, collectionStyle } = drawn;
-  const text = stringify(pod, { lineWidth: 0, keepUndefined: false, indentSeq, collectionStyle });
+  const text = stringify(pod, { version: '1.1', lineWidth: 0, keepUndefined: false, indentSeq, collectionStyle });
   return LITERALS.reduce((source, [number, literal]) => source.replaceAll(number, literal), text);
 });
 
@@ -76,7 +76,7 @@ function textOf(result: ManifestResult): string {
 }
 
 function valuesOf(source: string): unknown {
-  return readDocuments(source).map((document) => document.toJS());
+  return readValues(source);
 }
 
 test('a pod with shared values has its original values after injecting and uninjecting', () => {
