@@ -3,7 +3,7 @@
  * occurs in the source code.
  *
  * `…` on the page is a wildcard. It matches an interpolation such as `${path}`, or any other text on the same line of
- * the source.
+ * the source. Kubernetes, Helm and other programs print the texts in OTHER_PROGRAMS.
  */
 import { readRepositoryFile, repositoryFiles } from '../support/repository.ts';
 
@@ -11,6 +11,27 @@ const page = readRepositoryFile('docs/operations/troubleshooting.md');
 const sources = repositoryFiles(['src/**/*.ts', 'charts/pannier/templates/**'])
   .filter((path) => !path.endsWith('.test.ts'))
   .map(readRepositoryFile);
+
+/** Quoted texts that another program prints, and the name of this program. */
+const OTHER_PROGRAMS: Readonly<Record<string, string>> = {
+  'exceeded quota': 'the API server',
+  'must specify limits.cpu for: pannier': 'the API server',
+  'maximum memory usage per Container is': 'the API server',
+  'minimum cpu usage per Container is': 'the API server',
+  'must be greater than or equal to aggregate container requests': 'the API server',
+  'runAsUser: Invalid value: 65532: must be in the ranges': 'the API server of OpenShift',
+  'cannot unmarshal bool into Go struct field ObjectMeta': 'kubectl and the API server',
+  'cannot delete Pods with local storage': 'kubectl',
+  'kubectl drain': 'a command of kubectl',
+  ImagePullBackOff: 'the kubelet',
+  ErrImagePull: 'the kubelet',
+  pannier: 'the name of the container',
+  'conflicts with "admissionsenforcer"': 'Helm',
+  'invalid ownership metadata': 'Helm',
+  'pannier-injector': 'the name of an object',
+  'no matches for kind "MutatingAdmissionPolicy"': 'Helm',
+  'no matches for kind "Certificate" in version "cert-manager.io/v1"': 'Helm',
+};
 
 /** Returns the quoted messages: the code spans in the first cell of each row. */
 function quotedTexts(): string[] {
@@ -32,7 +53,15 @@ test('quotes at least one text in each table', () => {
   expect(quotedTexts().length).toBeGreaterThan(4 * tables);
 });
 
-test.each(quotedTexts())('quotes a text of the source: %s', (text) => {
-  const pattern = patternOf(text);
-  expect(sources.some((source) => pattern.test(source))).toBe(true);
+test.each(quotedTexts().filter((text) => !Object.hasOwn(OTHER_PROGRAMS, text)))(
+  'quotes a text of the source: %s',
+  (text) => {
+    const pattern = patternOf(text);
+    expect(sources.some((source) => pattern.test(source))).toBe(true);
+  },
+);
+
+test('the page quotes every text of another program', () => {
+  const quoted = new Set(quotedTexts());
+  expect(Object.keys(OTHER_PROGRAMS).filter((text) => !quoted.has(text))).toEqual([]);
 });
