@@ -12,9 +12,16 @@ import { KUBERNETES_PAGE, readQuickStart } from './quick-start.ts';
 const EXAMPLE = 'examples/kubernetes/shop.yaml';
 const OPERATIONS = repositoryFiles(['docs/operations/*.md']);
 const PAGES = [...OPERATIONS, 'README.md', 'docs/reference/annotations.md', 'docs/getting-started.md'];
-const KUBERNETES_PAGES = ['admission', 'kubernetes', 'mesh', 'platforms', 'quotas', 'troubleshooting', 'upgrading'].map(
-  (name) => `${name}.md`,
-);
+const KUBERNETES_PAGES = [
+  'admission',
+  'configuration',
+  'kubernetes',
+  'mesh',
+  'platforms',
+  'quotas',
+  'troubleshooting',
+  'upgrading',
+].map((name) => `${name}.md`);
 const PREFIX = 'pannier.dev/';
 
 /** Words that readers search for. */
