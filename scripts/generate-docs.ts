@@ -10,7 +10,8 @@ import { limitsMarkdown } from '../src/grpc/http2/limits/http2-limits.ts';
 import { annotationsSchema, withAnnotationsTable } from '../src/injection/annotations-reference.ts';
 import { metricsMarkdown } from '../src/observability/metric-table.ts';
 import { apiMarkdown } from './api-reference.ts';
-import { withSettingsSchema } from './chart-settings-schema.ts';
+import { withPoliciesSchema } from './chart-policies-schema.ts';
+import { settingRulesTemplate, withSettingsSchema } from './chart-settings-schema.ts';
 import { withValuesTable } from './chart-values-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -26,4 +27,5 @@ const chartPage = join(root, 'charts/pannier/README.md');
 const chartValues = readFileSync(join(root, 'charts/pannier/values.yaml'), 'utf8');
 writeFileSync(chartPage, withValuesTable(readFileSync(chartPage, 'utf8'), chartValues));
 const chartSchema = join(root, 'charts/pannier/values.schema.json');
-writeFileSync(chartSchema, withSettingsSchema(readFileSync(chartSchema, 'utf8')));
+writeFileSync(chartSchema, withPoliciesSchema(withSettingsSchema(readFileSync(chartSchema, 'utf8'))));
+writeFileSync(join(root, 'charts/pannier/templates/_settings.tpl'), settingRulesTemplate());

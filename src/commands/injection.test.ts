@@ -1,17 +1,12 @@
 /**
- * Tests the output and exit codes of the injection commands, with a fake file system and a fake cluster.
+ * Tests the output and exit codes of the commands for manifests, with a fake file system.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../test/support/repository.ts';
-import { injectPod } from '../injection/inject-pod.ts';
-import type { Pod } from '../injection/pod.ts';
-import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
-import type { ClusterApi } from '../manifests/status/cluster.ts';
 import { runInject } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
-import { runStatus } from './injection-status.ts';
 import { type ManifestIo, processIo, readToEnd } from './manifest-io.ts';
 import { runUninject } from './uninject.ts';
 
@@ -184,131 +179,5 @@ describe('explain', () => {
     const io = new FakeIo(files);
     expect(runExplain({ filename: 'services.yaml', image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toBe('these manifests contain no pods\n');
-  });
-});
-
-const config = defaultSidecarConfig('pannier:1');
-
-function podOf(workload: string, pod: Pod, facts: { image?: string; version?: string } = {}): Pod {
-  const hash = '5d4f';
-  const base: Pod = {
-    ...pod,
-    metadata: {
-      ...pod.metadata,
-      name: `${workload}-${hash}-x`,
-      namespace: 'shop',
-      labels: { 'pod-template-hash': hash },
-      ownerReferences: [{ kind: 'ReplicaSet', name: `${workload}-${hash}`, controller: true }],
-    },
-    spec: { containers: [{ name: 'app' }] },
-  };
-  if (facts.version === undefined) {
-    return base;
-  }
-  const injection = injectPod({
-    pod: base,
-    namespaceLabels: { 'pannier.dev/inject': 'true' },
-    namespaceAnnotations: {},
-    config: { ...config, image: facts.image ?? config.image },
-    kubelets: { oldestMinor: 34 },
-    version: facts.version,
-  });
-  return injection.kind === 'inject' ? injection.pod : base;
-}
-
-function cluster(pods: readonly Pod[], overrides: Partial<ClusterApi> = {}): ClusterApi {
-  const namespace = { metadata: { name: 'shop', labels: { 'pannier.dev/inject': 'true' } } };
-  const api = {
-    // The fake API returns two pages.
-    listPodForAllNamespaces: async ({ _continue }: { _continue?: string }) =>
-      _continue === undefined
-        ? { items: pods.slice(0, 1), metadata: { _continue: 'more' } }
-        : { items: pods.slice(1), metadata: {} },
-    listNamespacedPod: async () => ({ items: pods, metadata: {} }),
-    listNamespace: async () => ({ items: [namespace], metadata: {} }),
-    readNamespace: async () => namespace,
-    listNode: async () => ({ items: [{ status: { nodeInfo: { kubeletVersion: 'v1.34.4' } } }], metadata: {} }),
-    readNamespacedConfigMap: async () => ({ data: { 'injector.yaml': 'sidecar: {image: "pannier:1"}\n' } }),
-  };
-  return { ...api, ...overrides } as unknown as ClusterApi;
-}
-
-const flags = { namespace: undefined, injectorNamespace: 'pannier-system', output: 'json', version: '1.0.0' } as const;
-
-describe('status', () => {
-  test('exits with 0 if all sidecars are up to date', async () => {
-    const io = new FakeIo({});
-    const pods = [podOf('web', {}, { version: '1.0.0' }), podOf('web', {}, { version: '1.0.0' })];
-    expect(await runStatus(flags, cluster(pods), io)).toBe(0);
-    expect(JSON.parse(io.output)).toMatchObject([
-      { namespace: 'shop', workload: 'deployment/web', state: 'current', pods: 2, stalePods: 0, versions: ['1.0.0'] },
-    ]);
-  });
-
-  test('shows the worst state of the pods of each workload', async () => {
-    const io = new FakeIo({});
-    const no = { metadata: { annotations: { 'pannier.dev/inject': 'false' } } };
-    const stray = podOf('stray', {}, { version: '1.0.0' });
-    const pods = [
-      podOf('a-current', {}, { version: '1.0.0' }),
-      podOf('b-version', {}, { version: '0.9.0' }),
-      podOf('c-configuration', {}, { version: '1.0.0', image: 'pannier:0' }),
-      podOf('d-missing', {}),
-      podOf('d-missing', {}, { version: '1.0.0' }),
-      podOf('e-refused', { metadata: { annotations: { 'pannier.dev/colour': 'red' } } }),
-      podOf('f-untouched', no),
-      {
-        ...stray,
-        metadata: { ...stray.metadata, annotations: { ...stray.metadata?.annotations, 'pannier.dev/inject': 'false' } },
-      },
-      { ...podOf('g-done', {}), status: { phase: 'Succeeded' } },
-    ];
-    expect(await runStatus({ ...flags, output: 'table' }, cluster(pods), io)).toBe(1);
-    const rows = io.output.split('\n').map((line) => line.split(/ {2,}/).slice(1, 5).join(' '));
-    expect(rows.slice(0, 7)).toEqual([
-      'WORKLOAD STATE PODS STALE',
-      'deployment/a-current current 1 0',
-      'deployment/b-version other-version 1 1',
-      'deployment/c-configuration other-configuration 1 1',
-      'deployment/d-missing missing 2 1',
-      'deployment/e-refused refused 1 1',
-      'deployment/stray not-requested 1 1',
-    ]);
-    expect(io.output).toContain('shop/deployment/e-refused: unknown annotation pannier.dev/colour; ');
-    expect(io.output).not.toMatch(/f-untouched|g-done/);
-  });
-
-  test('warns and continues if it may not list namespaces and nodes', async () => {
-    const io = new FakeIo({});
-    const forbidden = async (): Promise<never> => {
-      throw Object.assign(new Error('HTTP-Code: 403'), { code: 403, body: '{"message":"nodes is forbidden"}' });
-    };
-    const api = cluster([podOf('web', {})], { listNamespace: forbidden, listNode: forbidden });
-    expect(await runStatus(flags, api, io)).toBe(0);
-    expect(io.errors).toEqual([
-      'warning: cannot list the namespaces, so only pods with Pannier annotations are found: nodes is forbidden',
-      'warning: cannot list the nodes, so all kubelets are assumed to support native sidecars: nodes is forbidden',
-    ]);
-  });
-
-  test('exits with 2 if the configuration or the cluster cannot be read', async () => {
-    const io = new FakeIo({});
-    const missing = async (): Promise<never> => {
-      throw Object.assign(new Error('x'), { code: 404, body: '{"message":"configmaps \\"x\\" not found"}' });
-    };
-    expect(await runStatus(flags, cluster([], { readNamespacedConfigMap: missing }), io)).toBe(2);
-    expect(io.errors).toEqual([
-      'cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found; use --injector-namespace or --config',
-    ]);
-    expect(
-      await runStatus({ ...flags, image: 'pannier:1' }, cluster([], { listPodForAllNamespaces: missing }), io),
-    ).toBe(2);
-    expect(io.errors[1]).toBe('cannot read the cluster: configmaps "x" not found');
-    const empty = async (): Promise<object> => ({ data: {} });
-    const api = cluster([], { readNamespacedConfigMap: empty as ClusterApi['readNamespacedConfigMap'] });
-    expect(await runStatus(flags, api, io)).toBe(2);
-    expect(io.errors[2]).toMatch(
-      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: the file must be a mapping with sidecar, got nothing$/,
-    );
   });
 });

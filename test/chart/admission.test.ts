@@ -128,13 +128,15 @@ describe('the ValidatingAdmissionPolicies', () => {
 describe('injection mode mutating-policy', () => {
   const kindsOf = (manifests: readonly Manifest[]): string[] => manifests.map(({ kind }) => kind);
 
-  test('renders no workload and no RBAC objects', () => {
+  test('renders no workload, no binding of a role, and the configuration for `pannier injection status`', () => {
     const manifests = render({
       injectionMode: 'mutating-policy',
       certificates: { mode: 'cert-manager' },
       networkPolicy: { enabled: true },
     });
     expect(kindsOf(manifests).toSorted()).toEqual([
+      'ClusterRole',
+      'ConfigMap',
       'MutatingAdmissionPolicy',
       'MutatingAdmissionPolicyBinding',
       'Namespace',

@@ -21,9 +21,28 @@
 {{- printf "%s-injector" (include "pannier.fullname" .) -}}
 {{- end -}}
 
+{{/*
+The names of cluster-scoped objects do not depend on the release. Helm therefore refuses a second release, because these objects belong to the first
+one. Helm checks this before it creates any object.
+*/}}
+
+{{/* Name of the injector's MutatingWebhookConfiguration, ClusterRole and ClusterRoleBinding. */}}
+{{- define "pannier.clusterInjectorName" -}}
+pannier-injector
+{{- end -}}
+
 {{/* Name of the admission policies and their bindings. */}}
 {{- define "pannier.injectedName" -}}
-{{- printf "%s-injected" (include "pannier.fullname" .) -}}
+pannier-injected
+{{- end -}}
+
+{{/* Name of the ClusterRole that leads `pannier injection status` to the injector's configuration. The command knows this name. */}}
+{{- define "pannier.statusName" -}}
+pannier-injection-status
+{{- end -}}
+
+{{- define "pannier.injectorConfigName" -}}
+{{- printf "%s-config" (include "pannier.injectorName" .) -}}
 {{- end -}}
 
 {{- define "pannier.devRedisName" -}}

@@ -37,18 +37,21 @@ export async function prepareImages(): Promise<void> {
   for (const tag of [IMAGES.tag, IMAGES.nextTag]) {
     run(`${containerEngine} tag`, [built, `${IMAGES.repository}:${tag}`]);
   }
-  buildImage(IMAGES.example, ['-f', join(repositoryRoot, 'examples', 'node', 'Dockerfile'), repositoryRoot]);
+  buildImage(IMAGES.example, repositoryRoot, join(repositoryRoot, 'examples', 'node', 'Dockerfile'));
   for (const image of [pannierImage, `${IMAGES.repository}:${IMAGES.nextTag}`, IMAGES.example, IMAGES.redis]) {
     loadImage(image);
   }
 }
 
+/** Loads an image from the container engine into the cluster. */
 export function loadImage(image: string): void {
   run(process.env.PANNIER_TEST_IMAGE_LOAD ?? 'kind load docker-image', [image]);
 }
 
-function buildImage(name: string, args: readonly string[]): void {
-  run(process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`, ['-t', name, ...args]);
+/** Builds an image. By default, the directory contains the Dockerfile. */
+export function buildImage(name: string, directory: string, dockerfile = join(directory, 'Dockerfile')): void {
+  const command = process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`;
+  run(command, ['-t', name, '-f', dockerfile, directory]);
 }
 
 /** Runs a command with arguments. `command` may itself contain arguments, but these must not contain spaces. */
