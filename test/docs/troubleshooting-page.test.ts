@@ -13,9 +13,10 @@ const sources = repositoryFiles(['src/**/*.ts', 'charts/pannier/templates/**'])
   .filter((path) => !path.endsWith('.test.ts'))
   .map(readRepositoryFile);
 
-const tests = repositoryFiles(['src/**/*.test.ts', 'test/injection/**', 'test/integration/*.test.ts']).map(
-  readRepositoryFile,
-);
+/** Texts of the tests, in which parts of one string on several lines are joined. */
+const tests = repositoryFiles(['src/**/*.test.ts', 'test/injection/**', 'test/integration/*.test.ts'])
+  .map(readRepositoryFile)
+  .map((text) => text.replaceAll(/' \+\s+'/g, ''));
 
 /** Quoted texts that other tests expect. */
 const COMPOSED: readonly string[] = [
