@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../../test/support/repository.ts';
 import { runInject } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
-import { type ManifestIo, processIo, readToEnd } from './manifest-io.ts';
+import { type FilesIo, processIo, readToEnd } from './manifest-io.ts';
 import { runUninject } from './uninject.ts';
 
-class FakeIo implements ManifestIo {
+class FakeIo implements FilesIo {
   output = '';
   readonly errors: string[] = [];
   readonly #files: Readonly<Record<string, string>>;
@@ -25,6 +25,10 @@ class FakeIo implements ManifestIo {
       throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
     }
     return text;
+  }
+
+  list(): undefined {
+    return undefined;
   }
 
   out(text: string): void {
@@ -53,37 +57,37 @@ const files = {
 describe('inject and uninject', () => {
   test('print the manifests, and what changed on standard error', () => {
     const io = new FakeIo(files);
-    expect(runInject({ filename: '-', config: 'injector.yaml' }, io)).toBe(0);
+    expect(runInject({ filename: ['-'], config: 'injector.yaml' }, io)).toBe(0);
     expect(io.output).toContain('image: pannier:7');
     expect(io.errors).toEqual(['deployment/web: injected']);
     const back = new FakeIo({ '-': io.output });
-    expect(runUninject('-', back)).toBe(0);
+    expect(runUninject({ filename: ['-'] }, back)).toBe(0);
     expect(back.output).toBe(files['-']);
     expect(back.errors).toEqual(['deployment/web: uninjected']);
   });
 
   test('print no manifests if a pod is refused', () => {
     const io = new FakeIo(files);
-    expect(runInject({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
+    expect(runInject({ filename: ['wrong.yaml'], image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toBe('');
     expect(io.errors[0]).toMatch(
-      /^deployment\/web: unknown annotation pannier.dev\/injekt; did you mean pannier.dev\/inject\?$/,
+      /^wrong.yaml:12:9: deployment\/web: unknown annotation pannier.dev\/injekt; did you mean pannier.dev\/inject\?$/,
     );
   });
 
   test.each([
-    ['a missing image', { filename: '-' }, 'neither --config nor --image'],
-    ['a bad image', { filename: '-', image: 'pannier' }, '--image must be an image with a tag or a digest'],
+    ['a missing image', { filename: ['-'] }, 'neither --config nor --image'],
+    ['a bad image', { filename: ['-'], image: 'pannier' }, '--image must be an image with a tag or a digest'],
     [
       'a bad kubelet',
-      { filename: '-', image: 'pannier:1', kubelet: 'old' },
+      { filename: ['-'], image: 'pannier:1', kubelet: 'old' },
       '--kubelet must be a version such as v1.28.3, got "old"',
     ],
-    ['a missing file', { filename: 'none.yaml', image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
-    ['a broken file', { filename: 'broken.yaml', image: 'pannier:1' }, 'cannot read the file as YAML'],
+    ['a missing file', { filename: ['none.yaml'], image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
+    ['a broken file', { filename: ['broken.yaml'], image: 'pannier:1' }, 'cannot read the file as YAML'],
     [
       'a bad configuration',
-      { filename: '-', config: 'bad-injector.yaml' },
+      { filename: ['-'], config: 'bad-injector.yaml' },
       'bad-injector.yaml:3:13: sidecar.logLevel must be one of trace, debug',
     ],
   ])('exit with code 2 for %s', (_name, flags, text) => {
@@ -100,7 +104,10 @@ describe('inject and uninject', () => {
       writeFileSync(file, Buffer.from('# caf\u00e9\nkind: Pod\n', 'latin1'));
       const io = new FakeIo({});
       expect(
-        runUninject(file, { read: processIo.read, error: (line) => io.error(line), out: (text) => io.out(text) }),
+        runUninject(
+          { filename: [file] },
+          { ...processIo, error: (line) => io.error(line), out: (text) => io.out(text) },
+        ),
       ).toBe(2);
       expect(io.errors).toEqual([`cannot read ${file}: it is not UTF-8; use a readable file`]);
       writeFileSync(file, '\ufeff# caf\u00e9\n');
@@ -129,7 +136,7 @@ describe('inject and uninject', () => {
 
   test('inject a plain container for an old kubelet, and honor --namespace-inject', () => {
     const io = new FakeIo({ '-': caseFile('pod-without-metadata.yaml') });
-    expect(runInject({ filename: '-', image: 'pannier:1', namespaceInject: true, kubelet: 'v1.28.1' }, io)).toBe(0);
+    expect(runInject({ filename: ['-'], image: 'pannier:1', namespaceInject: true, kubelet: 'v1.28.1' }, io)).toBe(0);
     expect(io.output).toContain('wait');
     expect(io.errors).toEqual(['pod/(no name): injected']);
   });
@@ -138,13 +145,20 @@ describe('inject and uninject', () => {
 describe('explain', () => {
   test('shows for each workload what happens, why, and the source of each value', () => {
     const io = new FakeIo(files);
-    expect(runExplain({ filename: 'all.yaml', config: 'injector.yaml' }, io)).toBe(0);
+    expect(runExplain({ filename: ['all.yaml'], config: 'injector.yaml' }, io)).toBe(1);
+    expect(io.errors).toEqual([
+      'all.yaml:34:30: deployment/not-ours: cannot inject: annotation pannier.dev/inject at spec.template.metadata.annotations ' +
+        'has no effect there; use --kind example.dev/Deployment=spec.template',
+    ]);
     const lines = io.output.split('\n');
     expect(lines[0]).toBe(
       'shop/deployment/web: gets a native sidecar (init container that keeps running), requested by its namespace',
     );
-    expect(lines).toContain('  image                pannier:7 (configuration)');
-    expect(lines).toContain('  grpc-port            9470 (default)');
+    expect(lines).toContain('  image                      pannier:7 (configuration)');
+    expect(lines).toContain('  grpc-port                  9470 (default)');
+    expect(lines).toContain(
+      '  quality of service: changes from BestEffort to Burstable, because the sidecar requests resources',
+    );
     expect(lines).toContain(
       'pod/bare: no sidecar, neither the pod nor its namespace has pannier.dev/inject set to "true"',
     );
@@ -152,10 +166,10 @@ describe('explain', () => {
 
   test('shows refused workloads and values of annotations', () => {
     const io = new FakeIo({ ...files, 'settings.yaml': caseFile('settings.yaml') });
-    expect(runExplain({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
+    expect(runExplain({ filename: ['wrong.yaml'], image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}unknown annotation/);
-    expect(runExplain({ filename: 'settings.yaml', image: 'pannier:1' }, io)).toBe(0);
-    expect(io.output).toContain('  scope                checkout (annotation)');
+    expect(runExplain({ filename: ['settings.yaml'], image: 'pannier:1' }, io)).toBe(0);
+    expect(io.output).toContain('  scope                      checkout (annotation)');
   });
 
   test('hides Redis URLs, because they may hold a password', () => {
@@ -165,10 +179,10 @@ describe('explain', () => {
     const given = { ...pod, metadata: { annotations: { ...annotations, 'pannier.dev/env': env } } };
     const config = JSON.stringify({ sidecar: { image: 'pannier:1', env: JSON.parse(env) } });
     const io = new FakeIo({ pod: JSON.stringify(pod), given: JSON.stringify(given), config });
-    expect(runExplain({ filename: 'pod', config: 'config' }, io)).toBe(0);
-    expect(runExplain({ filename: 'given', image: 'pannier:1' }, io)).toBe(0);
+    expect(runExplain({ filename: ['pod'], config: 'config' }, io)).toBe(0);
+    expect(runExplain({ filename: ['given'], image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).not.toContain('word@');
-    const shown = '  env                  PANNIER_CACHE_REDIS_URL (not shown), PANNIER_KEY_PREFIX="x:"';
+    const shown = '  env                        PANNIER_CACHE_REDIS_URL (not shown), PANNIER_KEY_PREFIX="x:"';
     expect(io.output.split('\n').filter((line) => line.startsWith('  env '))).toEqual([
       `${shown} (configuration)`,
       `${shown} (annotation)`,
@@ -177,7 +191,7 @@ describe('explain', () => {
 
   test('reports manifests without pods', () => {
     const io = new FakeIo(files);
-    expect(runExplain({ filename: 'services.yaml', image: 'pannier:1' }, io)).toBe(0);
+    expect(runExplain({ filename: ['services.yaml'], image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toBe('these manifests contain no pods\n');
   });
 });

@@ -12,9 +12,9 @@ import { isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments, type
 import type { YamlProblem } from './yaml-reader.ts';
 
 /** Key of a ConfigMap that contains the policy file, which is also the name of the file in a pod. */
-export const POLICIES_KEY = 'policies.yaml';
+const POLICIES_KEY = 'policies.yaml';
 
-export interface MountedPolicyFile {
+interface MountedPolicyFile {
   /** Name of the ConfigMap as NAMESPACE/NAME, or NAME without a namespace. */
   readonly configMap: string;
   readonly text: string;

@@ -52,6 +52,9 @@ export function unreadablePolicyText(path: string, error: unknown): string {
   return `cannot read the policy file ${path}: ${readFailureCode(error)}; use a readable file`;
 }
 
+/** Maximum number of unknown keys that are compared with the names of the sections. */
+const MAX_UNKNOWN_KEYS = 100;
+
 type SectionName = (typeof TOP_KEYS.known)[number];
 
 /** Entries of the section `policies` or `cache`. */
@@ -177,12 +180,11 @@ function readSection<Spec>(reader: YamlReader, top: MapReading | undefined, rule
 
 /** Returns the problem of a key of the file that is, or probably means, the section. */
 function sectionProblem(top: MapReading | undefined, section: SectionName): YamlProblem | undefined {
-  for (const [key, problem] of top?.problems ?? []) {
-    if (key === section || suggestionFor(key, TOP_KEYS.known)?.includes(JSON.stringify(section)) === true) {
-      return problem;
-    }
-  }
-  return undefined;
+  const problems = top?.problems ?? new Map<string, YamlProblem>();
+  const misspelt = [...problems.keys()]
+    .slice(0, MAX_UNKNOWN_KEYS)
+    .find((key) => suggestionFor(key, TOP_KEYS.known)?.includes(JSON.stringify(section)));
+  return problems.get(section) ?? problems.get(misspelt ?? '');
 }
 
 function withoutDefault<Value>(namespaces: ReadonlyMap<string, Value>): Map<string, Value> {

@@ -1,6 +1,7 @@
 /**
  * Tests which policies take effect after a sequence of files with and without errors.
  */
+import fc from 'fast-check';
 import { parsePolicyFile } from './policies.ts';
 import { namespaceProblem, type PolicyFile, policyProblem } from './policy-file.ts';
 import { keylessParts, locateParts, mergeParts, unusableParts } from './policy-merge.ts';
@@ -104,4 +105,49 @@ test('keeps at most 1,000 policies, however often a file with errors has other n
   const file = afterFiles(...texts);
   expect(file.policies.size).toBe(1_000);
   expect(file.policies.has('p2-399')).toBe(true);
+});
+
+/** A file in which each policy is absent, broken (0) or has a limit. */
+const states = fc.record({
+  policies: fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.nat({ max: 3 })),
+  idle: fc.option(fc.nat({ max: 3 }), { nil: undefined }),
+});
+
+test('each valid part of the last file is in effect, and every other part has its last valid version', () => {
+  fc.assert(
+    fc.property(fc.array(states, { minLength: 1, maxLength: 5 }), (files) => {
+      const expected = new Map<string, number>();
+      let idleMs: number | undefined;
+      for (const { policies, idle } of files) {
+        const isValid = ![...Object.values(policies), idle].includes(0);
+        if (isValid) {
+          expected.clear();
+        }
+        for (const [name, limit] of Object.entries(policies).filter(([, value]) => value !== 0)) {
+          expected.set(name, limit);
+        }
+        idleMs = isValid || (idle ?? 0) > 0 ? (idle ?? 1_800) * 1_000 : idleMs;
+        // A file without the section is a valid version with the defaults, if nothing was loaded before.
+        idleMs ??= idle === undefined ? 1_800_000 : undefined;
+      }
+      const texts = files.map(({ policies, idle }) =>
+        JSON.stringify({
+          policies: Object.fromEntries(
+            Object.entries(policies).map(([name, limit]) => [
+              name,
+              { limits: [{ algorithm: 'fixed_window', limit, per: '1s' }] },
+            ]),
+          ),
+          ...(idle === undefined ? {} : { sessions: { idle: `${idle}s` } }),
+        }),
+      );
+      const file = afterFiles(...texts);
+      expect(limits(file)).toEqual(Object.fromEntries(expected));
+      expect(file.broken?.sessions === undefined ? file.sessions.idleTtlMs : undefined).toBe(idleMs);
+      for (const [name, limit] of Object.entries(files.at(-1)?.policies ?? {})) {
+        const isBroken = limit === 0 && !expected.has(name);
+        expect([name, policyProblem(file, name) !== undefined]).toEqual([name, isBroken]);
+      }
+    }),
+  );
 });

@@ -196,13 +196,18 @@ export class YamlReader {
     if (keys !== undefined && !keys.known.includes(key)) {
       const notYet = keys.notYet?.[key];
       return notYet === undefined
-        ? this.#note(pair.key.range?.[0] ?? 0, unknownKey(key, path, keys.known))
+        ? this.#note(pair.key.range?.[0] ?? 0, this.#unknownKeyText(key, path, keys.known))
         : this.refuse(pair.key, keyPath, notYet);
     }
     if (entries.has(key)) {
       return this.refuse(pair.key, keyPath, 'must be set once, got a duplicate key');
     }
     return pair.value === null ? this.refuse(pair.key, keyPath, 'must have a value, got nothing') : undefined;
+  }
+
+  /** Returns the text without a suggestion if the problem is not recorded, because suggestions take time. */
+  #unknownKeyText(key: string, path: string, known: readonly string[]): string {
+    return this.problems.length < MAX_PROBLEMS ? unknownKey(key, path, known) : `unknown key ${JSON.stringify(key)}`;
   }
 
   #note(offset: number, text: string): YamlProblem {

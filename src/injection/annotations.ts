@@ -12,6 +12,7 @@
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
+import { pullSecretNames } from './name-lists.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import {
@@ -26,6 +27,7 @@ import {
   objectName,
   port,
   setting,
+  storage,
   type ValueKind,
 } from './values.ts';
 
@@ -96,6 +98,16 @@ export const ANNOTATIONS = [
     wrong: ['always', ''],
   },
   {
+    name: 'image-pull-secrets',
+    kind: pullSecretNames,
+    initial: '`sidecar.imagePullSecrets`',
+    initialOf: (config) =>
+      configured(config.imagePullSecrets.length > 0 ? config.imagePullSecrets.join(',') : undefined),
+    meaning: 'Pull secrets of the image, which injection adds to those of the pod.',
+    example: 'regcred,team-registry',
+    wrong: ['Reg_Cred', 'regcred,', 'a,a', ''],
+  },
+  {
     name: 'cpu-request',
     kind: cpu,
     initial: '`sidecar.resources.requests.cpu`',
@@ -107,7 +119,8 @@ export const ANNOTATIONS = [
   {
     name: 'cpu-limit',
     kind: cpu,
-    initial: '`sidecar.resources.limits.cpu`, which is unset because a throttled sidecar delays every call',
+    initial:
+      '`sidecar.resources.limits.cpu`, which is unset because a throttled sidecar delays every call. If a LimitRange of the namespace has a default CPU limit, the sidecar gets that limit.',
     initialOf: (config) => configured(config.resources.limits.cpu),
     meaning: 'CPU limit of the sidecar.',
     example: '0.5',
@@ -130,6 +143,24 @@ export const ANNOTATIONS = [
     meaning: 'Memory limit of the sidecar. The heap of the sidecar may use half of this limit.',
     example: '256Mi',
     wrong: ['64Mi', '256', '256mi'],
+  },
+  {
+    name: 'ephemeral-storage-request',
+    kind: storage,
+    initial: '`sidecar.resources.requests.ephemeral-storage`, which is unset',
+    initialOf: (config) => configured(config.resources.requests['ephemeral-storage']),
+    meaning: 'Request of the sidecar for storage on the node, which holds its log.',
+    example: '64Mi',
+    wrong: ['64MB', '100m', '17Ti', ''],
+  },
+  {
+    name: 'ephemeral-storage-limit',
+    kind: storage,
+    initial: '`sidecar.resources.limits.ephemeral-storage`, which is unset',
+    initialOf: (config) => configured(config.resources.limits['ephemeral-storage']),
+    meaning: 'Limit of the storage on the node. The kubelet evicts a pod whose sidecar uses more.',
+    example: '1Gi',
+    wrong: ['0', '1Ei', '1e9'],
   },
   {
     name: 'log-level',
@@ -293,6 +324,7 @@ export const STATUS_ANNOTATIONS = {
   version: `${ANNOTATION_PREFIX}version`,
   configHash: `${ANNOTATION_PREFIX}config-hash`,
   kept: `${ANNOTATION_PREFIX}kept`,
+  added: `${ANNOTATION_PREFIX}added`,
 } as const;
 
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;

@@ -10,8 +10,10 @@
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
 import type { Previous } from './previous.ts';
-import { endpointsOf, isSocketDirectory, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
+import { addedPullSecrets, withPullSecrets } from './pull-secrets.ts';
+import { endpointsOf, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
 import { configHash, sidecarContainer, sidecarVolumes } from './sidecar-container.ts';
+import { isSocketDirectory } from './socket-mounts.ts';
 
 export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 export const EVICTABLE_VOLUMES = 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes';
@@ -23,6 +25,8 @@ export interface PodEdit {
   readonly version: string;
   /** Current sidecar of the pod, which the edit leaves unchanged; undefined if the pod has none. */
   readonly previous: Previous | undefined;
+  /** Names of the pull secrets that the edit adds to the pod. */
+  readonly pullSecrets: readonly string[];
 }
 
 export function editPod(edit: PodEdit): Pod {
@@ -61,11 +65,16 @@ function editSpec(edit: PodEdit, kept: Set<string>): PodSpec {
   }
   noteEmpty(edit, kept, { word: 'volumes', before: spec.volumes, after: volumes });
   noteEmpty(edit, kept, { word: 'initContainers', before: spec.initContainers, after: initContainers });
+  const imagePullSecrets = withPullSecrets(spec.imagePullSecrets, edit.pullSecrets);
+  if (edit.pullSecrets.length > 0) {
+    noteEmpty(edit, kept, { word: 'imagePullSecrets', before: spec.imagePullSecrets, after: imagePullSecrets });
+  }
   return {
     ...spec,
     ...(initContainers.length > 0 ? { initContainers } : {}),
     containers,
     ...(volumes.length > 0 ? { volumes } : {}),
+    ...(edit.pullSecrets.length > 0 ? { imagePullSecrets } : {}),
   };
 }
 
@@ -113,6 +122,10 @@ function editMetadata(edit: PodEdit, kept: Set<string>): PodMetadata {
     [STATUS_ANNOTATIONS.version]: edit.version,
     [STATUS_ANNOTATIONS.configHash]: configHash(edit.sidecar),
   };
+  const added = [...(edit.previous?.added ?? []), ...addedPullSecrets(edit.pullSecrets)];
+  if (added.length > 0) {
+    status[STATUS_ANNOTATIONS.added] = added.join(',');
+  }
   if (kept.size > 0) {
     status[STATUS_ANNOTATIONS.kept] = [...kept].sort().join(',');
   }

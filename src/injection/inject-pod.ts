@@ -16,7 +16,10 @@ import { editPod } from './edit-pod.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import type { Kubelets } from './kubelets.ts';
 import type { Pod, TextMap } from './pod.ts';
+import { podLevelResources } from './pod-resources.ts';
 import { findPrevious } from './previous.ts';
+import { planPullSecrets, pullSecretNotes } from './pull-secrets.ts';
+import { podResourceProblems } from './resource-problems.ts';
 import { resolveSidecar, sidecarProblems } from './sidecar.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import { configHash } from './sidecar-container.ts';
@@ -30,6 +33,11 @@ export interface InjectionRequest {
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
   /**
+   * Whether the API server has already added the fields of the ServiceAccount to the pod, such as imagePullSecrets. The
+   * default is false, as for a manifest.
+   */
+  readonly hasServiceAccountFields?: boolean;
+  /**
    * Version that injection records in the pod. The default is the version of this program; tests set a constant
    * version.
    */
@@ -37,8 +45,16 @@ export interface InjectionRequest {
 }
 
 export type Injection =
-  /** `patch` turns the given pod into `pod`. The patch is empty if the sidecar is already up to date. */
-  | { readonly kind: 'inject'; readonly pod: Pod; readonly patch: readonly PatchOperation[] }
+  /**
+   * `patch` turns the given pod into `pod`. The patch is empty if the sidecar is already up to date. `notes` are
+   * statements for the user about parts of the pod that do not work as the user may expect.
+   */
+  | {
+      readonly kind: 'inject';
+      readonly pod: Pod;
+      readonly patch: readonly PatchOperation[];
+      readonly notes: readonly string[];
+    }
   | { readonly kind: 'skip'; readonly reason: string }
   /** Refusal with one text per error, for the user who creates the pod. */
   | { readonly kind: 'refuse'; readonly problems: readonly [string, ...string[]] };
@@ -49,16 +65,28 @@ export function injectPod(request: InjectionRequest): Injection {
     return decision;
   }
   const { annotations } = decision;
-  const sidecar = resolveSidecar({ ...request, annotations });
   const found = findPrevious(request.pod);
+  const podLevel = podLevelResources(request.pod, found?.container);
+  const sidecar = resolveSidecar({ ...request, annotations, podLevel });
   const isCurrent = found?.configHash === configHash(sidecar);
   const pod = isCurrent ? request.pod : uninjectPod(request.pod);
   const previous = isCurrent ? found : undefined;
-  const problems = [...sidecarProblems(sidecar), ...findClashes({ pod, sidecar, annotations, previous })];
+  const plan = planPullSecrets({
+    spec: pod.spec ?? {},
+    names: sidecar.imagePullSecrets,
+    isRequested: annotations['image-pull-secrets'] !== undefined,
+    hasServiceAccountFields: request.hasServiceAccountFields === true,
+  });
+  const version = request.version ?? VERSION;
+  const injected = editPod({ pod, sidecar, previous, version, pullSecrets: plan.add });
+  const problems = [
+    ...sidecarProblems(sidecar),
+    ...findClashes({ pod, sidecar, annotations, previous }),
+    ...podResourceProblems({ injected, podLevel, annotations }),
+  ];
   const [first, ...others] = problems;
   if (first !== undefined) {
     return { kind: 'refuse', problems: [first, ...others] };
   }
-  const injected = editPod({ pod, sidecar, previous, version: request.version ?? VERSION });
-  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected) };
+  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes: pullSecretNotes(plan) };
 }

@@ -8,7 +8,9 @@
  */
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
+import { pullSecretNames, readNames } from './name-lists.ts';
 import { parseQuantity } from './quantity.ts';
+import { DEFAULT_SECURITY_CONTEXT, readSecurityContext, type SidecarSecurityContext } from './security-context.ts';
 import {
   choice,
   cpu,
@@ -18,12 +20,15 @@ import {
   objectName,
   readEnvironment,
   setting,
+  storage,
   type ValueKind,
 } from './values.ts';
 
 export interface SidecarConfig {
   readonly image: string;
   readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  /** Names of Secrets in the namespace of the pod. */
+  readonly imagePullSecrets: readonly string[];
   readonly native: 'auto' | 'true' | 'false';
   readonly resources: SidecarResources;
   readonly logLevel: string;
@@ -36,6 +41,7 @@ export interface SidecarConfig {
   /** Name of a ConfigMap in the namespace of the pod. */
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
+  readonly securityContext: SidecarSecurityContext;
   /** Other PANNIER_* settings. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -45,10 +51,12 @@ export interface SidecarResources {
   readonly limits: ResourceList;
 }
 
-export interface ResourceList {
-  readonly cpu: string | undefined;
-  readonly memory: string | undefined;
-}
+export const RESOURCE_NAMES = ['cpu', 'memory', 'ephemeral-storage'] as const;
+
+export type ResourceName = (typeof RESOURCE_NAMES)[number];
+
+/** Quantity of each resource that has a request or a limit. */
+export type ResourceList = Readonly<Partial<Record<ResourceName, string>>>;
 
 interface ConfigProblem {
   readonly line: number;
@@ -68,12 +76,14 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
     image: sidecarImage,
     imagePullPolicy: 'IfNotPresent',
+    imagePullSecrets: [],
     native: 'auto',
-    resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { cpu: undefined, memory: '192Mi' } },
+    resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { memory: '192Mi' } },
     logLevel: 'info',
     redis: { urls: [], secretName: undefined, tlsSecretName: undefined },
     policiesConfigMap: 'pannier-policies',
     socket: true,
+    securityContext: DEFAULT_SECURITY_CONTEXT,
     env: {},
   };
 }
@@ -81,12 +91,14 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
 const SIDECAR_KEYS = [
   'image',
   'imagePullPolicy',
+  'imagePullSecrets',
   'native',
   'resources',
   'logLevel',
   'redis',
   'policiesConfigMap',
   'socket',
+  'securityContext',
   'env',
 ];
 const MAX_REDIS_URLS = 64;
@@ -122,6 +134,11 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   return {
     image: initial.image,
     imagePullPolicy: read('imagePullPolicy', choice(['Always', 'IfNotPresent', 'Never'])) ?? initial.imagePullPolicy,
+    imagePullSecrets: readNames(reader, {
+      node: nodes.get('imagePullSecrets'),
+      path: 'sidecar.imagePullSecrets',
+      kind: pullSecretNames,
+    }),
     native: read('native', choice(['auto', 'true', 'false'])) ?? initial.native,
     resources: readResources(reader, nodes.get('resources'), initial.resources),
     logLevel: read('logLevel', setting('LOG_LEVEL')) ?? initial.logLevel,
@@ -130,6 +147,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
       ? readName(reader, nodes, { key: 'policiesConfigMap', path: 'sidecar', object: 'ConfigMap' })
       : initial.policiesConfigMap,
     socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
+    securityContext: readSecurityContext(reader, nodes.get('securityContext')),
     env: readEnv(reader, nodes.get('env')),
   };
 }
@@ -156,11 +174,13 @@ function readResources(reader: YamlReader, node: Node | undefined, initial: Side
     if (listNode === undefined) {
       return initial[name];
     }
-    const nodes = reader.map(listNode, `${path}.${name}`, { known: ['cpu', 'memory'] });
-    return {
-      cpu: valueAt(reader, { node: nodes?.get('cpu'), path: `${path}.${name}.cpu`, kind: cpu }),
-      memory: valueAt(reader, { node: nodes?.get('memory'), path: `${path}.${name}.memory`, kind: memory }),
-    };
+    const kinds: Record<ResourceName, ValueKind<string>> = { cpu, memory, 'ephemeral-storage': storage };
+    const nodes = reader.map(listNode, `${path}.${name}`, { known: RESOURCE_NAMES });
+    const entries = RESOURCE_NAMES.map((resource) => {
+      const source = { node: nodes?.get(resource), path: `${path}.${name}.${resource}`, kind: kinds[resource] };
+      return [resource, valueAt(reader, source)] as const;
+    });
+    return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
   };
   const resources = { requests: readList('requests', memoryRequest), limits: readList('limits', memoryLimit) };
   for (const { name, request, limit } of excessiveRequests(resources)) {
@@ -170,7 +190,7 @@ function readResources(reader: YamlReader, node: Node | undefined, initial: Side
 }
 
 interface ExcessiveRequest {
-  readonly name: 'cpu' | 'memory';
+  readonly name: ResourceName;
   readonly request: string;
   readonly limit: string;
 }
@@ -180,8 +200,7 @@ interface ExcessiveRequest {
  * the configuration key or annotation that sets the request.
  */
 export function excessiveRequests(resources: SidecarResources): ExcessiveRequest[] {
-  const names = ['cpu', 'memory'] as const;
-  return names.flatMap((name) => {
+  return RESOURCE_NAMES.flatMap((name) => {
     const request = resources.requests[name] ?? '';
     const limit = resources.limits[name] ?? '';
     const isAbove = (parseQuantity(request) ?? 0) > (parseQuantity(limit) ?? Number.POSITIVE_INFINITY);

@@ -5,13 +5,16 @@
  *   1. The container meets the Pod Security Standard `restricted`.
  *   2. The kubelet never expands references in the values of environment variables.
  *   3. Equal sidecars yield equal objects.
+ *   4. The sidecar never has a token of the ServiceAccount.
  */
 import { createHash } from 'node:crypto';
 import { canonicalText } from '../lib/json.ts';
 import type { Container, EnvironmentVariable, Volume, VolumeMount } from './pod.ts';
 import { MEBIBYTE, parseQuantity } from './quantity.ts';
+import { containerSecurityContext } from './security-context.ts';
 import {
   endpointsOf,
+  NO_TOKEN_VOLUME,
   POLICIES_VOLUME,
   REDIS_TLS_VOLUME,
   REDIS_VOLUME,
@@ -20,7 +23,6 @@ import {
   SOCKET_DIRECTORY,
   SOCKET_VOLUME,
 } from './sidecar.ts';
-import type { ResourceList } from './sidecar-config.ts';
 
 const POLICIES_DIRECTORY = '/etc/pannier/policies';
 const REDIS_DIRECTORY = '/etc/pannier/redis';
@@ -30,14 +32,13 @@ const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
  * point of the image.
  */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
-/** Id of the user `nonroot` in the image. */
-const USER_ID = 65_532;
+/** The API server mounts no token into a container that already mounts a volume at this path. */
+const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 const MAX_START_SECONDS = 30;
 /** Part of the grace period that remains for the sidecar after its hook has waited for the application. */
 const END_RESERVE_MS = 5_000;
 
 export function sidecarContainer(sidecar: Sidecar): Container {
-  const mounts = sidecarMounts(sidecar);
   const probe = (path: string): object => ({ httpGet: { path, port: sidecar.adminPort } });
   return {
     name: SIDECAR_NAME,
@@ -51,18 +52,9 @@ export function sidecarContainer(sidecar: Sidecar): Container {
     readinessProbe: { ...probe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
     livenessProbe: { ...probe('/livez'), periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
     ...(sidecar.isNative ? {} : { lifecycle: orderingHooks(sidecar) }),
-    resources: { requests: present(sidecar.resources.requests), limits: present(sidecar.resources.limits) },
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      capabilities: { drop: ['ALL'] },
-      privileged: false,
-      readOnlyRootFilesystem: true,
-      runAsGroup: USER_ID,
-      runAsNonRoot: true,
-      runAsUser: USER_ID,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
+    resources: sidecar.resources,
+    securityContext: containerSecurityContext(sidecar.securityContext),
+    volumeMounts: sidecarMounts(sidecar),
   };
 }
 
@@ -80,6 +72,8 @@ export function sidecarVolumes(sidecar: Sidecar): Volume[] {
   if (sidecar.redisTlsSecret !== undefined) {
     volumes.push({ name: REDIS_TLS_VOLUME, secret: { secretName: sidecar.redisTlsSecret } });
   }
+  // A projected volume, unlike an emptyDir, does not prevent a drain of the node.
+  volumes.push({ name: NO_TOKEN_VOLUME, projected: {} });
   return volumes;
 }
 
@@ -89,6 +83,7 @@ export function configHash(sidecar: Sidecar): string {
     container: sidecarContainer(sidecar),
     volumes: sidecarVolumes(sidecar),
     endpoints: [...endpointsOf(sidecar)],
+    imagePullSecrets: sidecar.imagePullSecrets,
   };
   return createHash('sha256').update(canonicalText(made)).digest('hex').slice(0, 16);
 }
@@ -102,7 +97,7 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
     literal('PANNIER_GRPC_ADDRESS', `127.0.0.1:${sidecar.grpcPort}`),
     literal('PANNIER_ADMIN_ADDRESS', `:${sidecar.adminPort}`),
     literal('PANNIER_LOG_LEVEL', sidecar.logLevel),
-    literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
+    literal('NODE_OPTIONS', nodeOptions(sidecar.heapMemory)),
   ];
   if (sidecar.hasSocket) {
     // The mode is 0666, because the containers of this pod may run under any user id. Containers of other pods cannot
@@ -155,10 +150,10 @@ function unexpanded(value: string): string {
   return /\$[($]/.test(value) ? value.replaceAll('$', '$$$$') : value;
 }
 
-/** Limits the heap to half of the memory limit. The other half is for the program, buffers and sockets. */
-function nodeOptions(memoryLimit: string | undefined): string {
+/** Limits the heap to half of this memory. The other half is for the program, buffers and sockets. */
+function nodeOptions(memory: string | undefined): string {
   const youngGeneration = '--max-semi-space-size=4';
-  const memoryBytes = parseQuantity(memoryLimit ?? '');
+  const memoryBytes = parseQuantity(memory ?? '');
   if (memoryBytes === undefined) {
     return youngGeneration;
   }
@@ -179,6 +174,7 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
   if (sidecar.redisTlsSecret !== undefined) {
     mounts.push({ name: REDIS_TLS_VOLUME, mountPath: REDIS_TLS_DIRECTORY, readOnly: true });
   }
+  mounts.push({ name: NO_TOKEN_VOLUME, mountPath: TOKEN_DIRECTORY, readOnly: true });
   return mounts;
 }
 
@@ -197,8 +193,4 @@ function orderingHooks(sidecar: Sidecar): object {
     postStart: wait('ready', MAX_START_SECONDS * 1_000),
     preStop: wait('idle', Math.max(0, sidecar.gracePeriodMs - END_RESERVE_MS)),
   };
-}
-
-function present(list: ResourceList): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(list).filter(([, value]) => value !== undefined));
 }

@@ -5,20 +5,26 @@
 import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
 import type { Pod } from './pod.ts';
-import { excessiveRequests, type ResourceList, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
+import type { PodLevelName } from './pod-resources.ts';
+import type { SidecarSecurityContext } from './security-context.ts';
+import {
+  excessiveRequests,
+  RESOURCE_NAMES,
+  type ResourceList,
+  type ResourceName,
+  type SidecarConfig,
+  type SidecarResources,
+} from './sidecar-config.ts';
 
 export const SIDECAR_NAME = 'pannier';
 export const SOCKET_VOLUME = 'pannier-socket';
 export const POLICIES_VOLUME = 'pannier-policies';
 export const REDIS_VOLUME = 'pannier-redis';
 export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
+/** Volume without content, which is mounted where the API server would otherwise mount a token. */
+export const NO_TOKEN_VOLUME = 'pannier-no-token';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
-
-/** Returns whether the path is the directory of the socket, with or without slashes at the end. */
-export function isSocketDirectory(path: string): boolean {
-  return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
-}
 
 const DEFAULT_GRPC_PORT = 9470;
 const DEFAULT_ADMIN_PORT = 9471;
@@ -26,12 +32,16 @@ const DEFAULT_ADMIN_PORT = 9471;
 export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
+  readonly imagePullSecrets: readonly string[];
   /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
   readonly isNative: boolean;
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
+  readonly securityContext: SidecarSecurityContext;
+  /** Memory of which the heap may use half; undefined if it has no limit. Pod-level resources do not change it. */
+  readonly heapMemory: string | undefined;
   readonly redisSecret: string | undefined;
   /** Secret with the TLS files; undefined if the sidecar reads any such files from `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
@@ -52,11 +62,13 @@ export interface SidecarSource {
   readonly annotations: Annotations;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
+  /** Resources that the pod sets in `spec.resources`, so that the configured values of the sidecar do not apply. */
+  readonly podLevel: ReadonlySet<PodLevelName>;
 }
 
 const DEFAULT_GRACE_PERIOD_SECONDS = 30;
 
-export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSource): Sidecar {
+export function resolveSidecar({ pod, annotations, config, kubelets, podLevel }: SidecarSource): Sidecar {
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
   // The configured Secrets contain the credentials for the configured Redis. A pod with another Redis has its own
@@ -66,14 +78,17 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   return {
     image: annotations.image ?? config.image,
     imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
+    imagePullSecrets: annotations['image-pull-secrets'] ?? config.imagePullSecrets,
     isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
     grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
     adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,
     hasSocket: annotations.socket ?? config.socket,
     resources: {
-      requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
-      limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
+      requests: resourceList(config.resources.requests, podLevel, (name) => annotations[`${name}-request`]),
+      limits: resourceList(config.resources.limits, podLevel, (name) => annotations[`${name}-limit`]),
     },
+    securityContext: config.securityContext,
+    heapMemory: annotations['memory-limit'] ?? config.resources.limits.memory,
     redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
     redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,
     policiesConfigMap: annotations.policies ?? config.policiesConfigMap,
@@ -91,8 +106,16 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   };
 }
 
-function resourceList(initial: ResourceList, cpu: string | undefined, memory: string | undefined): ResourceList {
-  return { cpu: cpu ?? initial.cpu, memory: memory ?? initial.memory };
+function resourceList(
+  configured: ResourceList,
+  podLevel: ReadonlySet<ResourceName>,
+  annotated: (name: ResourceName) => string | undefined,
+): ResourceList {
+  const entries = RESOURCE_NAMES.map((name) => [
+    name,
+    annotated(name) ?? (podLevel.has(name) ? undefined : configured[name]),
+  ]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
 function given(name: string, value: string | undefined): Readonly<Record<string, string>> {

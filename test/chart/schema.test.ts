@@ -12,6 +12,8 @@ interface Invalid {
 const policy = (limit: Values): Values => ({ policies: { policies: { api: { limits: [limit] } } } });
 const LIMIT = { algorithm: 'fixed_window', limit: 5, per: '1m' };
 
+const localhost = (localhostProfile: string): Values => ({ type: 'Localhost', localhostProfile });
+
 const INVALID: readonly Invalid[] = [
   { field: 'replicas', values: { replicas: 3 } },
   { field: 'repo', values: { image: { repo: 'pannier' } } },
@@ -31,6 +33,19 @@ const INVALID: readonly Invalid[] = [
   { field: 'gpu', values: { sidecar: { resources: { limits: { gpu: '1' } } } } },
   { field: 'logLevel', values: { sidecar: { logLevel: 'verbose' } } },
   { field: 'socket', values: { sidecar: { socket: 'true' } } },
+  { field: 'name', values: { sidecar: { imagePullSecrets: [{ name: 'Reg_Cred' }] } } },
+  { field: 'imagePullSecrets', values: { sidecar: { imagePullSecrets: [{ name: 'a' }, { name: 'a' }] } } },
+  { field: 'imagePullSecrets', values: { sidecar: { imagePullSecrets: ['regcred'] } } },
+  { field: 'runAsUser', values: { sidecar: { securityContext: { runAsUser: 0 } } } },
+  { field: 'runAsUser', values: { sidecar: { securityContext: { runAsUser: '65532' } } } },
+  { field: 'runAsUsr', values: { sidecar: { securityContext: { runAsUsr: 1 } } } },
+  { field: 'type', values: { sidecar: { securityContext: { seccompProfile: { type: 'Unconfined' } } } } },
+  { field: 'localhostProfile', values: { sidecar: { securityContext: { seccompProfile: localhost('../x') } } } },
+  { field: 'type', values: { sidecar: { securityContext: { seLinuxOptions: { type: 'spc_t' } } } } },
+  { field: 'user', values: { sidecar: { securityContext: { seLinuxOptions: { user: 'a' } } } } },
+  { field: 'runAsUsr', values: { injector: { podSecurityContext: { runAsUsr: 1 } } } },
+  { field: 'fsGroup', values: { injector: { securityContext: { fsGroup: 1 } } } },
+  { field: 'enabled', values: { openshift: { enabled: 'yes' } } },
   { field: 'PANNIER_REDIS_TIMEOUT', values: { sidecar: { env: { PANNIER_REDIS_TIMEOUT: '1' } } } },
   { field: 'PANNIER_GRPC_ADDRESS', values: { sidecar: { env: { PANNIER_GRPC_ADDRESS: '0.0.0.0:1' } } } },
   { field: 'polices', values: { policies: { polices: {} } } },
@@ -145,6 +160,22 @@ const CONTRADICTIONS: readonly Contradiction[] = [
     values: { injectionMode: 'mutating-policy' },
     text: 'injection mode mutating-policy requires Kubernetes 1.34 or later, got v1.33.0; use injectionMode=webhook',
     kubeVersion: '1.33.0',
+  },
+  {
+    values: { sidecar: { securityContext: { privileged: true } } },
+    text: 'sidecar.securityContext.privileged must be unset, because every sidecar has privileged false, got true',
+  },
+  {
+    values: { sidecar: { securityContext: { capabilities: { add: ['NET_ADMIN'] } } } },
+    text: 'sidecar.securityContext.capabilities must be unset, because every sidecar has capabilities {"drop":["ALL"]}',
+  },
+  {
+    values: { sidecar: { securityContext: { appArmorProfile: { type: 'Localhost' } } } },
+    text: 'sidecar.securityContext.appArmorProfile.localhostProfile must be a path when type is Localhost, got nothing',
+  },
+  {
+    values: { sidecar: { securityContext: { seccompProfile: { type: 'RuntimeDefault', localhostProfile: 'a' } } } },
+    text: 'sidecar.securityContext.seccompProfile.localhostProfile must be unset unless type is Localhost, got "a"',
   },
   {
     values: { sidecar: { resources: { limits: { memory: '64Mi' } } } },

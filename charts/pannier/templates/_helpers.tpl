@@ -130,6 +130,7 @@ app.kubernetes.io/component: {{ .component }}
 sidecar:
   image: {{ include "pannier.sidecarImage" . | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
+  imagePullSecrets: {{ include "pannier.sidecarPullSecrets" . }}
   native: {{ .Values.sidecar.native | toString | quote }}
   resources:
     requests: {{- toYaml (dig "requests" dict .Values.sidecar.resources | default dict) | nindent 6 }}
@@ -141,6 +142,7 @@ sidecar:
     tlsSecretName: {{ .Values.redis.tlsSecretName | default "" | quote }}
   policiesConfigMap: {{ .Values.policiesConfigMap | default "" | quote }}
   socket: {{ .Values.sidecar.socket }}
+  securityContext: {{- include "pannier.sidecarSecurityConfig" . | nindent 4 }}
   env:
     {{- range $name, $value := .Values.sidecar.env }}
     {{ $name }}: {{ include "pannier.tagText" $value | quote }}
@@ -229,6 +231,7 @@ reinvocationPolicy: {{ .root.Values.webhook.reinvocationPolicy }}
 - pannier.dev/version
 - pannier.dev/config-hash
 - pannier.dev/kept
+- pannier.dev/added
 {{- end -}}
 
 {{- define "pannier.testNamespace" -}}
@@ -246,6 +249,11 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- define "pannier.requestVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
+{{ include "pannier.requestRules" . }}
+{{- end -}}
+
+{{/* Variables that are derived from the variable `annotations`, the annotations of a pod or of a pod template. */}}
+{{- define "pannier.requestRules" -}}
 # Value of the annotation pannier.dev/inject of the pod, or '' if the pod does not have this annotation. The expression replaces an empty value with
 # '(empty)', because an empty value is invalid.
 - name: podRequest

@@ -30,7 +30,7 @@ export interface StatusQuestion {
 /** Returns undefined if the pod neither has a sidecar nor requests one. */
 export function podStatus(question: StatusQuestion): PodStatus | undefined {
   const previous = findPrevious(question.pod);
-  const injection = injectPod(question);
+  const injection = injectPod({ ...question, hasServiceAccountFields: true });
   const facts = { version: previous?.version, configHash: previous?.configHash, problems: [] };
   switch (injection.kind) {
     case 'skip':
