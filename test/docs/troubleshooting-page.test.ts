@@ -25,6 +25,7 @@ const COMPOSED: readonly string[] = [
   'cannot inject: annotation … has no effect without pannier.dev/inject; …',
   '… must have no arguments, got …; name files with --filename',
   'cannot read ConfigMap …: …',
+  '… must be a string such as "true", got …',
 ];
 
 /** Quoted texts that another program prints, and the name of this program. */
@@ -42,7 +43,9 @@ const OTHER_PROGRAMS: Readonly<Record<string, string>> = {
   'cannot delete Pods with local storage': 'kubectl',
   'kubectl drain': 'a command of kubectl',
   ImagePullBackOff: 'the kubelet',
-  ErrImagePull: 'the kubelet',
+  'Init:ImagePullBackOff': 'kubectl',
+  'kubectl describe pod': 'a command of kubectl',
+  'container has runAsNonRoot and image has non-numeric user': 'the kubelet',
   pannier: 'the name of the container',
   'conflict occurred while applying object': 'Helm',
   'conflicts with "admissionsenforcer"': 'Helm',
