@@ -110,6 +110,7 @@ export const memoryLimit: ValueKind<string> = textKind({
 export const storage: ValueKind<string> = textKind({
   accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
   pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
+  form: { kind: 'quantity', suffixes: [...MEMORY_SUFFIXES, 'T', 'Ti'], min: '1Mi', max: '16Ti' },
   accepts: isStorageQuantity,
 });
 
@@ -216,7 +217,8 @@ export const environment: ValueKind<Readonly<Record<string, string>>> = {
   schema: { type: 'string', minLength: 2 },
   form: YAML_MAPPING_FORM,
   read: (text) => {
-    const document = parseDocument(text, { prettyErrors: false });
+    // At the default log level, the package would print warnings about keys and tags.
+    const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
     const isPlain = document.errors.length === 0 && isMap(document.contents) && !hasAlias(document);
     const value: unknown = isPlain ? document.toJS() : undefined;
     return isObject(value) ? readEnvironment(value) : INVALID;

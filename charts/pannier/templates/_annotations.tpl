@@ -24,6 +24,7 @@
 - pannier.dev/admin-port
 - pannier.dev/socket
 - pannier.dev/native
+- pannier.dev/after
 - pannier.dev/grpc-transport
 - pannier.dev/env
 {{- end -}}
@@ -72,11 +73,11 @@
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/memory-limit is " + (variables.annotations['pannier.dev/memory-limit'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/memory-limit'].size() > 80 ? variables.annotations['pannier.dev/memory-limit'].substring(0, 80) + '...' : variables.annotations['pannier.dev/memory-limit']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a memory quantity from 96Mi to 64Gi, such as 192Mi"
 - expression: >-
-    variables.isSilent || !('pannier.dev/ephemeral-storage-request' in variables.annotations) || variables.annotations['pannier.dev/ephemeral-storage-request'].matches("^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")
+    variables.isSilent || !('pannier.dev/ephemeral-storage-request' in variables.annotations) || variables.annotations['pannier.dev/ephemeral-storage-request'].matches("^[0-9]{1,15}([.][0-9]{1,9})?(k|M|G|Ki|Mi|Gi|T|Ti)?$") && quantity(variables.annotations['pannier.dev/ephemeral-storage-request']).compareTo(quantity('1Mi')) >= 0 && quantity(variables.annotations['pannier.dev/ephemeral-storage-request']).compareTo(quantity('16Ti')) <= 0
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/ephemeral-storage-request is " + (variables.annotations['pannier.dev/ephemeral-storage-request'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/ephemeral-storage-request'].size() > 80 ? variables.annotations['pannier.dev/ephemeral-storage-request'].substring(0, 80) + '...' : variables.annotations['pannier.dev/ephemeral-storage-request']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a storage quantity from 1Mi to 16Ti, such as 1Gi"
 - expression: >-
-    variables.isSilent || !('pannier.dev/ephemeral-storage-limit' in variables.annotations) || variables.annotations['pannier.dev/ephemeral-storage-limit'].matches("^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$")
+    variables.isSilent || !('pannier.dev/ephemeral-storage-limit' in variables.annotations) || variables.annotations['pannier.dev/ephemeral-storage-limit'].matches("^[0-9]{1,15}([.][0-9]{1,9})?(k|M|G|Ki|Mi|Gi|T|Ti)?$") && quantity(variables.annotations['pannier.dev/ephemeral-storage-limit']).compareTo(quantity('1Mi')) >= 0 && quantity(variables.annotations['pannier.dev/ephemeral-storage-limit']).compareTo(quantity('16Ti')) <= 0
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/ephemeral-storage-limit is " + (variables.annotations['pannier.dev/ephemeral-storage-limit'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/ephemeral-storage-limit'].size() > 80 ? variables.annotations['pannier.dev/ephemeral-storage-limit'].substring(0, 80) + '...' : variables.annotations['pannier.dev/ephemeral-storage-limit']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a storage quantity from 1Mi to 16Ti, such as 1Gi"
 - expression: >-
@@ -127,6 +128,10 @@
     variables.isSilent || !('pannier.dev/native' in variables.annotations) || variables.annotations['pannier.dev/native'] in ["auto", "true", "false"]
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/native is " + (variables.annotations['pannier.dev/native'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/native'].size() > 80 ? variables.annotations['pannier.dev/native'].substring(0, 80) + '...' : variables.annotations['pannier.dev/native']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to one of auto, true, false"
+- expression: >-
+    variables.isSilent || !('pannier.dev/after' in variables.annotations) || variables.annotations['pannier.dev/after'].matches("^[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?[^!-~]*(,[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?[^!-~]*)*$")
+  messageExpression: >-
+    "cannot inject Pannier: annotation pannier.dev/after is " + (variables.annotations['pannier.dev/after'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/after'].size() > 80 ? variables.annotations['pannier.dev/after'].substring(0, 80) + '...' : variables.annotations['pannier.dev/after']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to 1 to 16 different names of containers (lower-case letters, digits and -), separated by commas"
 - expression: >-
     variables.isSilent || !('pannier.dev/grpc-transport' in variables.annotations) || variables.annotations['pannier.dev/grpc-transport'] in ["http2", "grpc-js"]
   messageExpression: >-
