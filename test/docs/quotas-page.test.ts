@@ -23,6 +23,16 @@ function annotationsIn(heading: string): Record<string, string> {
   return metadata.annotations;
 }
 
+/** Returns the annotations in the item of a list in a section, and the annotation that requests the sidecar. */
+function inlineAnnotations(heading: string): Record<string, string> {
+  const [item = ''] = /^- annotations?:.*$/m.exec(sectionOf(page, heading)) ?? [];
+  const pairs = [...item.matchAll(/`(pannier\.dev\/[\w-]+): "?([\w.]+)"?`/g)].map(([, name = '', value = '']) => [
+    name,
+    value,
+  ]);
+  return { 'pannier.dev/inject': 'true', ...Object.fromEntries(pairs) };
+}
+
 /** Returns the pod that the injector creates from a pod with these annotations and one Guaranteed container. */
 function injected(annotations: Record<string, string>): Pod {
   const own = { cpu: '100m', memory: '64Mi' };
@@ -52,27 +62,25 @@ function emptyDirs(annotations: Record<string, string>): unknown[] {
 }
 
 test('the annotations for QoS classes make the requests of the sidecar equal to its limits', () => {
-  const { requests, limits } = resourcesOfSidecar(annotationsIn('## QoS classes'));
+  const { requests, limits } = resourcesOfSidecar(annotationsIn('## QoS class (quality of service)'));
   expect(Object.keys(limits ?? {}).toSorted()).toEqual(expect.arrayContaining(['cpu', 'memory']));
   expect(requests).toEqual(limits);
 });
 
 test('without annotations the sidecar has the resources in the table, so a Guaranteed pod becomes Burstable', () => {
-  expect(page).toContain('| sidecar (`sidecar.resources`) | 10m | 96Mi | 192Mi |');
+  expect(page).toContain('| sidecar (`sidecar.resources`) | 10m | none | 96Mi | 192Mi | none |');
   const resources = resourcesOfSidecar({ 'pannier.dev/inject': 'true' });
   expect(resources).toMatchObject({ requests: { cpu: '10m', memory: '96Mi' }, limits: { memory: '192Mi' } });
   expect(resources.limits).not.toHaveProperty('cpu');
 });
 
 test('the annotation for a ResourceQuota gives the sidecar the limit that the quota requires', () => {
-  expect(resourcesOfSidecar(annotationsIn('## ResourceQuota')).limits).toHaveProperty('cpu', '500m');
+  expect(resourcesOfSidecar(inlineAnnotations('## ResourceQuota')).limits).toHaveProperty('cpu', '1');
 });
 
 test('the annotations for a LimitRange give the sidecar resources inside its bounds', () => {
-  expect(page).toContain(
-    '`min: { cpu: 50m, memory: 64Mi }`, `max: { cpu: "1", memory: 128Mi }` and `maxLimitRequestRatio: { memory: "1" }`',
-  );
-  expect(resourcesOfSidecar(annotationsIn('## LimitRange'))).toMatchObject({
+  expect(page).toContain('min: { cpu: 50m, memory: 64Mi }\n      max: { cpu: "1", memory: 128Mi }');
+  expect(resourcesOfSidecar(inlineAnnotations('### Minimum, maximum and ratio'))).toMatchObject({
     requests: { cpu: '50m', memory: '128Mi' },
     limits: { memory: '128Mi' },
   });
