@@ -12,7 +12,7 @@
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
-import { pullSecretNames } from './name-lists.ts';
+import { containerNames, pullSecretNames } from './name-lists.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import {
@@ -276,6 +276,16 @@ export const ANNOTATIONS = [
       'Whether the sidecar is a native sidecar (an init container that keeps running). With `auto`, the sidecar is native unless a kubelet is older than 1.29.',
     example: 'true',
     wrong: ['yes', ''],
+  },
+  {
+    name: 'after',
+    kind: containerNames,
+    initial: '`sidecar.after`, otherwise the sidecar comes first',
+    initialOf: (config) => configured(config.after.length > 0 ? config.after.join(',') : undefined),
+    meaning:
+      'Containers after which the sidecar starts, such as the native sidecar of a service mesh. A native sidecar comes right after the last init container with one of these names, and a plain one after the last container. If the pod has none of them, the sidecar comes first. Init containers before the sidecar cannot call the API.',
+    example: 'istio-proxy',
+    wrong: ['Istio', 'istio-proxy,', 'a.b', ''],
   },
   {
     name: 'grpc-transport',

@@ -13,10 +13,12 @@ import { VERSION } from '../lib/version.ts';
 import { findClashes } from './clashes.ts';
 import { decide } from './decide.ts';
 import { editPod } from './edit-pod.ts';
+import { envFromNotes } from './env-from.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import type { Kubelets } from './kubelets.ts';
 import type { Pod, TextMap } from './pod.ts';
 import { podLevelResources } from './pod-resources.ts';
+import { positionNotes } from './position.ts';
 import { findPrevious } from './previous.ts';
 import { planPullSecrets, pullSecretNotes } from './pull-secrets.ts';
 import { podResourceProblems } from './resource-problems.ts';
@@ -88,5 +90,7 @@ export function injectPod(request: InjectionRequest): Injection {
   if (first !== undefined) {
     return { kind: 'refuse', problems: [first, ...others] };
   }
-  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes: pullSecretNotes(plan) };
+  const spec = pod.spec ?? {};
+  const notes = [...pullSecretNotes(plan), ...positionNotes(sidecar, spec), ...envFromNotes(sidecar, spec)];
+  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes };
 }

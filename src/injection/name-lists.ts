@@ -51,6 +51,13 @@ export const pullSecretNames: NameList = nameList({
   maxLength: 253,
 });
 
+export const containerNames: NameList = nameList({
+  acceptedName: 'the name of a container (lower-case letters, digits and -)',
+  names: 'names of containers (lower-case letters, digits and -)',
+  pattern: LABEL,
+  maxLength: 63,
+});
+
 /** Reads a list of names from the configuration. A missing key is an empty list. */
 export function readNames(
   reader: YamlReader,

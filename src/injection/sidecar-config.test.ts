@@ -41,6 +41,7 @@ describe('a configuration', () => {
     seccompProfile: {type: Localhost, localhostProfile: profiles/pannier.json}
     appArmorProfile: {type: RuntimeDefault}
     seLinuxOptions: {type: container_t, level: "s0:c1,c2"}
+  after: [istio-proxy]
   env: {PANNIER_NEAR_CACHE_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
 `);
     expect(config).toEqual({
@@ -67,6 +68,7 @@ describe('a configuration', () => {
         appArmorProfile: { type: 'RuntimeDefault' },
         seLinuxOptions: { type: 'container_t', level: 's0:c1,c2' },
       },
+      after: ['istio-proxy'],
       env: { PANNIER_NEAR_CACHE_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
     });
   });

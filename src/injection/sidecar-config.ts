@@ -8,7 +8,7 @@
  */
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
-import { pullSecretNames, readNames } from './name-lists.ts';
+import { containerNames, pullSecretNames, readNames } from './name-lists.ts';
 import { parseQuantity } from './quantity.ts';
 import { DEFAULT_SECURITY_CONTEXT, readSecurityContext, type SidecarSecurityContext } from './security-context.ts';
 import {
@@ -42,6 +42,8 @@ export interface SidecarConfig {
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
   readonly securityContext: SidecarSecurityContext;
+  /** Names of containers after which the sidecar is placed. */
+  readonly after: readonly string[];
   /** Other PANNIER_* settings. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -84,6 +86,7 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
     policiesConfigMap: 'pannier-policies',
     socket: true,
     securityContext: DEFAULT_SECURITY_CONTEXT,
+    after: [],
     env: {},
   };
 }
@@ -99,6 +102,7 @@ const SIDECAR_KEYS = [
   'policiesConfigMap',
   'socket',
   'securityContext',
+  'after',
   'env',
 ];
 const MAX_REDIS_URLS = 64;
@@ -148,6 +152,7 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
       : initial.policiesConfigMap,
     socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
     securityContext: readSecurityContext(reader, nodes.get('securityContext')),
+    after: readNames(reader, { node: nodes.get('after'), path: 'sidecar.after', kind: containerNames }),
     env: readEnv(reader, nodes.get('env')),
   };
 }

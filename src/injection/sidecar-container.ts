@@ -84,6 +84,7 @@ export function configHash(sidecar: Sidecar): string {
     volumes: sidecarVolumes(sidecar),
     endpoints: [...endpointsOf(sidecar)],
     imagePullSecrets: sidecar.imagePullSecrets,
+    after: sidecar.after,
   };
   return createHash('sha256').update(canonicalText(made)).digest('hex').slice(0, 16);
 }

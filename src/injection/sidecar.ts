@@ -33,8 +33,10 @@ export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
   readonly imagePullSecrets: readonly string[];
-  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
+  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is a plain container. */
   readonly isNative: boolean;
+  /** Names of containers after which the sidecar is placed; without them, the sidecar comes first. */
+  readonly after: readonly string[];
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly hasSocket: boolean;
@@ -80,6 +82,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets, podLevel }:
     imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
     imagePullSecrets: annotations['image-pull-secrets'] ?? config.imagePullSecrets,
     isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
+    after: annotations.after ?? config.after,
     grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
     adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,
     hasSocket: annotations.socket ?? config.socket,

@@ -152,7 +152,7 @@ describe('injection mode mutating-policy', () => {
       find(render(values), 'ValidatingAdmissionPolicy', 'pannier-injected');
     const namesOf = (values: Values): string[] =>
       (at(policyOf(values), 'spec.variables') as { name: string }[]).map(({ name }) => name);
-    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'isWindows'];
+    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'windowsField'];
     expect(namesOf({ injectionMode: 'mutating-policy' })).toEqual(expect.arrayContaining(own));
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
     const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };

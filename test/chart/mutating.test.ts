@@ -74,6 +74,7 @@ const CASES: readonly Values[] = [
   { openshift: { enabled: true } },
   { sidecar: { imagePullSecrets: [{ name: 'regcred' }, { name: 'team.registry' }] } },
   { sidecar: { securityContext: { runAsUser: null } } },
+  { sidecar: { after: ['istio-proxy', 'linkerd-proxy'] } },
   { sidecar: { securityContext: null } },
   {
     sidecar: {
@@ -121,7 +122,7 @@ test.each(CASES)('%j: renders the same container, volumes and hash', (values) =>
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain('pannier.dev~1config-hash", value: variables.sidecarHash}');
-  for (const name of sidecar.imagePullSecrets) {
+  for (const name of [...sidecar.imagePullSecrets, ...sidecar.after]) {
     expect(JSON.stringify(policy.spec)).toContain(`\\"${name}\\"`);
   }
   // If the annotation exists, the policy appends to its value, even to an empty value, so that `pannier uninject` can

@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defaultSidecarConfig } from '../../src/injection/sidecar-config.ts';
-import { injectManifests } from '../../src/manifests/edit-manifests.ts';
+import { injectManifests, type ManifestResult, uninjectManifests } from '../../src/manifests/edit-manifests.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pannier-manifests-'));
@@ -22,12 +22,12 @@ interface Run {
 }
 
 /** Runs a command on the text as a file. The file must stay as it is. */
-function run(command: readonly string[], text: string): Run {
+function run(command: readonly string[], text: string | Buffer): Run {
   writeFileSync(path, text);
   const program = [join(repositoryRoot, 'src/main.ts'), ...command, '-f', path];
   const { status, stdout, stderr } = spawnSync(process.execPath, program, { encoding: 'utf8' });
   expect(readdirSync(directory)).toEqual(['app.yaml']);
-  expect(readFileSync(path, 'utf8')).toBe(text);
+  expect(readFileSync(path)).toEqual(Buffer.from(text));
   return { status, stdout, stderr: stderr.replaceAll(path, 'app.yaml') };
 }
 
@@ -84,6 +84,44 @@ test.each(['yes', 'on', 'Y', 'True', '1', '0x1'])(
   },
 );
 
+test.each([
+  ['"True"', '"True"'],
+  ['|\n          true', '"true\\n"'],
+  ["'yes'", '"yes"'],
+])('the annotation with the value %s is refused with the accepted values', (value, got) => {
+  expect(refusalsOf(deploymentWithPort('8080').replace('"true"', value))).toEqual([
+    `annotation pannier.dev/inject must be "true" or "false", got ${got}`,
+  ]);
+});
+
+test('a number without quotes in an annotation is refused with quotes as the cure', () => {
+  const text = deploymentWithPort('8080').replace('"true"', '"true"\n        pannier.dev/grpc-port: 019470');
+  expect(refusalsOf(text)).toEqual([
+    'metadata.annotations pannier.dev/grpc-port must be a string such as "19470", got 19470',
+  ]);
+});
+
+test('an integer that JavaScript cannot represent is shown exactly', () => {
+  const text = deploymentWithPort('8080').replace('"true"', '"true"\n        a: 9007199254740993');
+  expect(refusalsOf(text)).toEqual([
+    'metadata.annotations a must be a string such as "9007199254740993", got 9007199254740993',
+  ]);
+});
+
+test.each([
+  ['with a byte order mark', '\uFEFF', 'cannot read app.yaml: it is not UTF-8; use a readable file'],
+  [
+    'without a byte order mark',
+    '',
+    'app.yaml:1:2: cannot read the file as YAML: it contains the control character U+0000',
+  ],
+])('UTF-16 %s is refused', (_name, mark, problem) => {
+  const { status, stdout, stderr } = run(INJECT, Buffer.from(mark + deploymentWithPort('8080'), 'utf16le'));
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr.startsWith(problem)).toBe(true);
+  expect(stderr.trimEnd()).not.toContain('\n');
+});
+
 test('an unrendered template is refused with one line, without warnings of Node.js', () => {
   const text = deploymentWithPort('8080').replace('name: web', 'name: {{ .Values.name }}');
   for (const command of [INJECT, ['uninject'], ['injection', 'explain', '--image', 'pannier:1']]) {
@@ -124,19 +162,31 @@ describe('a JSON stream', () => {
   });
   const service = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' } };
   const tabs = [pod('a'), pod('b')].map((value) => JSON.stringify(value, null, '\t'));
-  const layouts: readonly (readonly [name: string, text: string])[] = [
+  const layouts = [
     ['with line ends', `${[pod('a'), pod('b')].map((value) => JSON.stringify(value)).join('\n')}\n`],
     ['without line ends', [pod('a'), service, pod('b')].map((value) => JSON.stringify(value)).join('')],
     ['with indentation', [service, pod('a'), pod('b')].map((value) => JSON.stringify(value, null, 4)).join('\n')],
     ['with CRLF and blanks', ` ${tabs.join('\n \n')}  \n`.replaceAll('\n', '\r\n')],
-  ];
+  ] as const;
+
+  function edited(result: ManifestResult): string {
+    if ('problems' in result) {
+      throw new Error(JSON.stringify(result.problems));
+    }
+    return result.text;
+  }
 
   test.each(layouts)('%s is injected value by value and restored byte for byte', (_name, text) => {
-    const injected = run(INJECT, text);
-    expect(injected).toMatchObject({ status: 0, stderr: 'pod/a: injected\npod/b: injected\n' });
-    expect(injected.stdout).not.toMatch(/^---/m);
-    expect(injected.stdout.split('"image":').length).toBe(3);
-    expect(run(INJECT, injected.stdout).stdout).toBe(injected.stdout);
-    expect(run(['uninject'], injected.stdout).stdout).toBe(text);
+    const injected = edited(injectManifests(text, options));
+    expect(injected).not.toMatch(/^---/m);
+    expect(injected.split('"image":').length).toBe(3);
+    expect(edited(injectManifests(injected, options))).toBe(injected);
+    expect(edited(uninjectManifests(injected))).toBe(text);
+  });
+
+  test('is printed as a JSON stream', () => {
+    const [, text] = layouts[1];
+    const { status, stdout } = run(INJECT, text);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: edited(injectManifests(text, options)) });
   });
 });

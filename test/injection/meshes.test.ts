@@ -53,7 +53,7 @@ const ISTIO: Mesh = {
     { name: 'istio-init', image: 'istio:1' },
     { name: 'istio-proxy', image: 'istio:1', restartPolicy: 'Always' },
   ],
-  volumes: [{ name: 'istio-envoy', emptyDir: { medium: 'Memory' } }],
+  volumes: [],
   annotation: 'sidecar.istio.io/status',
   edit: (container) => {
     const probes = ['startupProbe', 'readinessProbe', 'livenessProbe'].filter((key) => container[key] !== undefined);
@@ -75,12 +75,18 @@ function meshed(mesh: Mesh, pod: Pod): Pod {
     .map((container) => (container.restartPolicy === 'Always' ? mesh.edit(container) : container));
   const annotations = { ...pod.metadata?.annotations, [mesh.annotation]: 'injected' };
   const containers = (pod.spec?.containers ?? []).map((container) => mesh.edit(container));
-  const kept = (pod.spec?.volumes ?? []).filter(({ name }) => mesh.volumes.every((volume) => volume.name !== name));
-  const volumes = [...mesh.volumes, ...kept];
+  const givenVolumes = pod.spec?.volumes ?? [];
+  const missing = mesh.volumes.filter((volume) => !givenVolumes.some(({ name }) => name === volume.name));
+  const volumes = [...givenVolumes, ...missing];
   return {
     ...pod,
     metadata: { ...pod.metadata, annotations },
-    spec: { ...pod.spec, initContainers: [...own, ...others], containers, volumes },
+    spec: {
+      ...pod.spec,
+      initContainers: [...own, ...others],
+      containers,
+      ...(volumes.length > 0 ? { volumes } : {}),
+    },
   };
 }
 

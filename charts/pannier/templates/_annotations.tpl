@@ -24,6 +24,7 @@
 - pannier.dev/admin-port
 - pannier.dev/socket
 - pannier.dev/native
+- pannier.dev/after
 - pannier.dev/grpc-transport
 - pannier.dev/env
 {{- end -}}
@@ -127,6 +128,10 @@
     variables.isSilent || !('pannier.dev/native' in variables.annotations) || variables.annotations['pannier.dev/native'] in ["auto", "true", "false"]
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/native is " + (variables.annotations['pannier.dev/native'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/native'].size() > 80 ? variables.annotations['pannier.dev/native'].substring(0, 80) + '...' : variables.annotations['pannier.dev/native']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to one of auto, true, false"
+- expression: >-
+    variables.isSilent || !('pannier.dev/after' in variables.annotations) || variables.annotations['pannier.dev/after'].matches("^[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?[^!-~]*(,[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?[^!-~]*)*$")
+  messageExpression: >-
+    "cannot inject Pannier: annotation pannier.dev/after is " + (variables.annotations['pannier.dev/after'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/after'].size() > 80 ? variables.annotations['pannier.dev/after'].substring(0, 80) + '...' : variables.annotations['pannier.dev/after']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to 1 to 16 different names of containers (lower-case letters, digits and -), separated by commas"
 - expression: >-
     variables.isSilent || !('pannier.dev/grpc-transport' in variables.annotations) || variables.annotations['pannier.dev/grpc-transport'] in ["http2", "grpc-js"]
   messageExpression: >-

@@ -243,7 +243,7 @@ Hash of one variant of the sidecar. It equals the hash that the injector compute
 {{- $volumes := include "pannier.sidecarVolumes" .root | fromYamlArray -}}
 {{- $endpoints := include "pannier.endpoints" .root | fromYamlArray -}}
 {{- $pullSecrets := include "pannier.sidecarPullSecrets" .root | fromJsonArray -}}
-{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets | toRawJson | sha256sum | trunc 16 -}}
+{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets "after" (.root.Values.sidecar.after | default list) | toRawJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
