@@ -174,6 +174,15 @@ test('refuses an invalid --kind with its form', () => {
   });
 });
 
+test('reads standard input only once', () => {
+  const errors: string[] = [];
+  const io = { ...processIo, error: (line: string) => void errors.push(line) };
+  expect(runInject({ filename: ['x', '-'], config: '-' }, io)).toBe(2);
+  expect(errors).toEqual([
+    'cannot read --config from standard input: --filename reads it too; use a file for one of them',
+  ]);
+});
+
 test('says what Knative Serving requires', () => {
   file('knative.yaml', workload('Service', 'hello', 'serving.knative.dev/v1'));
   expect(inject(['knative.yaml'])).toMatchObject({

@@ -81,6 +81,10 @@ export function injectAsRequested(
     io.error(`--kubelet must be a version such as v1.28.3, got ${JSON.stringify(flags.kubelet)}`);
     return undefined;
   }
+  if (flags.config === '-' && flags.filename.includes('-')) {
+    io.error('cannot read --config from standard input: --filename reads it too; use a file for one of them');
+    return undefined;
+  }
   const config = readConfig(flags, io);
   if (config === undefined) {
     return undefined;

@@ -9,6 +9,7 @@ import { SIDECAR_NAME } from '../injection/sidecar.ts';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
 import type { WorkloadOutcome } from '../manifests/edit-manifests.ts';
 import { workloadText } from '../manifests/workloads.ts';
+import { resourceLines } from './explain-resources.ts';
 import { type InjectFlags, injectAsRequested } from './inject.ts';
 import type { FilesIo } from './manifest-io.ts';
 import { printRemarks } from './manifest-report.ts';
@@ -49,6 +50,7 @@ function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig
       return [
         `${name}: ${effect(workload.pod, injection.pod)}`,
         ...valueLines(workload.pod, config),
+        ...resourceLines(workload.pod, injection.pod),
         ...injection.notes.map((note) => `  note: ${note}`),
       ];
   }

@@ -154,8 +154,11 @@ describe('explain', () => {
     expect(lines[0]).toBe(
       'shop/deployment/web: gets a native sidecar (init container that keeps running), requested by its namespace',
     );
-    expect(lines).toContain('  image                pannier:7 (configuration)');
-    expect(lines).toContain('  grpc-port            9470 (default)');
+    expect(lines).toContain('  image                      pannier:7 (configuration)');
+    expect(lines).toContain('  grpc-port                  9470 (default)');
+    expect(lines).toContain(
+      '  quality of service: changes from BestEffort to Burstable, because the sidecar requests resources',
+    );
     expect(lines).toContain(
       'pod/bare: no sidecar, neither the pod nor its namespace has pannier.dev/inject set to "true"',
     );
@@ -166,7 +169,7 @@ describe('explain', () => {
     expect(runExplain({ filename: ['wrong.yaml'], image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}unknown annotation/);
     expect(runExplain({ filename: ['settings.yaml'], image: 'pannier:1' }, io)).toBe(0);
-    expect(io.output).toContain('  scope                checkout (annotation)');
+    expect(io.output).toContain('  scope                      checkout (annotation)');
   });
 
   test('hides Redis URLs, because they may hold a password', () => {
@@ -179,7 +182,7 @@ describe('explain', () => {
     expect(runExplain({ filename: ['pod'], config: 'config' }, io)).toBe(0);
     expect(runExplain({ filename: ['given'], image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).not.toContain('word@');
-    const shown = '  env                  PANNIER_CACHE_REDIS_URL (not shown), PANNIER_KEY_PREFIX="x:"';
+    const shown = '  env                        PANNIER_CACHE_REDIS_URL (not shown), PANNIER_KEY_PREFIX="x:"';
     expect(io.output.split('\n').filter((line) => line.startsWith('  env '))).toEqual([
       `${shown} (configuration)`,
       `${shown} (annotation)`,

@@ -12,7 +12,7 @@
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
-import { pullSecretNames } from './name-lists.ts';
+import { containerNames, pullSecretNames } from './name-lists.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import {
@@ -27,6 +27,7 @@ import {
   objectName,
   port,
   setting,
+  storage,
   type ValueKind,
 } from './values.ts';
 
@@ -118,7 +119,8 @@ export const ANNOTATIONS = [
   {
     name: 'cpu-limit',
     kind: cpu,
-    initial: '`sidecar.resources.limits.cpu`, which is unset because a throttled sidecar delays every call',
+    initial:
+      '`sidecar.resources.limits.cpu`, which is unset because a throttled sidecar delays every call. If a LimitRange of the namespace has a default CPU limit, the sidecar gets that limit.',
     initialOf: (config) => configured(config.resources.limits.cpu),
     meaning: 'CPU limit of the sidecar.',
     example: '0.5',
@@ -141,6 +143,24 @@ export const ANNOTATIONS = [
     meaning: 'Memory limit of the sidecar. The heap of the sidecar may use half of this limit.',
     example: '256Mi',
     wrong: ['64Mi', '256', '256mi'],
+  },
+  {
+    name: 'ephemeral-storage-request',
+    kind: storage,
+    initial: '`sidecar.resources.requests.ephemeral-storage`, which is unset',
+    initialOf: (config) => configured(config.resources.requests['ephemeral-storage']),
+    meaning: 'Request of the sidecar for storage on the node, which holds its log.',
+    example: '64Mi',
+    wrong: ['64MB', '100m', '17Ti', ''],
+  },
+  {
+    name: 'ephemeral-storage-limit',
+    kind: storage,
+    initial: '`sidecar.resources.limits.ephemeral-storage`, which is unset',
+    initialOf: (config) => configured(config.resources.limits['ephemeral-storage']),
+    meaning: 'Limit of the storage on the node. The kubelet evicts a pod whose sidecar uses more.',
+    example: '1Gi',
+    wrong: ['0', '1Ei', '1e9'],
   },
   {
     name: 'log-level',
@@ -256,6 +276,16 @@ export const ANNOTATIONS = [
       'Whether the sidecar is a native sidecar (an init container that keeps running). With `auto`, the sidecar is native unless a kubelet is older than 1.29.',
     example: 'true',
     wrong: ['yes', ''],
+  },
+  {
+    name: 'after',
+    kind: containerNames,
+    initial: '`sidecar.after`, otherwise the sidecar comes first',
+    initialOf: (config) => configured(config.after.length > 0 ? config.after.join(',') : undefined),
+    meaning:
+      'Containers after which the sidecar starts, such as the native sidecar of a service mesh. A native sidecar comes right after the last init container with one of these names, and a plain one after the last container. If the pod has none of them, the sidecar comes first. Init containers before the sidecar cannot call the API.',
+    example: 'istio-proxy',
+    wrong: ['Istio', 'istio-proxy,', 'a.b', ''],
   },
   {
     name: 'grpc-transport',

@@ -2,13 +2,14 @@
  * Adds a sidecar to a pod.
  *
  * Invariants:
- *   1. Every part of the pod that the user wrote keeps its value and its position.
+ *   1. Every part of the pod that the user wrote keeps its value and its position relative to the other such parts.
  *   2. `editPod` does not add a part that the pod already has, so a second edit changes nothing.
  *   3. The module uninject-pod.ts can find every part that `editPod` has added.
  *   4. Injected variables come first in each `env`, so that variables of the user can refer to them.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
+import { withMovedSidecar, withSidecar } from './position.ts';
 import type { Previous } from './previous.ts';
 import { addedPullSecrets, withPullSecrets } from './pull-secrets.ts';
 import { endpointsOf, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
@@ -52,11 +53,9 @@ function editSpec(edit: PodEdit, kept: Set<string>): PodSpec {
     (containers ?? []).map((container) =>
       container === edit.previous?.container ? container : editContainer(edit, kept, container),
     );
-  const initContainers = editEach(spec.initContainers);
-  const containers = editEach(spec.containers);
-  if (edit.previous === undefined) {
-    (edit.sidecar.isNative ? initContainers : containers).unshift(sidecarContainer(edit.sidecar));
-  }
+  const { isNative } = edit.sidecar;
+  const initContainers = isNative ? placed(edit, editEach(spec.initContainers)) : editEach(spec.initContainers);
+  const containers = isNative ? editEach(spec.containers) : placed(edit, editEach(spec.containers));
   const volumes: Volume[] = [...(spec.volumes ?? [])];
   for (const volume of sidecarVolumes(edit.sidecar)) {
     if (!volumes.some((candidate) => candidate.name === volume.name)) {
@@ -76,6 +75,12 @@ function editSpec(edit: PodEdit, kept: Set<string>): PodSpec {
     ...(volumes.length > 0 ? { volumes } : {}),
     ...(edit.pullSecrets.length > 0 ? { imagePullSecrets } : {}),
   };
+}
+
+function placed({ sidecar, previous }: PodEdit, containers: readonly Container[]): readonly Container[] {
+  return previous === undefined
+    ? withSidecar(containers, sidecarContainer(sidecar), sidecar.after)
+    : withMovedSidecar(containers, previous.container, sidecar.after);
 }
 
 function editContainer(edit: PodEdit, kept: Set<string>, container: Container): Container {

@@ -17,6 +17,7 @@ const otherConfig: SidecarConfig = {
   image: 'pannier:2',
   imagePullSecrets: ['regcred', 'team'],
   socket: false,
+  after: ['migrate', 'mesh'],
   logLevel: 'debug',
   securityContext: { ...config.securityContext, runAsUser: undefined },
 };

@@ -13,11 +13,15 @@ import { VERSION } from '../lib/version.ts';
 import { findClashes } from './clashes.ts';
 import { decide } from './decide.ts';
 import { editPod } from './edit-pod.ts';
+import { envFromNotes } from './env-from.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import type { Kubelets } from './kubelets.ts';
 import type { Pod, TextMap } from './pod.ts';
+import { podLevelResources } from './pod-resources.ts';
+import { positionNotes } from './position.ts';
 import { findPrevious } from './previous.ts';
 import { planPullSecrets, pullSecretNotes } from './pull-secrets.ts';
+import { podResourceProblems } from './resource-problems.ts';
 import { resolveSidecar, sidecarProblems } from './sidecar.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import { configHash } from './sidecar-container.ts';
@@ -63,16 +67,12 @@ export function injectPod(request: InjectionRequest): Injection {
     return decision;
   }
   const { annotations } = decision;
-  const sidecar = resolveSidecar({ ...request, annotations });
   const found = findPrevious(request.pod);
+  const podLevel = podLevelResources(request.pod, found?.container);
+  const sidecar = resolveSidecar({ ...request, annotations, podLevel });
   const isCurrent = found?.configHash === configHash(sidecar);
   const pod = isCurrent ? request.pod : uninjectPod(request.pod);
   const previous = isCurrent ? found : undefined;
-  const problems = [...sidecarProblems(sidecar), ...findClashes({ pod, sidecar, annotations, previous })];
-  const [first, ...others] = problems;
-  if (first !== undefined) {
-    return { kind: 'refuse', problems: [first, ...others] };
-  }
   const plan = planPullSecrets({
     spec: pod.spec ?? {},
     names: sidecar.imagePullSecrets,
@@ -81,5 +81,16 @@ export function injectPod(request: InjectionRequest): Injection {
   });
   const version = request.version ?? VERSION;
   const injected = editPod({ pod, sidecar, previous, version, pullSecrets: plan.add });
-  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes: pullSecretNotes(plan) };
+  const problems = [
+    ...sidecarProblems(sidecar),
+    ...findClashes({ pod, sidecar, annotations, previous }),
+    ...podResourceProblems({ injected, podLevel, annotations }),
+  ];
+  const [first, ...others] = problems;
+  if (first !== undefined) {
+    return { kind: 'refuse', problems: [first, ...others] };
+  }
+  const spec = pod.spec ?? {};
+  const notes = [...pullSecretNotes(plan), ...positionNotes(sidecar, spec), ...envFromNotes(sidecar, spec)];
+  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes };
 }

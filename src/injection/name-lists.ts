@@ -3,6 +3,7 @@
  */
 import type { Node } from 'yaml';
 import type { YamlReader } from '../config/yaml-reader.ts';
+import { SPACES, type ValueForm } from './value-form.ts';
 import type { ValueKind } from './values.ts';
 
 const MAX_NAMES = 16;
@@ -23,11 +24,15 @@ interface NameForm {
 }
 
 function nameList({ acceptedName, names, pattern, maxLength }: NameForm): NameList {
+  const item = `${SPACES}${pattern}${SPACES}`;
+  // The form cannot check that the names differ, nor how many and how long they are.
+  const form: ValueForm = { kind: 'patterns', patterns: [`^${item}(,${item})*$`], isExact: false };
   const acceptsName = (name: string): boolean => name.length <= maxLength && new RegExp(`^${pattern}$`).test(name);
   return {
     accepted: `1 to ${MAX_NAMES} different ${names}, separated by commas`,
     acceptedName,
     schema: { type: 'string', pattern: `^ *${pattern}( *, *${pattern})* *$` },
+    form,
     acceptsName,
     read: (text) => {
       const value = text.split(',').map((name) => name.trim());
@@ -44,6 +49,13 @@ export const pullSecretNames: NameList = nameList({
   names: "names of Secrets in the pod's namespace (lower-case letters, digits, - and .)",
   pattern: `${LABEL}([.]${LABEL})*`,
   maxLength: 253,
+});
+
+export const containerNames: NameList = nameList({
+  acceptedName: 'the name of a container (lower-case letters, digits and -)',
+  names: 'names of containers (lower-case letters, digits and -)',
+  pattern: LABEL,
+  maxLength: 63,
 });
 
 /** Reads a list of names from the configuration. A missing key is an empty list. */

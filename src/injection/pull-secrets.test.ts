@@ -46,7 +46,7 @@ function namesOf(pod: Pod): (string | undefined)[] | undefined {
 }
 
 const LEFT_OUT =
-  'pull secret regcred, team of the configuration is not added, because Kubernetes would then ignore the pull secrets of the ServiceAccount; set annotation pannier.dev/image-pull-secrets, or let the webhook inject the pod';
+  'pull secret regcred, team of the configuration is not added, because Kubernetes would then ignore the pull secrets of the ServiceAccount; list it with those of the ServiceAccount in annotation pannier.dev/image-pull-secrets, or let the webhook inject the pod';
 
 test.each<readonly [string, Case, readonly string[] | undefined, string | undefined]>([
   [

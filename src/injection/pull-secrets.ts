@@ -39,7 +39,7 @@ export function pullSecretNotes({ leftOut }: PullSecretPlan): string[] {
   return leftOut.length === 0
     ? []
     : [
-        `pull secret ${leftOut.join(', ')} of the configuration is not added, because Kubernetes would then ignore the pull secrets of the ServiceAccount; set annotation ${annotationKey('image-pull-secrets')}, or let the webhook inject the pod`,
+        `pull secret ${leftOut.join(', ')} of the configuration is not added, because Kubernetes would then ignore the pull secrets of the ServiceAccount; list it with those of the ServiceAccount in annotation ${annotationKey('image-pull-secrets')}, or let the webhook inject the pod`,
       ];
 }
 

@@ -1,48 +1,70 @@
 /**
- * Parses the Kubernetes quantities that specify the resources of a sidecar, such as `100m`, `0.5`, `96Mi` and `1G`.
+ * Parses the Kubernetes quantities that specify resources, such as `100m`, `0.5`, `96Mi` and `1G`.
+ *
+ * Invariants:
+ *   1. `parseQuantity` reads every form that Kubernetes accepts, because users write the resources of a pod.
+ *   2. The values of annotations and of the configuration use fewer forms: no sign, no exponent and no rare suffix.
  */
 
 const MULTIPLIERS: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
   m: 1e-3,
   '': 1,
   k: 1e3,
   M: 1e6,
   G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
   Ki: 2 ** 10,
   Mi: 2 ** 20,
   Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
 };
 
-/**
- * Returns the number of cores or bytes. Returns undefined for invalid texts and for suffixes that no sidecar needs (Ti
- * and above, n, u, exponents).
- */
+const QUANTITY = /^([+-]?(?:\d{1,64}\.?\d{0,64}|\.\d{1,64}))(?:([KMGTPE]i|[numkMGTPE])|[eE]([+-]?\d{1,3}))?$/;
+
+/** Returns the number of cores or bytes, or undefined if the text is not a quantity. */
 export function parseQuantity(text: string): number | undefined {
-  const match = /^(\d{1,15}(?:\.\d{1,9})?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(text);
-  return match === null ? undefined : Number(match[1]) * (MULTIPLIERS[match[2] ?? ''] ?? Number.NaN);
+  const match = QUANTITY.exec(text);
+  if (match === null) {
+    return undefined;
+  }
+  const [, digits, suffix = '', exponent = '0'] = match;
+  return Number(`${digits}e${exponent}`) * (MULTIPLIERS[suffix] ?? Number.NaN);
 }
 
 /** Accepts 0.001 to 64 cores. Rejects suffixes that multiply, such as `k` and `Gi`. */
 export function isCpuQuantity(text: string): boolean {
-  const cores = /[kMGi]/.test(text) ? undefined : parseQuantity(text);
+  const cores = /^\d{1,15}(\.\d{1,9})?m?$/.test(text) ? parseQuantity(text) : undefined;
   return cores !== undefined && cores >= 0.001 && cores <= 64;
 }
 
 export const MEBIBYTE = 1_048_576;
 /** Minimum memory limit. An idle sidecar uses 60 to 90 MiB. */
 export const MIN_MEMORY_MEBIBYTES = 96;
+const MAX_MEMORY_MEBIBYTES = 65_536;
+const MAX_STORAGE_MEBIBYTES = 16_777_216;
 
 export function isMemoryRequest(text: string): boolean {
-  const memoryBytes = memoryBytesOf(text);
-  return memoryBytes !== undefined && memoryBytes >= MEBIBYTE && memoryBytes <= 65_536 * MEBIBYTE;
+  const bytes = bytesOf(text);
+  return bytes !== undefined && bytes >= MEBIBYTE && bytes <= MAX_MEMORY_MEBIBYTES * MEBIBYTE;
 }
 
 export function isMemoryLimit(text: string): boolean {
-  const memoryBytes = memoryBytesOf(text);
-  return isMemoryRequest(text) && (memoryBytes ?? 0) >= MIN_MEMORY_MEBIBYTES * MEBIBYTE;
+  return isMemoryRequest(text) && (bytesOf(text) ?? 0) >= MIN_MEMORY_MEBIBYTES * MEBIBYTE;
+}
+
+/** Accepts 1Mi to 16Ti. */
+export function isStorageQuantity(text: string): boolean {
+  const bytes = bytesOf(text);
+  return bytes !== undefined && bytes >= MEBIBYTE && bytes <= MAX_STORAGE_MEBIBYTES * MEBIBYTE;
 }
 
 /** Rejects the suffix `m`: Kubernetes allows thousandths of a byte, but such a value is always a typing error. */
-function memoryBytesOf(text: string): number | undefined {
-  return text.endsWith('m') ? undefined : parseQuantity(text);
+function bytesOf(text: string): number | undefined {
+  return /^\d{1,15}(\.\d{1,9})?(k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text) ? parseQuantity(text) : undefined;
 }

@@ -29,8 +29,8 @@ describe('a configuration', () => {
   imagePullSecrets: [regcred, team.registry]
   native: true
   resources:
-    requests: {cpu: 1, memory: 128Mi}
-    limits: {cpu: "2", memory: 256Mi}
+    requests: {cpu: 1, memory: 128Mi, ephemeral-storage: 64Mi}
+    limits: {cpu: "2", memory: 256Mi, ephemeral-storage: 1.5Ti}
   logLevel: warn
   redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login, tlsSecretName: client-tls}
   policiesConfigMap: ""
@@ -41,6 +41,7 @@ describe('a configuration', () => {
     seccompProfile: {type: Localhost, localhostProfile: profiles/pannier.json}
     appArmorProfile: {type: RuntimeDefault}
     seLinuxOptions: {type: container_t, level: "s0:c1,c2"}
+  after: [istio-proxy]
   env: {PANNIER_NEAR_CACHE_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
 `);
     expect(config).toEqual({
@@ -48,7 +49,10 @@ describe('a configuration', () => {
       imagePullPolicy: 'Never',
       imagePullSecrets: ['regcred', 'team.registry'],
       native: 'true',
-      resources: { requests: { cpu: '1', memory: '128Mi' }, limits: { cpu: '2', memory: '256Mi' } },
+      resources: {
+        requests: { cpu: '1', memory: '128Mi', 'ephemeral-storage': '64Mi' },
+        limits: { cpu: '2', memory: '256Mi', 'ephemeral-storage': '1.5Ti' },
+      },
       logLevel: 'warn',
       redis: {
         urls: ['redis://a:6379', 'redis://b:6379'],
@@ -64,6 +68,7 @@ describe('a configuration', () => {
         appArmorProfile: { type: 'RuntimeDefault' },
         seLinuxOptions: { type: 'container_t', level: 's0:c1,c2' },
       },
+      after: ['istio-proxy'],
       env: { PANNIER_NEAR_CACHE_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
     });
   });
@@ -102,7 +107,7 @@ describe('an invalid configuration', () => {
       `3: sidecar.imagePullSecrets[0] must be ${secretName}, got "Reg_Cred"`,
       '3: sidecar.imagePullSecrets[2] must be different from the other names, got "a" again',
       '4: sidecar.native must be one of auto, true, false, got "sometimes"',
-      '6: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory',
+      '6: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory, ephemeral-storage',
       '6: sidecar.resources.limits.memory must be a memory quantity from 96Mi to 64Gi, such as 192Mi, got "32Mi"',
       '8: sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
       `9: sidecar.redis.secretName must be ${secretName}, got "Not A Name"`,
@@ -128,11 +133,12 @@ describe('an invalid configuration', () => {
   test('reports a request above its limit and URLs of two schemes', () => {
     const text = `sidecar:
   image: pannier:1
-  resources: {requests: {memory: 1Gi}, limits: {memory: 0.5Gi}}
+  resources: {requests: {memory: 1Gi, ephemeral-storage: 2Gi}, limits: {memory: 0.5Gi, ephemeral-storage: 1Gi}}
   redis: {urls: ["redis://a", "rediss://b"]}
 `;
     expect(problems(text)).toEqual([
       '3: sidecar.resources.requests.memory must be at most the limit (0.5Gi), got 1Gi',
+      '3: sidecar.resources.requests.ephemeral-storage must be at most the limit (1Gi), got 2Gi',
       '4: sidecar.redis.urls: the scheme must be the same in all URLs, redis:// or rediss://',
     ]);
   });

@@ -23,7 +23,6 @@ import {
   SOCKET_DIRECTORY,
   SOCKET_VOLUME,
 } from './sidecar.ts';
-import type { ResourceList } from './sidecar-config.ts';
 
 const POLICIES_DIRECTORY = '/etc/pannier/policies';
 const REDIS_DIRECTORY = '/etc/pannier/redis';
@@ -53,7 +52,7 @@ export function sidecarContainer(sidecar: Sidecar): Container {
     readinessProbe: { ...probe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
     livenessProbe: { ...probe('/livez'), periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
     ...(sidecar.isNative ? {} : { lifecycle: orderingHooks(sidecar) }),
-    resources: { requests: present(sidecar.resources.requests), limits: present(sidecar.resources.limits) },
+    resources: sidecar.resources,
     securityContext: containerSecurityContext(sidecar.securityContext),
     volumeMounts: sidecarMounts(sidecar),
   };
@@ -85,6 +84,7 @@ export function configHash(sidecar: Sidecar): string {
     volumes: sidecarVolumes(sidecar),
     endpoints: [...endpointsOf(sidecar)],
     imagePullSecrets: sidecar.imagePullSecrets,
+    after: sidecar.after,
   };
   return createHash('sha256').update(canonicalText(made)).digest('hex').slice(0, 16);
 }
@@ -98,7 +98,7 @@ function sidecarEnvironment(sidecar: Sidecar): EnvironmentVariable[] {
     literal('PANNIER_GRPC_ADDRESS', `127.0.0.1:${sidecar.grpcPort}`),
     literal('PANNIER_ADMIN_ADDRESS', `:${sidecar.adminPort}`),
     literal('PANNIER_LOG_LEVEL', sidecar.logLevel),
-    literal('NODE_OPTIONS', nodeOptions(sidecar.resources.limits.memory)),
+    literal('NODE_OPTIONS', nodeOptions(sidecar.heapMemory)),
   ];
   if (sidecar.hasSocket) {
     // The mode is 0666, because the containers of this pod may run under any user id. Containers of other pods cannot
@@ -151,10 +151,10 @@ function unexpanded(value: string): string {
   return /\$[($]/.test(value) ? value.replaceAll('$', '$$$$') : value;
 }
 
-/** Limits the heap to half of the memory limit. The other half is for the program, buffers and sockets. */
-function nodeOptions(memoryLimit: string | undefined): string {
+/** Limits the heap to half of this memory. The other half is for the program, buffers and sockets. */
+function nodeOptions(memory: string | undefined): string {
   const youngGeneration = '--max-semi-space-size=4';
-  const memoryBytes = parseQuantity(memoryLimit ?? '');
+  const memoryBytes = parseQuantity(memory ?? '');
   if (memoryBytes === undefined) {
     return youngGeneration;
   }
@@ -194,8 +194,4 @@ function orderingHooks(sidecar: Sidecar): object {
     postStart: wait('ready', MAX_START_SECONDS * 1_000),
     preStop: wait('idle', Math.max(0, sidecar.gracePeriodMs - END_RESERVE_MS)),
   };
-}
-
-function present(list: ResourceList): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(list).filter(([, value]) => value !== undefined));
 }

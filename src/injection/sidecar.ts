@@ -5,8 +5,16 @@
 import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
 import type { Pod } from './pod.ts';
+import type { PodLevelName } from './pod-resources.ts';
 import type { SidecarSecurityContext } from './security-context.ts';
-import { excessiveRequests, type ResourceList, type SidecarConfig, type SidecarResources } from './sidecar-config.ts';
+import {
+  excessiveRequests,
+  RESOURCE_NAMES,
+  type ResourceList,
+  type ResourceName,
+  type SidecarConfig,
+  type SidecarResources,
+} from './sidecar-config.ts';
 
 export const SIDECAR_NAME = 'pannier';
 export const SOCKET_VOLUME = 'pannier-socket';
@@ -25,13 +33,17 @@ export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
   readonly imagePullSecrets: readonly string[];
-  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
+  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is a plain container. */
   readonly isNative: boolean;
+  /** Names of containers after which the sidecar is placed; without them, the sidecar comes first. */
+  readonly after: readonly string[];
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
   readonly securityContext: SidecarSecurityContext;
+  /** Memory of which the heap may use half; undefined if it has no limit. Pod-level resources do not change it. */
+  readonly heapMemory: string | undefined;
   readonly redisSecret: string | undefined;
   /** Secret with the TLS files; undefined if the sidecar reads any such files from `redisSecret`. */
   readonly redisTlsSecret: string | undefined;
@@ -52,11 +64,13 @@ export interface SidecarSource {
   readonly annotations: Annotations;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
+  /** Resources that the pod sets in `spec.resources`, so that the configured values of the sidecar do not apply. */
+  readonly podLevel: ReadonlySet<PodLevelName>;
 }
 
 const DEFAULT_GRACE_PERIOD_SECONDS = 30;
 
-export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSource): Sidecar {
+export function resolveSidecar({ pod, annotations, config, kubelets, podLevel }: SidecarSource): Sidecar {
   const native = annotations.native ?? config.native;
   const configuredUrls = config.redis.urls.length > 0 ? config.redis.urls.join(',') : undefined;
   // The configured Secrets contain the credentials for the configured Redis. A pod with another Redis has its own
@@ -68,14 +82,16 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
     imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
     imagePullSecrets: annotations['image-pull-secrets'] ?? config.imagePullSecrets,
     isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
+    after: annotations.after ?? config.after,
     grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
     adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,
     hasSocket: annotations.socket ?? config.socket,
     resources: {
-      requests: resourceList(config.resources.requests, annotations['cpu-request'], annotations['memory-request']),
-      limits: resourceList(config.resources.limits, annotations['cpu-limit'], annotations['memory-limit']),
+      requests: resourceList(config.resources.requests, podLevel, (name) => annotations[`${name}-request`]),
+      limits: resourceList(config.resources.limits, podLevel, (name) => annotations[`${name}-limit`]),
     },
     securityContext: config.securityContext,
+    heapMemory: annotations['memory-limit'] ?? config.resources.limits.memory,
     redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
     redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,
     policiesConfigMap: annotations.policies ?? config.policiesConfigMap,
@@ -93,8 +109,16 @@ export function resolveSidecar({ pod, annotations, config, kubelets }: SidecarSo
   };
 }
 
-function resourceList(initial: ResourceList, cpu: string | undefined, memory: string | undefined): ResourceList {
-  return { cpu: cpu ?? initial.cpu, memory: memory ?? initial.memory };
+function resourceList(
+  configured: ResourceList,
+  podLevel: ReadonlySet<ResourceName>,
+  annotated: (name: ResourceName) => string | undefined,
+): ResourceList {
+  const entries = RESOURCE_NAMES.map((name) => [
+    name,
+    annotated(name) ?? (podLevel.has(name) ? undefined : configured[name]),
+  ]);
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
 function given(name: string, value: string | undefined): Readonly<Record<string, string>> {

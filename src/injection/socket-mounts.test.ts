@@ -25,12 +25,12 @@ describe.each(MOUNT_CASES)('$volume mounted as $mount', ({ mount, volume, place 
     return injection.kind === 'refuse' ? injection.problems : injection.kind;
   };
 
-  test(place === undefined ? 'is no conflict' : 'is refused with the remedy', () => {
+  test(place === undefined ? 'does not conflict' : 'is refused with the remedy', () => {
     const problem = `cannot inject the pod: container app mounts mine at ${place}; mount it elsewhere, or set annotation pannier.dev/socket to "false"`;
     expect(inject({})).toEqual(place === undefined ? 'inject' : [problem]);
   });
 
-  test('is no conflict without a socket', () => {
+  test('does not conflict without a socket', () => {
     expect(inject({ 'pannier.dev/socket': 'false' })).toBe('inject');
   });
 });

@@ -30,19 +30,19 @@ export function quantityPattern(suffixes: readonly string[]): string {
   return `^[0-9]{1,15}([.][0-9]{1,9})?(${suffixes.join('|')})?$`;
 }
 
-/** Spaces at the ends of a URL. The class contains more than spaces, because JavaScript and RE2 define `\s` differently. */
-const AROUND = '[^!-~]*';
+/** Spaces around an item. The class contains more than spaces, because JavaScript and RE2 define `\s` differently. */
+export const SPACES = '[^!-~]*';
 const PORT = '(:[0-9]{1,9})?';
 const HOST = `([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:][^\\]/?#,]*\\])${PORT}`;
 
 function serverUrls(scheme: string): string {
-  const url = `${AROUND}${scheme}://([^/?#,]*@)?${HOST}(/0?)?${AROUND}`;
+  const url = `${SPACES}${scheme}://([^/?#,]*@)?${HOST}(/0?)?${SPACES}`;
   return `${url}(,${url})*`;
 }
 
 const REDIS = '[Rr][Ee][Dd][Ii][Ss]';
-const SENTINEL = `${AROUND}${HOST}${AROUND}`;
-const SENTINELS = `${AROUND}${REDIS}[Ss]?[+][Ss][Ee][Nn][Tt][Ii][Nn][Ee][Ll]://([^/?#]*@)?${SENTINEL}(,${SENTINEL})*/[A-Za-z0-9._-]{1,128}${AROUND}`;
+const SENTINEL = `${SPACES}${HOST}${SPACES}`;
+const SENTINELS = `${SPACES}${REDIS}[Ss]?[+][Ss][Ee][Nn][Tt][Ii][Nn][Ee][Ll]://([^/?#]*@)?${SENTINEL}(,${SENTINEL})*/[A-Za-z0-9._-]{1,128}${SPACES}`;
 
 /** Form of the URLs that src/lib/redis-url.ts parses. It checks neither the ranges of ports nor percent-encoding. */
 export const REDIS_URL_FORM: ValueForm = {

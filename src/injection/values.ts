@@ -8,7 +8,7 @@ import { loadSettings } from '../config/load.ts';
 import { NAME_PATTERN } from '../config/policy-file.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
 import { isObject } from '../lib/json.ts';
-import { isCpuQuantity, isMemoryLimit, isMemoryRequest, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
+import { isCpuQuantity, isMemoryLimit, isMemoryRequest, isStorageQuantity, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
 import { patternForm, REDIS_URL_FORM, type ValueForm, YAML_MAPPING_FORM } from './value-form.ts';
 
 export interface ValueKind<Value> {
@@ -105,6 +105,13 @@ export const memoryLimit: ValueKind<string> = textKind({
   pattern: MEMORY_PATTERN,
   form: { kind: 'quantity', suffixes: MEMORY_SUFFIXES, min: `${MIN_MEMORY_MEBIBYTES}Mi`, max: '64Gi' },
   accepts: isMemoryLimit,
+});
+
+export const storage: ValueKind<string> = textKind({
+  accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
+  pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
+  form: { kind: 'quantity', suffixes: [...MEMORY_SUFFIXES, 'T', 'Ti'], min: '1Mi', max: '16Ti' },
+  accepts: isStorageQuantity,
 });
 
 const OBJECT_NAME = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';

@@ -152,7 +152,7 @@ describe('injection mode mutating-policy', () => {
       find(render(values), 'ValidatingAdmissionPolicy', 'pannier-injected');
     const namesOf = (values: Values): string[] =>
       (at(policyOf(values), 'spec.variables') as { name: string }[]).map(({ name }) => name);
-    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'isWindows'];
+    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'windowsField'];
     expect(namesOf({ injectionMode: 'mutating-policy' })).toEqual(expect.arrayContaining(own));
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
     const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };
@@ -172,14 +172,17 @@ describe('injection mode mutating-policy', () => {
       policiesConfigMap: 'team',
     };
     const manifests = render(values);
-    const variables = at(find(manifests, 'ValidatingAdmissionPolicy', 'pannier-injected'), 'spec.variables');
-    const { expression = '' } =
-      (variables as { name: string; expression: string }[]).find(({ name }) => name === 'volumeConflicts') ?? {};
-    const written = JSON.stringify(
-      at(find(manifests, 'MutatingAdmissionPolicy', 'pannier-injected'), 'spec.mutations'),
-    );
-    const hash = /config-hash'\] != '([0-9a-f]{16})'/.exec(expression)?.[1];
-    expect(written).toContain(`config-hash\\", value: \\"${hash}\\"`);
+    const variableOf = (kind: string, name: string): string => {
+      const variables = at(find(manifests, kind, 'pannier-injected'), 'spec.variables');
+      const all = variables as { name: string; expression: string }[];
+      return all.find((candidate) => candidate.name === name)?.expression ?? '';
+    };
+    const expression = variableOf('ValidatingAdmissionPolicy', 'volumeConflicts');
+    const hashes = (text: string): string[] =>
+      [...text.matchAll(/["']([0-9a-f]{16})["']/g)].map(([, hash]) => `${hash}`);
+    const written = hashes(variableOf('MutatingAdmissionPolicy', 'sidecarHash'));
+    expect(written).toHaveLength(4);
+    expect(hashes(/config-hash'\] in \[[^\]]*\]/.exec(expression)?.[0] ?? '')).toEqual(written);
     expect(expression).toContain("volume.secret.secretName == 'login'");
     expect(expression).toContain("volume.secret.secretName == 'client-tls'");
     expect(expression).toContain("volume.configMap.name == 'team'");

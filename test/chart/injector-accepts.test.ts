@@ -9,6 +9,11 @@ const cpu = (value: unknown): Values => ({ sidecar: { resources: { limits: { cpu
 const memory = (value: unknown): Values => ({
   sidecar: { resources: { requests: { memory: value }, limits: { memory: null } } },
 });
+const storage = (request: unknown, limit: unknown = '16Ti'): Values => ({
+  sidecar: {
+    resources: { requests: { 'ephemeral-storage': request }, limits: { 'ephemeral-storage': limit } },
+  },
+});
 const repository = (value: string): Values => ({ image: { repository: value } });
 const urls = (...value: string[]): Values => ({ redis: { url: value } });
 
@@ -20,6 +25,10 @@ const REFUSED: readonly (readonly [Values, string])[] = [
   [memory('1023Ki'), 'requests.memory must be between 1Mi and 64Gi, got 1023Ki'],
   [memory('65Gi'), 'requests.memory must be between 1Mi and 64Gi, got 65Gi'],
   [memory('1Ti'), 'memory'],
+  [storage('1023Ki'), 'requests.ephemeral-storage must be between 1Mi and 16Ti, got 1023Ki'],
+  [storage('1Gi', '17Ti'), 'limits.ephemeral-storage must be between 1Mi and 16Ti, got 17Ti'],
+  [storage('1Gi', '1023Mi'), 'requests.ephemeral-storage must be at most the limit (1023Mi), got 1Gi'],
+  [storage('100m'), 'ephemeral-storage'],
   [memory('1.1234567890Gi'), 'memory'],
   [{ redis: { secretName: 'a..b' } }, 'secretName'],
   [{ redis: { tlsSecretName: 'a..b' } }, 'tlsSecretName'],
@@ -64,6 +73,8 @@ const ACCEPTED: readonly Values[] = [
   memory('64Gi'),
   memory('1.5Gi'),
   memory(134_217_728),
+  storage('64Mi', '16Ti'),
+  storage(67_108_864),
   { redis: { secretName: 'a.b-c' }, policiesConfigMap: 'x'.repeat(253) },
   { redis: { secretName: null }, policiesConfigMap: null },
   repository('registry.example:65535/team-a/pannier__x'),
@@ -77,6 +88,8 @@ const ACCEPTED: readonly Values[] = [
   { openshift: { enabled: true } },
   { sidecar: { imagePullSecrets: [{ name: 'regcred' }, { name: `a.${'x'.repeat(251)}` }] } },
   { sidecar: { imagePullSecrets: null } },
+  { sidecar: { after: ['istio-proxy', 'x'.repeat(63)] } },
+  { sidecar: { after: null } },
   { sidecar: { securityContext: { runAsUser: 2_147_483_647, runAsGroup: 0, appArmorProfile: null } } },
   { sidecar: { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'a/b-c_d.e' } } } },
   { sidecar: { securityContext: { seLinuxOptions: { type: 'container_init_t', level: 's0:c1,c2' } } } },

@@ -3,30 +3,40 @@
  * values: the container, the volumes and the configuration hash. The tests in test/kubernetes check that the API server
  * applies the policy.
  */
+import { POD_LEVEL_NAMES, type PodLevelName } from '../../src/injection/pod-resources.ts';
 import { resolveSidecar, type Sidecar } from '../../src/injection/sidecar.ts';
 import { parseSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { configHash, sidecarContainer, sidecarVolumes } from '../../src/injection/sidecar-container.ts';
-import { isObject } from '../../src/lib/json.ts';
+import { canonicalText, isObject } from '../../src/lib/json.ts';
 import { at, find, render, type Values } from '../support/kubernetes/helm.ts';
 
 /**
  * Renders the chart with these values, and returns the sidecar that the injector builds from the resulting
- * configuration.
+ * configuration for a pod with these pod-level resources.
  */
-function sidecarOf(values: Values): Sidecar {
+function sidecarOf(values: Values, podLevel: readonly PodLevelName[] = []): Sidecar {
   const configMap = find(render(values), 'ConfigMap', 'pannier-injector-config');
   const text = String(at(configMap, 'data')?.['injector.yaml' as never]);
   const result = parseSidecarConfig(text);
   if ('problems' in result) {
     throw new Error(`cannot read the rendered configuration: ${JSON.stringify(result.problems)}`);
   }
-  return resolveSidecar({ pod: {}, annotations: {}, config: result.config, kubelets: { oldestMinor: undefined } });
+  return resolveSidecar({
+    pod: {},
+    annotations: {},
+    config: result.config,
+    kubelets: { oldestMinor: undefined },
+    podLevel: new Set(podLevel),
+  });
 }
 
 /** Converts JSON to a CEL literal with sorted keys, as the chart does. */
 function celLiteral(value: unknown, type: string): string {
   if (Array.isArray(value)) {
     return `[${value.map((item) => celLiteral(item, type)).join(', ')}]`;
+  }
+  if (isObject(value) && /[.](requests|limits)$/.test(type)) {
+    return canonicalText(value);
   }
   if (isObject(value)) {
     const fields = Object.entries(value)
@@ -55,11 +65,16 @@ const CASES: readonly Values[] = [
   },
   { sidecar: { resources: { requests: { cpu: 1, memory: '1.5Gi' }, limits: { cpu: '2', memory: '2Gi' } } } },
   { sidecar: { resources: { limits: { memory: null } } } },
+  {
+    sidecar: { resources: { requests: { 'ephemeral-storage': '64Mi' }, limits: { 'ephemeral-storage': 2147483648 } } },
+  },
+  { sidecar: { resources: { requests: null, limits: null } } },
   { policiesConfigMap: '' },
   { policiesConfigMap: '', sidecar: { socket: false } },
   { openshift: { enabled: true } },
   { sidecar: { imagePullSecrets: [{ name: 'regcred' }, { name: 'team.registry' }] } },
   { sidecar: { securityContext: { runAsUser: null } } },
+  { sidecar: { after: ['istio-proxy', 'linkerd-proxy'] } },
   { sidecar: { securityContext: null } },
   {
     sidecar: {
@@ -86,13 +101,28 @@ test.each(CASES)('%j: renders the same container, volumes and hash', (values) =>
     (mutation) => mutation.jsonPatch.expression,
   );
   expect(mutations).toHaveLength(4);
-  expect(mutations[3]).toContain(celLiteral(sidecarContainer(sidecar), 'Object.spec.initContainers'));
+  const container = celLiteral(
+    { ...sidecarContainer(sidecar), resources: 'variables.sidecarResources' },
+    'Object.spec.initContainers',
+  );
+  expect(mutations[3]).toContain(container.replace('"variables.sidecarResources"', 'variables.sidecarResources'));
+  const variables = at(policy, 'spec.variables') as { name: string; expression: string }[];
+  const variable = (name: string): unknown => variables.find((candidate) => candidate.name === name)?.expression;
+  const choice = (show: (made: Sidecar) => string): string => {
+    const variant = (...podLevel: PodLevelName[]): string => show(sidecarOf(values, podLevel));
+    const both = `variables.hasPodCpu && variables.hasPodMemory ? ${variant(...POD_LEVEL_NAMES)}`;
+    const one = `variables.hasPodCpu ? ${variant('cpu')} : variables.hasPodMemory ? ${variant('memory')}`;
+    return `${both} : ${one} : ${variant()}`;
+  };
+  const resources = ({ resources: made }: Sidecar): string => celLiteral(made, 'Object.spec.initContainers.resources');
+  expect(variable('sidecarResources')).toBe(choice(resources));
+  expect(variable('sidecarHash')).toBe(choice((made) => JSON.stringify(configHash(made))));
   for (const volume of sidecarVolumes(sidecar)) {
     expect(mutations[3]).toContain(celLiteral(volume, 'Object.spec.volumes'));
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
-  expect(mutations[0]).toContain(`pannier.dev~1config-hash", value: "${configHash(sidecar)}"`);
-  for (const name of sidecar.imagePullSecrets) {
+  expect(mutations[0]).toContain('pannier.dev~1config-hash", value: variables.sidecarHash}');
+  for (const name of [...sidecar.imagePullSecrets, ...sidecar.after]) {
     expect(JSON.stringify(policy.spec)).toContain(`\\"${name}\\"`);
   }
   // If the annotation exists, the policy appends to its value, even to an empty value, so that `pannier uninject` can
@@ -112,6 +142,7 @@ test('the default values of the chart produce the default sidecar of the program
       annotations: {},
       config: result.config,
       kubelets: { oldestMinor: undefined },
+      podLevel: new Set(),
     });
     expect(sidecar).toEqual(own);
   }

@@ -75,6 +75,7 @@ describe.each(MODES)('with injection mode %s', (injectionMode) => {
       annotations: {},
       config: parsed.config,
       kubelets: { oldestMinor: undefined },
+      podLevel: new Set(),
     });
     expect(sidecar.logLevel).toBe('warn');
     if (injectionMode === 'mutating-policy') {

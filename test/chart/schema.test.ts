@@ -36,6 +36,8 @@ const INVALID: readonly Invalid[] = [
   { field: 'name', values: { sidecar: { imagePullSecrets: [{ name: 'Reg_Cred' }] } } },
   { field: 'imagePullSecrets', values: { sidecar: { imagePullSecrets: [{ name: 'a' }, { name: 'a' }] } } },
   { field: 'imagePullSecrets', values: { sidecar: { imagePullSecrets: ['regcred'] } } },
+  { field: 'after', values: { sidecar: { after: ['Istio'] } } },
+  { field: 'after', values: { sidecar: { after: 'istio-proxy' } } },
   { field: 'runAsUser', values: { sidecar: { securityContext: { runAsUser: 0 } } } },
   { field: 'runAsUser', values: { sidecar: { securityContext: { runAsUser: '65532' } } } },
   { field: 'runAsUsr', values: { sidecar: { securityContext: { runAsUsr: 1 } } } },

@@ -3,7 +3,7 @@
  * documentation of Istio and Linkerd describes. The golden files mesh-*.yaml contain complete pods in the same shape.
  */
 import { injectPod } from '../../src/injection/inject-pod.ts';
-import type { Container, Pod } from '../../src/injection/pod.ts';
+import type { Container, Pod, Volume } from '../../src/injection/pod.ts';
 import { defaultSidecarConfig } from '../../src/injection/sidecar-config.ts';
 import { uninjectPod } from '../../src/injection/uninject-pod.ts';
 
@@ -31,6 +31,7 @@ function inject(pod: Pod): Pod {
 
 interface Mesh {
   readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
   readonly annotation: string;
   /** Change that the mesh makes to every other container that runs as long as the pod. */
   edit(container: Container): Container;
@@ -41,6 +42,7 @@ const LINKERD: Mesh = {
     { name: 'linkerd-init', image: 'linkerd:1', volumeMounts: [{ name: 'lock', mountPath: '/run' }] },
     { name: 'linkerd-proxy', image: 'linkerd:1', restartPolicy: 'Always' },
   ],
+  volumes: [{ name: 'lock', emptyDir: {} }],
   annotation: 'linkerd.io/proxy-version',
   edit: (container) => container,
 };
@@ -51,6 +53,7 @@ const ISTIO: Mesh = {
     { name: 'istio-init', image: 'istio:1' },
     { name: 'istio-proxy', image: 'istio:1', restartPolicy: 'Always' },
   ],
+  volumes: [],
   annotation: 'sidecar.istio.io/status',
   edit: (container) => {
     const probes = ['startupProbe', 'readinessProbe', 'livenessProbe'].filter((key) => container[key] !== undefined);
@@ -72,10 +75,18 @@ function meshed(mesh: Mesh, pod: Pod): Pod {
     .map((container) => (container.restartPolicy === 'Always' ? mesh.edit(container) : container));
   const annotations = { ...pod.metadata?.annotations, [mesh.annotation]: 'injected' };
   const containers = (pod.spec?.containers ?? []).map((container) => mesh.edit(container));
+  const givenVolumes = pod.spec?.volumes ?? [];
+  const missing = mesh.volumes.filter((volume) => !givenVolumes.some(({ name }) => name === volume.name));
+  const volumes = [...givenVolumes, ...missing];
   return {
     ...pod,
     metadata: { ...pod.metadata, annotations },
-    spec: { ...pod.spec, initContainers: [...own, ...others], containers },
+    spec: {
+      ...pod.spec,
+      initContainers: [...own, ...others],
+      containers,
+      ...(volumes.length > 0 ? { volumes } : {}),
+    },
   };
 }
 

@@ -5,10 +5,13 @@
 - pannier.dev/inject
 - pannier.dev/image
 - pannier.dev/image-pull-policy
+- pannier.dev/image-pull-secrets
 - pannier.dev/cpu-request
 - pannier.dev/cpu-limit
 - pannier.dev/memory-request
 - pannier.dev/memory-limit
+- pannier.dev/ephemeral-storage-request
+- pannier.dev/ephemeral-storage-limit
 - pannier.dev/log-level
 - pannier.dev/policies
 - pannier.dev/redis-url
@@ -21,6 +24,7 @@
 - pannier.dev/admin-port
 - pannier.dev/socket
 - pannier.dev/native
+- pannier.dev/after
 - pannier.dev/grpc-transport
 - pannier.dev/env
 {{- end -}}
@@ -31,6 +35,7 @@
 - pannier.dev/version
 - pannier.dev/config-hash
 - pannier.dev/kept
+- pannier.dev/added
 {{- end -}}
 
 {{/* Validations of the values of these annotations. */}}
@@ -48,6 +53,10 @@
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/image-pull-policy is " + (variables.annotations['pannier.dev/image-pull-policy'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/image-pull-policy'].size() > 80 ? variables.annotations['pannier.dev/image-pull-policy'].substring(0, 80) + '...' : variables.annotations['pannier.dev/image-pull-policy']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to one of Always, IfNotPresent, Never"
 - expression: >-
+    variables.isSilent || !('pannier.dev/image-pull-secrets' in variables.annotations) || variables.annotations['pannier.dev/image-pull-secrets'].matches("^[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*[^!-~]*(,[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*[^!-~]*)*$")
+  messageExpression: >-
+    "cannot inject Pannier: annotation pannier.dev/image-pull-secrets is " + (variables.annotations['pannier.dev/image-pull-secrets'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/image-pull-secrets'].size() > 80 ? variables.annotations['pannier.dev/image-pull-secrets'].substring(0, 80) + '...' : variables.annotations['pannier.dev/image-pull-secrets']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to 1 to 16 different names of Secrets in the pod's namespace (lower-case letters, digits, - and .), separated by commas"
+- expression: >-
     variables.isSilent || !('pannier.dev/cpu-request' in variables.annotations) || variables.annotations['pannier.dev/cpu-request'].matches("^[0-9]{1,15}([.][0-9]{1,9})?(m)?$") && quantity(variables.annotations['pannier.dev/cpu-request']).compareTo(quantity('1m')) >= 0 && quantity(variables.annotations['pannier.dev/cpu-request']).compareTo(quantity('64')) <= 0
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/cpu-request is " + (variables.annotations['pannier.dev/cpu-request'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/cpu-request'].size() > 80 ? variables.annotations['pannier.dev/cpu-request'].substring(0, 80) + '...' : variables.annotations['pannier.dev/cpu-request']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a CPU quantity from 1m to 64, such as 10m or 0.5"
@@ -63,6 +72,14 @@
     variables.isSilent || !('pannier.dev/memory-limit' in variables.annotations) || variables.annotations['pannier.dev/memory-limit'].matches("^[0-9]{1,15}([.][0-9]{1,9})?(k|M|G|Ki|Mi|Gi)?$") && quantity(variables.annotations['pannier.dev/memory-limit']).compareTo(quantity('96Mi')) >= 0 && quantity(variables.annotations['pannier.dev/memory-limit']).compareTo(quantity('64Gi')) <= 0
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/memory-limit is " + (variables.annotations['pannier.dev/memory-limit'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/memory-limit'].size() > 80 ? variables.annotations['pannier.dev/memory-limit'].substring(0, 80) + '...' : variables.annotations['pannier.dev/memory-limit']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a memory quantity from 96Mi to 64Gi, such as 192Mi"
+- expression: >-
+    variables.isSilent || !('pannier.dev/ephemeral-storage-request' in variables.annotations) || variables.annotations['pannier.dev/ephemeral-storage-request'].matches("^[0-9]{1,15}([.][0-9]{1,9})?(k|M|G|Ki|Mi|Gi|T|Ti)?$") && quantity(variables.annotations['pannier.dev/ephemeral-storage-request']).compareTo(quantity('1Mi')) >= 0 && quantity(variables.annotations['pannier.dev/ephemeral-storage-request']).compareTo(quantity('16Ti')) <= 0
+  messageExpression: >-
+    "cannot inject Pannier: annotation pannier.dev/ephemeral-storage-request is " + (variables.annotations['pannier.dev/ephemeral-storage-request'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/ephemeral-storage-request'].size() > 80 ? variables.annotations['pannier.dev/ephemeral-storage-request'].substring(0, 80) + '...' : variables.annotations['pannier.dev/ephemeral-storage-request']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a storage quantity from 1Mi to 16Ti, such as 1Gi"
+- expression: >-
+    variables.isSilent || !('pannier.dev/ephemeral-storage-limit' in variables.annotations) || variables.annotations['pannier.dev/ephemeral-storage-limit'].matches("^[0-9]{1,15}([.][0-9]{1,9})?(k|M|G|Ki|Mi|Gi|T|Ti)?$") && quantity(variables.annotations['pannier.dev/ephemeral-storage-limit']).compareTo(quantity('1Mi')) >= 0 && quantity(variables.annotations['pannier.dev/ephemeral-storage-limit']).compareTo(quantity('16Ti')) <= 0
+  messageExpression: >-
+    "cannot inject Pannier: annotation pannier.dev/ephemeral-storage-limit is " + (variables.annotations['pannier.dev/ephemeral-storage-limit'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/ephemeral-storage-limit'].size() > 80 ? variables.annotations['pannier.dev/ephemeral-storage-limit'].substring(0, 80) + '...' : variables.annotations['pannier.dev/ephemeral-storage-limit']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to a storage quantity from 1Mi to 16Ti, such as 1Gi"
 - expression: >-
     variables.isSilent || !('pannier.dev/log-level' in variables.annotations) || variables.annotations['pannier.dev/log-level'] in ["trace", "debug", "info", "warn", "error", "fatal", "silent"]
   messageExpression: >-
@@ -111,6 +128,10 @@
     variables.isSilent || !('pannier.dev/native' in variables.annotations) || variables.annotations['pannier.dev/native'] in ["auto", "true", "false"]
   messageExpression: >-
     "cannot inject Pannier: annotation pannier.dev/native is " + (variables.annotations['pannier.dev/native'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/native'].size() > 80 ? variables.annotations['pannier.dev/native'].substring(0, 80) + '...' : variables.annotations['pannier.dev/native']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to one of auto, true, false"
+- expression: >-
+    variables.isSilent || !('pannier.dev/after' in variables.annotations) || variables.annotations['pannier.dev/after'].matches("^[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?[^!-~]*(,[^!-~]*[a-z0-9]([-a-z0-9]*[a-z0-9])?[^!-~]*)*$")
+  messageExpression: >-
+    "cannot inject Pannier: annotation pannier.dev/after is " + (variables.annotations['pannier.dev/after'].matches("://[^\\s/]*@") ? 'invalid (its value may hold a password)' : "'" + (variables.annotations['pannier.dev/after'].size() > 80 ? variables.annotations['pannier.dev/after'].substring(0, 80) + '...' : variables.annotations['pannier.dev/after']).replace('\n', ' ').replace('\r', ' ') + "'") + "; set it to 1 to 16 different names of containers (lower-case letters, digits and -), separated by commas"
 - expression: >-
     variables.isSilent || !('pannier.dev/grpc-transport' in variables.annotations) || variables.annotations['pannier.dev/grpc-transport'] in ["http2", "grpc-js"]
   messageExpression: >-

@@ -143,6 +143,7 @@ sidecar:
   policiesConfigMap: {{ .Values.policiesConfigMap | default "" | quote }}
   socket: {{ .Values.sidecar.socket }}
   securityContext: {{- include "pannier.sidecarSecurityConfig" . | nindent 4 }}
+  after: {{ .Values.sidecar.after | default list | toJson }}
   env:
     {{- range $name, $value := .Values.sidecar.env }}
     {{ $name }}: {{ include "pannier.tagText" $value | quote }}

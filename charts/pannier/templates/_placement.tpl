@@ -1,10 +1,19 @@
-{{/* Parts of the mutating and validating policies that depend on the rest of the pod: pull secrets, mounts at the directory of the socket, and Windows. The functions of the same purpose in src/injection make the same decisions. */}}
+{{/* Parts of the mutating and validating policies that depend on the rest of the pod: pull secrets, the position of the sidecar, mounts at the directory of the socket, and Windows. The functions of the same purpose in src/injection make the same decisions. */}}
 
 {{/* Names of the pull secrets of the sidecar, as a JSON list. */}}
 {{- define "pannier.sidecarPullSecrets" -}}
 {{- $names := list -}}
 {{- range .Values.sidecar.imagePullSecrets -}}{{- $names = append $names .name -}}{{- end -}}
 {{- toJson $names -}}
+{{- end -}}
+
+{{/* CEL text: index of the sidecar among the init containers, right after the last one that sidecar.after names. */}}
+{{- define "pannier.sidecarIndex" -}}
+{{- if .Values.sidecar.after -}}
+string(variables.namedContainers.size() == 0 ? 0 : variables.initContainers.map(c, c.name).indexOf(variables.namedContainers[variables.namedContainers.size() - 1]) + 1)
+{{- else -}}
+"0"
+{{- end -}}
 {{- end -}}
 
 {{/* Regular expressions for mount paths, with a slash added at their start. They equal those in src/injection/socket-mounts.ts. */}}

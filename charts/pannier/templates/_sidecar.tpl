@@ -176,19 +176,83 @@ volumeMounts:
 {{- end }}
 {{- end -}}
 
-{{/* Hash of the sidecar. It equals the hash that the injector computes for the same sidecar. */}}
+{{/*
+Variants of the sidecar, because CEL cannot compute the hash of a container. Each variant leaves out the resources that a pod sets in spec.resources.
+`omit` lists these resources, and `condition` is true for the pods of the variant.
+*/}}
+{{- define "pannier.sidecarVariants" -}}
+- { omit: [cpu, memory], condition: "variables.hasPodCpu && variables.hasPodMemory ?" }
+- { omit: [cpu], condition: ": variables.hasPodCpu ?" }
+- { omit: [memory], condition: ": variables.hasPodMemory ?" }
+- { omit: [], condition: ":" }
+{{- end -}}
+
+{{/* Container of one variant; usage: include "pannier.sidecarVariant" (dict "root" $ "omit" (list "cpu")). */}}
+{{- define "pannier.sidecarVariant" -}}
+{{- $container := include "pannier.sidecarContainer" .root | fromYaml -}}
+{{- range $name := .omit -}}
+{{- $_ := unset $container.resources.requests $name -}}
+{{- $_ := unset $container.resources.limits $name -}}
+{{- end -}}
+{{- toYaml $container -}}
+{{- end -}}
+
+{{/* Variables of the mutating policy that select the variant for the pod. */}}
+{{- define "pannier.sidecarVariables" -}}
+{{- range $variable, $name := dict "hasPodCpu" "cpu" "hasPodMemory" "memory" }}
+- name: {{ $variable }}
+  expression: >-
+    has(object.spec.resources) && (has(object.spec.resources.requests) && "{{ $name }}" in object.spec.resources.requests ||
+    has(object.spec.resources.limits) && "{{ $name }}" in object.spec.resources.limits)
+{{- end }}
+- name: sidecarResources
+  expression: >-
+    {{- range include "pannier.sidecarVariants" . | fromYamlArray }}
+    {{- $container := include "pannier.sidecarVariant" (dict "root" $ "omit" .omit) | fromYaml }}
+    {{ .condition }} {{ include "pannier.cel" (dict "value" $container.resources "type" "Object.spec.initContainers.resources") }}
+    {{- end }}
+- name: sidecarHash
+  expression: >-
+    {{- range include "pannier.sidecarVariants" . | fromYamlArray }}
+    {{ .condition }} {{ include "pannier.sidecarHash" (dict "root" $ "omit" .omit) | quote }}
+    {{- end }}
+{{- end -}}
+
+{{/* CEL literal of the container, with the resources of the variant. */}}
+{{- define "pannier.sidecarLiteral" -}}
+{{- $container := set (include "pannier.sidecarContainer" . | fromYaml) "resources" "variables.sidecarResources" -}}
+{{- $literal := include "pannier.cel" (dict "value" $container "type" "Object.spec.initContainers") -}}
+{{- replace "resources: \"variables.sidecarResources\"" "resources: variables.sidecarResources" $literal -}}
+{{- end -}}
+
+{{/* Hashes of all variants, as a CEL list. */}}
+{{- define "pannier.sidecarHashes" -}}
+{{- $hashes := list -}}
+{{- range include "pannier.sidecarVariants" . | fromYamlArray -}}
+{{- $hashes = append $hashes (include "pannier.sidecarHash" (dict "root" $ "omit" .omit)) -}}
+{{- end -}}
+{{- printf "['%s']" (join "', '" $hashes) -}}
+{{- end -}}
+
+{{/*
+Hash of one variant of the sidecar. It equals the hash that the injector computes for the same sidecar. Usage: include "pannier.sidecarHash"
+(dict "root" $ "omit" (list "cpu")).
+*/}}
 {{- define "pannier.sidecarHash" -}}
-{{- $container := include "pannier.sidecarContainer" . | fromYaml -}}
-{{- $volumes := include "pannier.sidecarVolumes" . | fromYamlArray -}}
-{{- $endpoints := include "pannier.endpoints" . | fromYamlArray -}}
-{{- $pullSecrets := include "pannier.sidecarPullSecrets" . | fromJsonArray -}}
-{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets | toRawJson | sha256sum | trunc 16 -}}
+{{- $container := include "pannier.sidecarVariant" . | fromYaml -}}
+{{- $volumes := include "pannier.sidecarVolumes" .root | fromYamlArray -}}
+{{- $endpoints := include "pannier.endpoints" .root | fromYamlArray -}}
+{{- $pullSecrets := include "pannier.sidecarPullSecrets" .root | fromJsonArray -}}
+{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets "after" (.root.Values.sidecar.after | default list) | toRawJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
 {{- define "pannier.cel" -}}
 {{- $type := .type -}}
-{{- if kindIs "map" .value -}}
+{{- if and (kindIs "map" .value) (or (hasSuffix ".requests" $type) (hasSuffix ".limits" $type)) -}}
+{{- /* The keys are names of resources, which need not be identifiers of CEL. */ -}}
+{{- toRawJson .value -}}
+{{- else if kindIs "map" .value -}}
 {{- $fields := list -}}
 {{- range $key, $value := .value -}}
 {{- $fields = append $fields (printf "%s: %s" $key (include "pannier.cel" (dict "value" $value "type" (printf "%s.%s" $type $key)))) -}}

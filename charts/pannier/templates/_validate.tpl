@@ -85,6 +85,20 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $name, $list := dict "requests" $requests "limits" $limits -}}
+{{- if hasKey $list "ephemeral-storage" -}}
+{{- $quantity := get $list "ephemeral-storage" -}}
+{{- $bytes := include "pannier.memoryBytes" $quantity | int64 -}}
+{{- if or (lt $bytes 1048576) (gt $bytes 17592186044416) -}}
+{{- fail (printf "sidecar.resources.%s.ephemeral-storage must be between 1Mi and 16Ti, got %v" $name $quantity) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $storageRequest := get $requests "ephemeral-storage" -}}
+{{- $storageLimit := get $limits "ephemeral-storage" -}}
+{{- if and $storageRequest $storageLimit (gt (include "pannier.memoryBytes" $storageRequest | int64) (include "pannier.memoryBytes" $storageLimit | int64)) -}}
+{{- fail (printf "sidecar.resources.requests.ephemeral-storage must be at most the limit (%v), got %v" $storageLimit $storageRequest) -}}
+{{- end -}}
 {{- if and $requests.memory $limits.memory (gt (include "pannier.memoryBytes" $requests.memory | int64) (include "pannier.memoryBytes" $limits.memory | int64)) -}}
 {{- fail (printf "sidecar.resources.requests.memory must be at most the limit (%v), got %v" $limits.memory $requests.memory) -}}
 {{- end -}}

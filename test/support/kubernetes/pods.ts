@@ -43,6 +43,7 @@ const pannierAnnotations = fc.record(
   {
     'pannier.dev/inject': fc.constant('true'),
     'pannier.dev/image-pull-secrets': fc.constantFrom('regcred', 'mine, regcred'),
+    'pannier.dev/after': fc.constantFrom('mesh', 'migrate,proxy', 'agent'),
     'pannier.dev/socket': fc.constantFrom('true', 'false'),
     'pannier.dev/native': fc.constantFrom('auto', 'true', 'false'),
     'pannier.dev/redis-secret': fc.constant('redis-login'),
@@ -88,8 +89,8 @@ const spec = fc
   });
 
 /**
- * Removes mounts at /run whose volume is missing, because injection refuses them. A writable emptyDir volume at /run is
- * no conflict.
+ * Removes mounts at /run whose volume is missing, because injection refuses them. A writable emptyDir volume at /run
+ * does not conflict.
  */
 function withoutDanglingMounts(pod: Pod): Pod {
   const volumes = new Set(pod.spec?.volumes?.map((item) => item.name));
