@@ -24,6 +24,6 @@ ENV MALLOC_ARENA_MAX=1 \
     NODE_OPTIONS="--max-semi-space-size=4" \
     UV_THREADPOOL_SIZE=2
 EXPOSE 9470 9471
-USER nonroot
+USER 65532:65532
 ENTRYPOINT ["/nodejs/bin/node", "--v8-pool-size=1", "/app/dist/main.mjs"]
 CMD ["serve"]

@@ -10,7 +10,7 @@
  *      and closes everything. Draining takes at most `drainTimeoutMs` plus the time that closing takes.
  */
 import type { Settings } from '../config/load.ts';
-import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
+import { NO_PROBLEMS, type PolicyFile, type PolicyFileProblems, type PolicySource } from '../config/policy-file.ts';
 import { readSubjectKey } from '../config/setting-files.ts';
 import { createHealthService } from '../grpc/health.ts';
 import { callControlInterceptor } from '../grpc/interceptors/call-control.ts';
@@ -25,6 +25,7 @@ import type { Metrics } from '../observability/metrics.ts';
 import { Readiness } from '../observability/readiness.ts';
 import { localText } from './local-text.ts';
 import { openStores } from './open-stores.ts';
+import { policyLines } from './policy-lines.ts';
 import { createServices } from './services.ts';
 import type { Stores } from './stores.ts';
 import { openTransport, withSettingName } from './transport.ts';
@@ -95,6 +96,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   health.setServing(true);
   readiness.serving();
   metrics.setPolicies(policies.current().policies);
+  metrics.onPolicyScrape(() => problemsOf(policies).count);
   logUnkeyedHashes(options, stores);
 
   return {
@@ -136,6 +138,10 @@ function logUnkeyedHashes({ settings, policies, log }: AppOptions, { kind }: Sto
   }
 }
 
+function problemsOf(policies: PolicySource): PolicyFileProblems {
+  return policies.problems?.() ?? NO_PROBLEMS;
+}
+
 function statusNameOf(code: number): string {
   return statusName(code as Parameters<typeof statusName>[0]);
 }
@@ -148,7 +154,11 @@ async function openAdmin(options: AppOptions, readiness: Readiness, stores: Stor
   const server = startAdminServer({
     ...settings.adminAddress,
     isReady: () => readiness.isReady(),
-    describe: () => [`instance ${options.instance}`, ...stores.describe()],
+    describe: () => [
+      `instance ${options.instance}`,
+      ...stores.describe(),
+      ...policyLines(problemsOf(options.policies)),
+    ],
     metricsText: () => metrics.text(),
     metricsContentType: metrics.contentType,
     log,

@@ -23,7 +23,7 @@ import { after, type MaybePromise } from '../lib/maybe-promise.ts';
 import { StoredFormatError, StoreError } from '../lib/store-error.ts';
 import type { NearCache, NearEntry, Placeholder } from '../near/near-cache.ts';
 import type { CacheMetrics } from './metrics.ts';
-import { namespaceLabel, namespaceSpec } from './namespace.ts';
+import { isNear, namespaceLabel } from './namespace.ts';
 import { checkGet, checkGetMany } from './request.ts';
 import { emptyResponse, hitResponse, withinBudget } from './response.ts';
 import { budgetBytesOf, type CacheStore, type ReadManyResult, type StoredValue } from './store.ts';
@@ -147,7 +147,7 @@ export class CacheReader {
   }
 
   #nearOf(namespace: string): NearCache | undefined {
-    return this.#near !== undefined && namespaceSpec(this.#policies, namespace).near ? this.#near : undefined;
+    return this.#near !== undefined && isNear(this.#policies, namespace) ? this.#near : undefined;
   }
 
   #nearAnswer(namespace: string, nearEntry: NearEntry, nowMs: number): CacheGetResponse {

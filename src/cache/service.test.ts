@@ -298,3 +298,28 @@ test('CacheGetMany counts an absent entry and its tags for each repetition of a 
   expect(results.map((result) => result.outcome).slice(0, 4)).toEqual([4, 4, 4, 6]);
   expect(results).toHaveLength(256);
 });
+
+test('a namespace with an error in the policy file uses neither a default lifetime nor the near cache', async () => {
+  const t = await setUpNear();
+  const broken = {
+    policies: new Map(),
+    otherPolicies: undefined,
+    cacheNamespaces: new Map([['n', 'policies.yaml:1:1: the error']]),
+    cacheDefault: undefined,
+    sessions: undefined,
+  };
+  const near = { ttlMs: 1_000, near: true };
+  t.policies.file = { ...DEFAULT_POLICY_FILE, cacheDefault: near, broken };
+  expect(() => t.service.handlers.CacheSet(setRequest(), callContext({ clock: t.clock }))).toThrow(
+    expect.objectContaining({
+      code: Status.FAILED_PRECONDITION,
+      message:
+        'cannot set a cached value: the cache namespace "n" cannot be used: policies.yaml:1:1: the error; correct the policy file',
+    }),
+  );
+  void t.service.handlers.CacheSet(setRequest({ ttlMs: 7_000 }), callContext({ clock: t.clock }));
+  expect([t.counts.writes, t.counts.ttlMs]).toEqual([1, 7_000]);
+  for (const text of ['v2', 'v3']) {
+    expect((await t.read(text)).value).toEqual(Buffer.from(text));
+  }
+});

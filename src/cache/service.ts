@@ -35,7 +35,7 @@ import { InvalidationWatches } from '../near/invalidation-watches.ts';
 import { NearCache } from '../near/near-cache.ts';
 import type { ChannelNames, Subscriber, SubscriberListener } from '../near/subscriber.ts';
 import type { CacheMetrics } from './metrics.ts';
-import { namespaceSpec } from './namespace.ts';
+import { defaultTtlMs } from './namespace.ts';
 import { CacheReader } from './reader.ts';
 import { type Invalidation, readInvalidate, readSet, readWatch } from './request.ts';
 import type { CacheStore } from './store.ts';
@@ -106,7 +106,7 @@ export function createCacheService(options: CacheServiceOptions): CacheService {
     maxAnswerBytes: options.maxAnswerBytes ?? MAX_ANSWER_BYTES,
   });
   const setOptions = {
-    defaultTtlMs: (namespace: string) => namespaceSpec(policies, namespace).ttlMs,
+    defaultTtlMs: (namespace: string) => defaultTtlMs(policies, namespace),
     maxValueBytes: options.maxValueBytes,
   };
 

@@ -6,6 +6,8 @@
  *   1. Commander prints a usage error on standard error, followed by the command that shows the help, and then throws
  *      the error.
  *   2. The error for the old name of a renamed option contains the new name.
+ *   3. An option with one value must be set at most once on the command line. The last value never silently wins. A
+ *      repeated option without a value has the effect of one.
  */
 import type { Command } from 'commander';
 
@@ -15,14 +17,44 @@ const RENAMED_OPTIONS: ReadonlyMap<string, string> = new Map([
   ['--authority-file', '--ca-file'],
 ]);
 
+/** Options that collect the values of all occurrences, apart from the options that take several values at once. */
+const COLLECTED_OPTIONS: ReadonlySet<string> = new Set(['--metadata', '--kind', '--policy-file']);
+
 /**
  * Makes a command throw its usage errors and print them in our form. `name` is the full name, such as `pannier serve`.
  */
 export function withPlainErrors(command: Command, name: string): Command {
+  refuseRepeatedOptions(command);
   return command
     .exitOverride()
     .showHelpAfterError(`(see ${name} --help)`)
-    .configureOutput({ outputError: (text, write) => write(`${plainError(text.trim(), name)}\n`) });
+    .configureOutput({
+      outputError: (text, write) => write(`${plainError(text.trim(), name)}${hint(text, command)}\n`),
+    });
+}
+
+function refuseRepeatedOptions(command: Command): void {
+  const counts = new Map<string, number>();
+  for (const option of command.options) {
+    const flag = option.long ?? option.flags;
+    if (option.required && !option.variadic && !COLLECTED_OPTIONS.has(flag)) {
+      // The command line emits this event for each occurrence; environment variables emit another event.
+      command.on(`option:${option.name()}`, () => counts.set(flag, (counts.get(flag) ?? 0) + 1));
+    }
+  }
+  command.hook('preAction', () => {
+    for (const [flag, count] of counts) {
+      if (count > 1) {
+        command.error(`error: ${flag} must be set at most once, got ${count} values`);
+      }
+    }
+  });
+}
+
+/** Returns what to do about arguments that were meant as the values of an option. */
+function hint(message: string, command: Command): string {
+  const namesFiles = command.options.some((option) => option.long === '--filename' && option.variadic);
+  return namesFiles && message.includes('too many arguments') ? '; name files with --filename' : '';
 }
 
 /** Rewrites a message of commander. If no pattern matches the message, only removes the prefix "error: ". */

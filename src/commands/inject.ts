@@ -1,19 +1,18 @@
 /**
  * `pannier inject -f FILE`: adds the sidecar to manifests offline, as the webhook would, and prints the manifests on
- * standard output.
+ * standard output as one stream.
  *
- * Exits with 0 after success. Exits with 1 and prints no manifests if a pod was refused. Exits with 2 if the command
- * line, the configuration or the file is invalid.
+ * Exits with 0 after success. Exits with 1 and prints no manifests if a pod was refused, or if an object with an
+ * annotation of Pannier was left out. Exits with 2 if the command line, the configuration or a file is invalid.
  */
 import { Command } from 'commander';
 import { type Kubelets, kubeletsOf } from '../injection/kubelets.ts';
 import type { SidecarConfig } from '../injection/sidecar-config.ts';
-import { type EditedManifests, injectManifests, type WorkloadOutcome } from '../manifests/edit-manifests.ts';
-import { workloadText } from '../manifests/workloads.ts';
-import { type ConfigFlags, editedOrSaid, type ManifestIo, processIo, readConfig, readManifest } from './manifest-io.ts';
+import { injectFiles } from '../manifests/edit-manifests.ts';
+import { type ConfigFlags, type FilesIo, processIo, readConfig } from './manifest-io.ts';
+import { type EditedFile, type EditFlags, editNamedFiles, reportAndWrite } from './manifest-report.ts';
 
-export interface InjectFlags extends ConfigFlags {
-  readonly filename: string;
+export interface InjectFlags extends ConfigFlags, EditFlags {
   readonly namespaceInject?: boolean;
   readonly kubelet?: string;
 }
@@ -22,7 +21,10 @@ export function injectCommand(): Command {
   return addInjectOptions(new Command('inject'))
     .addHelpText(
       'after',
-      '\nExample:\n  pannier inject -f deployment.yaml --image registry.example/pannier:1.0 | kubectl apply -f -',
+      `
+Examples:
+  pannier inject -f deployment.yaml --image registry.example/pannier:1.0 | kubectl apply -f -
+  pannier inject -f manifests/ --recursive --config injector.yaml | kubectl apply -f -`,
     )
     .description(
       'Add the sidecar to the pods in manifests, as the injector would. The rest of the text is not changed.',
@@ -32,9 +34,23 @@ export function injectCommand(): Command {
     });
 }
 
-export function addInjectOptions(command: Command): Command {
+/** Adds the options that name manifests. */
+export function addFileOptions(command: Command): Command {
   return command
-    .requiredOption('-f, --filename <file>', 'path to the manifests in YAML or JSON, or - for standard input')
+    .requiredOption(
+      '-f, --filename <file...>',
+      'files or directories with manifests in YAML or JSON, or - for standard input; may be repeated',
+    )
+    .option('-R, --recursive', 'also read the subdirectories of directories')
+    .option(
+      '--kind <group/kind=path>',
+      'further kind and the path of its pod template, such as example.com/Worker=spec.podTemplate; may be repeated',
+      (value: string, before: readonly string[] = []) => [...before, value],
+    );
+}
+
+export function addInjectOptions(command: Command): Command {
+  return addFileOptions(command)
     .option(
       '--config <file>',
       "path to the injector's configuration (key injector.yaml of ConfigMap pannier-injector-config)",
@@ -47,21 +63,9 @@ export function addInjectOptions(command: Command): Command {
     );
 }
 
-export function runInject(flags: InjectFlags, io: ManifestIo): number {
+export function runInject(flags: InjectFlags, io: FilesIo): number {
   const result = injectAsRequested(flags, io);
-  if (result === undefined) {
-    return 2;
-  }
-  for (const outcome of result.outcomes) {
-    for (const line of outcomeLines(outcome)) {
-      io.error(line);
-    }
-  }
-  if (result.outcomes.some(({ injection }) => injection.kind === 'refuse')) {
-    return 1;
-  }
-  io.out(result.text);
-  return 0;
+  return result === undefined ? 2 : reportAndWrite(result.files, 'injected', io);
 }
 
 /**
@@ -70,31 +74,22 @@ export function runInject(flags: InjectFlags, io: ManifestIo): number {
  */
 export function injectAsRequested(
   flags: InjectFlags,
-  io: ManifestIo,
-): (EditedManifests & { readonly config: SidecarConfig }) | undefined {
+  io: FilesIo,
+): { readonly files: readonly EditedFile[]; readonly config: SidecarConfig } | undefined {
   const kubelets: Kubelets = kubeletsOf(flags.kubelet === undefined ? [] : [flags.kubelet]);
   if (flags.kubelet !== undefined && kubelets.oldestMinor === undefined) {
     io.error(`--kubelet must be a version such as v1.28.3, got ${JSON.stringify(flags.kubelet)}`);
     return undefined;
   }
+  if (flags.config === '-' && flags.filename.includes('-')) {
+    io.error('cannot read --config from standard input: --filename reads it too; use a file for one of them');
+    return undefined;
+  }
   const config = readConfig(flags, io);
-  const source = config === undefined ? undefined : readManifest(flags.filename, io);
-  if (config === undefined || source === undefined) {
+  if (config === undefined) {
     return undefined;
   }
   const options = { config, kubelets, namespaceInject: flags.namespaceInject === true };
-  const edited = editedOrSaid(injectManifests(source, options), io);
-  return edited === undefined ? undefined : { ...edited, config };
-}
-
-function outcomeLines({ workload, injection }: WorkloadOutcome): string[] {
-  const name = workloadText(workload);
-  switch (injection.kind) {
-    case 'inject':
-      return [`${name}: ${injection.patch.length === 0 ? 'already has its sidecar' : 'injected'}`];
-    case 'skip':
-      return [`${name}: unchanged, ${injection.reason}`];
-    case 'refuse':
-      return injection.problems.map((problem) => `${name}: ${problem}`);
-  }
+  const files = editNamedFiles(flags, (texts, kinds) => injectFiles(texts, { ...options, kinds }), io);
+  return files === undefined ? undefined : { files, config };
 }

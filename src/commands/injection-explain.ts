@@ -11,21 +11,32 @@ import type { WorkloadOutcome } from '../manifests/edit-manifests.ts';
 import { workloadText } from '../manifests/workloads.ts';
 import { resourceLines } from './explain-resources.ts';
 import { type InjectFlags, injectAsRequested } from './inject.ts';
-import type { ManifestIo } from './manifest-io.ts';
+import type { FilesIo } from './manifest-io.ts';
+import { printRemarks } from './manifest-report.ts';
 
-/** Returns the exit code: 0 if no pod would be refused, 1 if a pod would be refused, and 2 if the input is invalid. */
-export function runExplain(flags: InjectFlags, io: ManifestIo): number {
+/**
+ * Returns the exit code: 0 if every pod that requests a sidecar gets one, 1 if a pod would be refused or left out, and 2
+ * if the input is invalid.
+ */
+export function runExplain(flags: InjectFlags, io: FilesIo): number {
   const result = injectAsRequested(flags, io);
   if (result === undefined) {
     return 2;
   }
-  if (result.outcomes.length === 0) {
+  const { files, config } = result;
+  const outcomes = files.flatMap((file) => file.outcomes);
+  const leftOut = files.flatMap((file) => file.leftOut);
+  if (outcomes.length === 0 && leftOut.length === 0) {
     io.out('these manifests contain no pods\n');
   }
-  for (const outcome of result.outcomes) {
-    io.out(`${explain(outcome, result.config).join('\n')}\n`);
+  for (const file of files) {
+    const prefix = files.length > 1 ? `${file.name}: ` : '';
+    for (const outcome of file.outcomes) {
+      io.out(`${prefix}${explain(outcome, config).join('\n')}\n`);
+    }
   }
-  return result.outcomes.some(({ injection }) => injection.kind === 'refuse') ? 1 : 0;
+  printRemarks(files, io);
+  return leftOut.length > 0 || outcomes.some(({ injection }) => injection.kind === 'refuse') ? 1 : 0;
 }
 
 function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig): string[] {
@@ -40,6 +51,7 @@ function explain({ workload, injection }: WorkloadOutcome, config: SidecarConfig
         `${name}: ${effect(workload.pod, injection.pod)}`,
         ...valueLines(workload.pod, config),
         ...resourceLines(workload.pod, injection.pod),
+        ...injection.notes.map((note) => `  note: ${note}`),
       ];
   }
 }

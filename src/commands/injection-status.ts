@@ -11,30 +11,31 @@ import { VERSION } from '../lib/version.ts';
 import {
   type ClusterApi,
   clusterKubelets,
-  INJECTOR_CONFIG,
-  injectorConfigText,
-  livePods,
+  clusterPods,
   namespaceFacts,
+  reasonOf,
 } from '../manifests/status/cluster.ts';
+import { CONFIG_KEY, type ConfigPlace, findInjectorConfig } from '../manifests/status/injector-config.ts';
+import { failedCreates, liveWorkloads } from '../manifests/status/live-workloads.ts';
 import { podStatus, type WorkloadStatus, workloadStatuses } from '../manifests/status/pod-status.ts';
+import { type FailedCreate, workloadFinding } from '../manifests/status/workload-status.ts';
 import type { NamespaceFacts } from '../manifests/workloads.ts';
 import { type ConfigFlags, type ManifestIo, readConfig } from './manifest-io.ts';
 
-export interface StatusFlags extends ConfigFlags {
+export interface StatusFlags extends ConfigFlags, ConfigPlace {
   /** Namespace of the workloads; undefined selects all namespaces. */
   readonly namespace: string | undefined;
-  readonly injectorNamespace: string;
   readonly output: 'table' | 'json';
   readonly version?: string;
 }
 
-export async function runStatus(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<number> {
+export async function runStatus(flags: StatusFlags, api: ClusterApi, io: ManifestIo): Promise<number> {
   try {
-    const config = await findConfig(flags, core, io);
+    const config = await findConfig(flags, api, io);
     if (config === undefined) {
       return 2;
     }
-    const statuses = await readStatuses(flags, core, { config, io });
+    const statuses = await readStatuses(flags, api, { config, io });
     io.out(flags.output === 'json' ? `${JSON.stringify(statuses, null, 2)}\n` : table(statuses));
     return statuses.every((status) => status.state === 'current') ? 0 : 1;
   } catch (error) {
@@ -45,23 +46,19 @@ export async function runStatus(flags: StatusFlags, core: ClusterApi, io: Manife
 
 async function readStatuses(
   flags: StatusFlags,
-  core: ClusterApi,
+  api: ClusterApi,
   { config, io }: { config: SidecarConfig; io: ManifestIo },
 ): Promise<WorkloadStatus[]> {
-  const pods = await livePods(core, flags.namespace);
-  const namespaces = await namespaceFacts(core, flags.namespace).catch((error: unknown) => {
-    io.error(
-      `warning: cannot list the namespaces, so only pods with Pannier annotations are found: ${reasonOf(error)}`,
-    );
-    return new Map<string, NamespaceFacts>();
+  const { live, newestMs } = await clusterPods(api, flags.namespace);
+  const namespaces = await orWarn(io, new Map<string, NamespaceFacts>(), {
+    read: namespaceFacts(api, flags.namespace),
+    warning: 'cannot list the namespaces, so only pods with Pannier annotations are found',
   });
-  const kubelets = await clusterKubelets(core).catch((error: unknown) => {
-    io.error(
-      `warning: cannot list the nodes, so all kubelets are assumed to support native sidecars: ${reasonOf(error)}`,
-    );
-    return kubeletsOf([]);
+  const kubelets = await orWarn(io, kubeletsOf([]), {
+    read: clusterKubelets(api),
+    warning: 'cannot list the nodes, so all kubelets are assumed to support native sidecars',
   });
-  const found = pods.flatMap((pod) => {
+  const found = live.flatMap((pod) => {
     const facts = namespaces.get(pod.metadata?.namespace ?? '');
     const status = podStatus({
       pod,
@@ -73,31 +70,52 @@ async function readStatuses(
     });
     return status === undefined ? [] : [{ pod, status }];
   });
-  return workloadStatuses(found);
+  const { workloads, hiddenKinds, reason } = await liveWorkloads(api, flags.namespace);
+  if (hiddenKinds.length > 0) {
+    io.error(`warning: cannot list ${hiddenKinds.join(', ')}, so those without pods are not shown: ${reason}`);
+  }
+  const events = await orWarn(io, new Map<string, FailedCreate>(), {
+    read: failedCreates(api, flags.namespace),
+    warning: 'cannot list the events, so refused pods are found only if a workload has no pods at all',
+  });
+  const facts = { namespaces, config, kubelets, failedCreates: events, newestPodMs: newestMs };
+  const findings = workloads.flatMap((workload) => workloadFinding(workload, facts) ?? []);
+  return workloadStatuses(found, findings);
+}
+
+/** Returns the result of a call. If the call fails, prints a warning and returns the fallback. */
+async function orWarn<Result>(
+  io: ManifestIo,
+  fallback: Result,
+  { read, warning }: { read: Promise<Result>; warning: string },
+): Promise<Result> {
+  try {
+    return await read;
+  } catch (error) {
+    io.error(`warning: ${warning}: ${reasonOf(error)}`);
+    return fallback;
+  }
 }
 
 /**
  * Reads the configuration from `--config`, or else from the injector's ConfigMap. If the configuration has errors,
  * prints them and returns undefined.
  */
-async function findConfig(flags: StatusFlags, core: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
+async function findConfig(flags: StatusFlags, api: ClusterApi, io: ManifestIo): Promise<SidecarConfig | undefined> {
   if (flags.config !== undefined || flags.image !== undefined) {
     return readConfig(flags, io);
   }
-  const source = `ConfigMap ${flags.injectorNamespace}/${INJECTOR_CONFIG.name}`;
-  let text: string | undefined;
-  try {
-    text = await injectorConfigText(core, flags.injectorNamespace);
-  } catch (error) {
-    io.error(`cannot read ${source}: ${reasonOf(error)}; use --injector-namespace or --config`);
+  const found = await findInjectorConfig(api, flags);
+  if (found.kind === 'problem') {
+    io.error(found.message);
     return undefined;
   }
-  const parsed = parseSidecarConfig(text ?? '');
+  const parsed = parseSidecarConfig(found.text);
   if ('config' in parsed) {
     return parsed.config;
   }
   for (const { line, column, message } of parsed.problems) {
-    io.error(`${source} ${INJECTOR_CONFIG.key}:${line}:${column}: ${message}`);
+    io.error(`${found.source} ${CONFIG_KEY}:${line}:${column}: ${message}`);
   }
   return undefined;
 }
@@ -106,7 +124,7 @@ const HEADINGS = ['NAMESPACE', 'WORKLOAD', 'STATE', 'PODS', 'STALE', 'VERSIONS',
 
 function table(statuses: readonly WorkloadStatus[]): string {
   if (statuses.length === 0) {
-    return 'no pod has a sidecar or requests one\n';
+    return 'no workload has a sidecar or requests one\n';
   }
   const rows = statuses.map((status) => [
     status.namespace,
@@ -130,14 +148,4 @@ function table(statuses: readonly WorkloadStatus[]): string {
     status.problems.map((problem) => `${status.namespace}/${status.workload}: ${problem}`),
   );
   return `${[...lines, ...problems].join('\n')}\n`;
-}
-
-/** Returns the message of the API server if the error contains one, or else the message of the error. */
-function reasonOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && 'body' in error) {
-    const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(String(error.body))?.[1];
-    return message === undefined ? `status ${String(error.code)}` : message.replaceAll('\\"', '"');
-  }
-  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return error instanceof Error ? error.message + cause : String(error);
 }

@@ -1,21 +1,16 @@
 /**
- * Tests the output and exit codes of the injection commands, with a fake file system and a fake cluster.
+ * Tests the output and exit codes of the commands for manifests, with a fake file system.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../../test/support/repository.ts';
-import { injectPod } from '../injection/inject-pod.ts';
-import type { Pod } from '../injection/pod.ts';
-import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
-import type { ClusterApi } from '../manifests/status/cluster.ts';
 import { runInject } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
-import { runStatus } from './injection-status.ts';
-import { type ManifestIo, processIo, readToEnd } from './manifest-io.ts';
+import { type FilesIo, processIo, readToEnd } from './manifest-io.ts';
 import { runUninject } from './uninject.ts';
 
-class FakeIo implements ManifestIo {
+class FakeIo implements FilesIo {
   output = '';
   readonly errors: string[] = [];
   readonly #files: Readonly<Record<string, string>>;
@@ -30,6 +25,10 @@ class FakeIo implements ManifestIo {
       throw Object.assign(new Error(`no ${path}`), { code: 'ENOENT' });
     }
     return text;
+  }
+
+  list(): undefined {
+    return undefined;
   }
 
   out(text: string): void {
@@ -58,37 +57,37 @@ const files = {
 describe('inject and uninject', () => {
   test('print the manifests, and what changed on standard error', () => {
     const io = new FakeIo(files);
-    expect(runInject({ filename: '-', config: 'injector.yaml' }, io)).toBe(0);
+    expect(runInject({ filename: ['-'], config: 'injector.yaml' }, io)).toBe(0);
     expect(io.output).toContain('image: pannier:7');
     expect(io.errors).toEqual(['deployment/web: injected']);
     const back = new FakeIo({ '-': io.output });
-    expect(runUninject('-', back)).toBe(0);
+    expect(runUninject({ filename: ['-'] }, back)).toBe(0);
     expect(back.output).toBe(files['-']);
     expect(back.errors).toEqual(['deployment/web: uninjected']);
   });
 
   test('print no manifests if a pod is refused', () => {
     const io = new FakeIo(files);
-    expect(runInject({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
+    expect(runInject({ filename: ['wrong.yaml'], image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toBe('');
     expect(io.errors[0]).toMatch(
-      /^deployment\/web: unknown annotation pannier.dev\/injekt; did you mean pannier.dev\/inject\?$/,
+      /^wrong.yaml:12:9: deployment\/web: unknown annotation pannier.dev\/injekt; did you mean pannier.dev\/inject\?$/,
     );
   });
 
   test.each([
-    ['a missing image', { filename: '-' }, 'neither --config nor --image'],
-    ['a bad image', { filename: '-', image: 'pannier' }, '--image must be an image with a tag or a digest'],
+    ['a missing image', { filename: ['-'] }, 'neither --config nor --image'],
+    ['a bad image', { filename: ['-'], image: 'pannier' }, '--image must be an image with a tag or a digest'],
     [
       'a bad kubelet',
-      { filename: '-', image: 'pannier:1', kubelet: 'old' },
+      { filename: ['-'], image: 'pannier:1', kubelet: 'old' },
       '--kubelet must be a version such as v1.28.3, got "old"',
     ],
-    ['a missing file', { filename: 'none.yaml', image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
-    ['a broken file', { filename: 'broken.yaml', image: 'pannier:1' }, 'cannot read the file as YAML'],
+    ['a missing file', { filename: ['none.yaml'], image: 'pannier:1' }, 'cannot read none.yaml: ENOENT'],
+    ['a broken file', { filename: ['broken.yaml'], image: 'pannier:1' }, 'cannot read the file as YAML'],
     [
       'a bad configuration',
-      { filename: '-', config: 'bad-injector.yaml' },
+      { filename: ['-'], config: 'bad-injector.yaml' },
       'bad-injector.yaml:3:13: sidecar.logLevel must be one of trace, debug',
     ],
   ])('exit with code 2 for %s', (_name, flags, text) => {
@@ -105,7 +104,10 @@ describe('inject and uninject', () => {
       writeFileSync(file, Buffer.from('# caf\u00e9\nkind: Pod\n', 'latin1'));
       const io = new FakeIo({});
       expect(
-        runUninject(file, { read: processIo.read, error: (line) => io.error(line), out: (text) => io.out(text) }),
+        runUninject(
+          { filename: [file] },
+          { ...processIo, error: (line) => io.error(line), out: (text) => io.out(text) },
+        ),
       ).toBe(2);
       expect(io.errors).toEqual([`cannot read ${file}: it is not UTF-8; use a readable file`]);
       writeFileSync(file, '\ufeff# caf\u00e9\n');
@@ -134,7 +136,7 @@ describe('inject and uninject', () => {
 
   test('inject a plain container for an old kubelet, and honor --namespace-inject', () => {
     const io = new FakeIo({ '-': caseFile('pod-without-metadata.yaml') });
-    expect(runInject({ filename: '-', image: 'pannier:1', namespaceInject: true, kubelet: 'v1.28.1' }, io)).toBe(0);
+    expect(runInject({ filename: ['-'], image: 'pannier:1', namespaceInject: true, kubelet: 'v1.28.1' }, io)).toBe(0);
     expect(io.output).toContain('wait');
     expect(io.errors).toEqual(['pod/(no name): injected']);
   });
@@ -143,7 +145,11 @@ describe('inject and uninject', () => {
 describe('explain', () => {
   test('shows for each workload what happens, why, and the source of each value', () => {
     const io = new FakeIo(files);
-    expect(runExplain({ filename: 'all.yaml', config: 'injector.yaml' }, io)).toBe(0);
+    expect(runExplain({ filename: ['all.yaml'], config: 'injector.yaml' }, io)).toBe(1);
+    expect(io.errors).toEqual([
+      'all.yaml:34:30: deployment/not-ours: cannot inject: annotation pannier.dev/inject at spec.template.metadata.annotations ' +
+        'has no effect there; use --kind example.dev/Deployment=spec.template',
+    ]);
     const lines = io.output.split('\n');
     expect(lines[0]).toBe(
       'shop/deployment/web: gets a native sidecar (init container that keeps running), requested by its namespace',
@@ -160,9 +166,9 @@ describe('explain', () => {
 
   test('shows refused workloads and values of annotations', () => {
     const io = new FakeIo({ ...files, 'settings.yaml': caseFile('settings.yaml') });
-    expect(runExplain({ filename: 'wrong.yaml', image: 'pannier:1' }, io)).toBe(1);
+    expect(runExplain({ filename: ['wrong.yaml'], image: 'pannier:1' }, io)).toBe(1);
     expect(io.output).toMatch(/^deployment\/web: would be refused\n {2}unknown annotation/);
-    expect(runExplain({ filename: 'settings.yaml', image: 'pannier:1' }, io)).toBe(0);
+    expect(runExplain({ filename: ['settings.yaml'], image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toContain('  scope                      checkout (annotation)');
   });
 
@@ -173,8 +179,8 @@ describe('explain', () => {
     const given = { ...pod, metadata: { annotations: { ...annotations, 'pannier.dev/env': env } } };
     const config = JSON.stringify({ sidecar: { image: 'pannier:1', env: JSON.parse(env) } });
     const io = new FakeIo({ pod: JSON.stringify(pod), given: JSON.stringify(given), config });
-    expect(runExplain({ filename: 'pod', config: 'config' }, io)).toBe(0);
-    expect(runExplain({ filename: 'given', image: 'pannier:1' }, io)).toBe(0);
+    expect(runExplain({ filename: ['pod'], config: 'config' }, io)).toBe(0);
+    expect(runExplain({ filename: ['given'], image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).not.toContain('word@');
     const shown = '  env                        PANNIER_CACHE_REDIS_URL (not shown), PANNIER_KEY_PREFIX="x:"';
     expect(io.output.split('\n').filter((line) => line.startsWith('  env '))).toEqual([
@@ -185,133 +191,7 @@ describe('explain', () => {
 
   test('reports manifests without pods', () => {
     const io = new FakeIo(files);
-    expect(runExplain({ filename: 'services.yaml', image: 'pannier:1' }, io)).toBe(0);
+    expect(runExplain({ filename: ['services.yaml'], image: 'pannier:1' }, io)).toBe(0);
     expect(io.output).toBe('these manifests contain no pods\n');
-  });
-});
-
-const config = defaultSidecarConfig('pannier:1');
-
-function podOf(workload: string, pod: Pod, facts: { image?: string; version?: string } = {}): Pod {
-  const hash = '5d4f';
-  const base: Pod = {
-    ...pod,
-    metadata: {
-      ...pod.metadata,
-      name: `${workload}-${hash}-x`,
-      namespace: 'shop',
-      labels: { 'pod-template-hash': hash },
-      ownerReferences: [{ kind: 'ReplicaSet', name: `${workload}-${hash}`, controller: true }],
-    },
-    spec: { containers: [{ name: 'app' }] },
-  };
-  if (facts.version === undefined) {
-    return base;
-  }
-  const injection = injectPod({
-    pod: base,
-    namespaceLabels: { 'pannier.dev/inject': 'true' },
-    namespaceAnnotations: {},
-    config: { ...config, image: facts.image ?? config.image },
-    kubelets: { oldestMinor: 34 },
-    version: facts.version,
-  });
-  return injection.kind === 'inject' ? injection.pod : base;
-}
-
-function cluster(pods: readonly Pod[], overrides: Partial<ClusterApi> = {}): ClusterApi {
-  const namespace = { metadata: { name: 'shop', labels: { 'pannier.dev/inject': 'true' } } };
-  const api = {
-    // The fake API returns two pages.
-    listPodForAllNamespaces: async ({ _continue }: { _continue?: string }) =>
-      _continue === undefined
-        ? { items: pods.slice(0, 1), metadata: { _continue: 'more' } }
-        : { items: pods.slice(1), metadata: {} },
-    listNamespacedPod: async () => ({ items: pods, metadata: {} }),
-    listNamespace: async () => ({ items: [namespace], metadata: {} }),
-    readNamespace: async () => namespace,
-    listNode: async () => ({ items: [{ status: { nodeInfo: { kubeletVersion: 'v1.34.4' } } }], metadata: {} }),
-    readNamespacedConfigMap: async () => ({ data: { 'injector.yaml': 'sidecar: {image: "pannier:1"}\n' } }),
-  };
-  return { ...api, ...overrides } as unknown as ClusterApi;
-}
-
-const flags = { namespace: undefined, injectorNamespace: 'pannier-system', output: 'json', version: '1.0.0' } as const;
-
-describe('status', () => {
-  test('exits with 0 if all sidecars are up to date', async () => {
-    const io = new FakeIo({});
-    const pods = [podOf('web', {}, { version: '1.0.0' }), podOf('web', {}, { version: '1.0.0' })];
-    expect(await runStatus(flags, cluster(pods), io)).toBe(0);
-    expect(JSON.parse(io.output)).toMatchObject([
-      { namespace: 'shop', workload: 'deployment/web', state: 'current', pods: 2, stalePods: 0, versions: ['1.0.0'] },
-    ]);
-  });
-
-  test('shows the worst state of the pods of each workload', async () => {
-    const io = new FakeIo({});
-    const no = { metadata: { annotations: { 'pannier.dev/inject': 'false' } } };
-    const stray = podOf('stray', {}, { version: '1.0.0' });
-    const pods = [
-      podOf('a-current', {}, { version: '1.0.0' }),
-      podOf('b-version', {}, { version: '0.9.0' }),
-      podOf('c-configuration', {}, { version: '1.0.0', image: 'pannier:0' }),
-      podOf('d-missing', {}),
-      podOf('d-missing', {}, { version: '1.0.0' }),
-      podOf('e-refused', { metadata: { annotations: { 'pannier.dev/colour': 'red' } } }),
-      podOf('f-untouched', no),
-      {
-        ...stray,
-        metadata: { ...stray.metadata, annotations: { ...stray.metadata?.annotations, 'pannier.dev/inject': 'false' } },
-      },
-      { ...podOf('g-done', {}), status: { phase: 'Succeeded' } },
-    ];
-    expect(await runStatus({ ...flags, output: 'table' }, cluster(pods), io)).toBe(1);
-    const rows = io.output.split('\n').map((line) => line.split(/ {2,}/).slice(1, 5).join(' '));
-    expect(rows.slice(0, 7)).toEqual([
-      'WORKLOAD STATE PODS STALE',
-      'deployment/a-current current 1 0',
-      'deployment/b-version other-version 1 1',
-      'deployment/c-configuration other-configuration 1 1',
-      'deployment/d-missing missing 2 1',
-      'deployment/e-refused refused 1 1',
-      'deployment/stray not-requested 1 1',
-    ]);
-    expect(io.output).toContain('shop/deployment/e-refused: unknown annotation pannier.dev/colour; ');
-    expect(io.output).not.toMatch(/f-untouched|g-done/);
-  });
-
-  test('warns and continues if it may not list namespaces and nodes', async () => {
-    const io = new FakeIo({});
-    const forbidden = async (): Promise<never> => {
-      throw Object.assign(new Error('HTTP-Code: 403'), { code: 403, body: '{"message":"nodes is forbidden"}' });
-    };
-    const api = cluster([podOf('web', {})], { listNamespace: forbidden, listNode: forbidden });
-    expect(await runStatus(flags, api, io)).toBe(0);
-    expect(io.errors).toEqual([
-      'warning: cannot list the namespaces, so only pods with Pannier annotations are found: nodes is forbidden',
-      'warning: cannot list the nodes, so all kubelets are assumed to support native sidecars: nodes is forbidden',
-    ]);
-  });
-
-  test('exits with 2 if the configuration or the cluster cannot be read', async () => {
-    const io = new FakeIo({});
-    const missing = async (): Promise<never> => {
-      throw Object.assign(new Error('x'), { code: 404, body: '{"message":"configmaps \\"x\\" not found"}' });
-    };
-    expect(await runStatus(flags, cluster([], { readNamespacedConfigMap: missing }), io)).toBe(2);
-    expect(io.errors).toEqual([
-      'cannot read ConfigMap pannier-system/pannier-injector-config: configmaps "x" not found; use --injector-namespace or --config',
-    ]);
-    expect(
-      await runStatus({ ...flags, image: 'pannier:1' }, cluster([], { listPodForAllNamespaces: missing }), io),
-    ).toBe(2);
-    expect(io.errors[1]).toBe('cannot read the cluster: configmaps "x" not found');
-    const empty = async (): Promise<object> => ({ data: {} });
-    const api = cluster([], { readNamespacedConfigMap: empty as ClusterApi['readNamespacedConfigMap'] });
-    expect(await runStatus(flags, api, io)).toBe(2);
-    expect(io.errors[2]).toMatch(
-      /^ConfigMap pannier-system\/pannier-injector-config injector.yaml:1:1: the file must be a mapping with sidecar, got nothing$/,
-    );
   });
 });

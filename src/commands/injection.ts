@@ -3,6 +3,7 @@
  * a cluster.
  */
 import { Command, Option } from 'commander';
+import { STATES } from '../manifests/status/states.ts';
 import { withPlainErrors } from './command-errors.ts';
 import { addInjectOptions, type InjectFlags } from './inject.ts';
 import { runExplain } from './injection-explain.ts';
@@ -45,11 +46,28 @@ function statusCommand(): Command {
     .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
     .option('--config <file>', "path to the configuration to compare with (default: that of the cluster's injector)")
     .option('--image <image>', 'image of the sidecar; overrides that of --config')
-    .option('--injector-namespace <name>', 'namespace the injector runs in', 'pannier-system')
-    .addHelpText('after', '\nExamples:\n  pannier injection status\n  pannier injection status -n shop -o json')
+    .option(
+      '--injector-config <namespace/name>',
+      "ConfigMap with the injector's configuration (default: that of the release)",
+    )
+    .option('--injector-namespace <name>', 'namespace of that ConfigMap, if its name is unknown')
+    .addHelpText('after', statusHelp())
     .action(async (flags: StatusCommandFlags) => {
       process.exitCode = await connectAndRun(flags);
     });
+}
+
+function statusHelp(): string {
+  const states = STATES.map(({ name, meaning }) => `  ${name.padEnd(20)} ${meaning}`);
+  return [
+    '',
+    'States, from worst to best:',
+    ...states,
+    '',
+    'Examples:',
+    '  pannier injection status',
+    '  pannier injection status -n shop -o json',
+  ].join('\n');
 }
 
 async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusCommandFlags): Promise<number> {
@@ -60,7 +78,7 @@ async function connectAndRun({ namespace, allNamespaces, ...flags }: StatusComma
   try {
     // Loads the large Kubernetes client on demand, because `explain` does not need it.
     const { apiClients } = await import('../injector/api-clients.ts');
-    return await runStatus({ ...flags, namespace }, apiClients().core, processIo);
+    return await runStatus({ ...flags, namespace }, apiClients(), processIo);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     processIo.error(message.startsWith('cannot') ? message : `cannot reach a cluster: ${message}`);

@@ -3,10 +3,11 @@
  * configuration, and printed lines.
  */
 import { isUtf8 } from 'node:buffer';
-import { readFileSync, readSync } from 'node:fs';
+import { readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { defaultSidecarConfig, parseSidecarConfig, type SidecarConfig } from '../injection/sidecar-config.ts';
 import { image } from '../injection/values.ts';
-import type { EditedManifests, ManifestResult } from '../manifests/edit-manifests.ts';
+import { readFailureCode } from '../lib/system-code.ts';
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
@@ -19,11 +20,46 @@ export interface ManifestIo {
   error(line: string): void;
 }
 
-export const processIo: ManifestIo = {
+/** Input and output of the commands that also read directories. */
+export interface FilesIo extends ManifestIo {
+  /**
+   * Returns the files and subdirectories of a directory, sorted by name, or undefined if the path is not a directory.
+   * Follows symbolic links to files, but not to directories. Throws the errors of node:fs for a directory that cannot
+   * be read.
+   */
+  list(path: string): readonly DirectoryEntry[] | undefined;
+}
+
+interface DirectoryEntry {
+  readonly name: string;
+  readonly isDirectory: boolean;
+}
+
+export const processIo: FilesIo = {
   read: (path) => textOf(path === '-' ? readToEnd((into) => readSync(0, into)) : readFileSync(path)),
   out: (text) => void process.stdout.write(text),
   error: (line) => void process.stderr.write(`${line}\n`),
+  list: listDirectory,
 };
+
+function listDirectory(path: string): DirectoryEntry[] | undefined {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    return undefined;
+  }
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => !entry.isSymbolicLink() || !isDirectory(join(path, entry.name)))
+    .map((entry) => ({ name: entry.name, isDirectory: entry.isDirectory() }))
+    .sort((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+/** Returns false for a link that leads nowhere, so that reading it reports the error. */
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
+}
 
 const CHUNK_BYTES = 65_536;
 const PAUSE_MS = 20;
@@ -76,8 +112,7 @@ export function readManifest(path: string, io: ManifestIo): string | undefined {
     }
     io.error(`cannot read ${path}: it is larger than ${MAX_FILE_BYTES} bytes; split it`);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    io.error(`cannot read ${path}: ${code}; use a readable file`);
+    io.error(`cannot read ${path}: ${readFailureCode(error)}; use a readable file`);
   }
   return undefined;
 }
@@ -107,15 +142,4 @@ export function readConfig(flags: ConfigFlags, io: ManifestIo): SidecarConfig | 
     return undefined;
   }
   return flags.image === undefined ? parsed.config : { ...parsed.config, image: flags.image };
-}
-
-/** Returns the edited manifests. If there are problems, prints them and returns undefined. */
-export function editedOrSaid(result: ManifestResult, io: ManifestIo): EditedManifests | undefined {
-  if (!('problems' in result)) {
-    return result;
-  }
-  for (const problem of result.problems) {
-    io.error(problem);
-  }
-  return undefined;
 }

@@ -2,12 +2,13 @@
  * `pannier serve`: runs the sidecar until SIGTERM or SIGINT, then drains. A second signal ends the process immediately.
  *
  * Exits with 0 after it has drained, and with 1 if the start failed, for example because an address is in use. Exits
- * with 2 if the settings, a file that they name, or the policy file has errors, and prints every error.
+ * with 2 if the settings, a file that they name, or the policy file has errors, and prints every error. A policy file that
+ * is optional never prevents the start.
  */
 import { Command } from 'commander';
 import { type App, startApp } from '../app/app.ts';
 import { loadSettings, type Settings } from '../config/load.ts';
-import { policyProblemText, unreadablePolicyText } from '../config/policies.ts';
+import { policyProblemText } from '../config/policies.ts';
 import type { PolicyFile, PolicySource } from '../config/policy-file.ts';
 import { defaultPolicySource, type PolicyWatchResult, watchPolicyFile } from '../config/policy-watch.ts';
 import { findFileProblems } from '../config/setting-files.ts';
@@ -101,7 +102,7 @@ function openPolicies(
       },
     });
   } catch (error) {
-    complain([unreadablePolicyText(path, error)]);
+    complain([error instanceof Error ? error.message : String(error)]);
     return undefined;
   }
   if ('problems' in result) {

@@ -1,52 +1,29 @@
 /**
  * `pannier uninject -f FILE`: removes the sidecar that `pannier inject` or the webhook has added to manifests, and
- * prints the result on standard output.
+ * prints the result on standard output as one stream.
  *
- * Exits with 0 after success. Exits with 1 and prints no manifests if a pod is malformed. Exits with 2 if the command
- * line or the file is invalid.
+ * Exits with 0 after success. Exits with 1 and prints no manifests if a pod is malformed, or if a pod with a sidecar was
+ * left out. Exits with 2 if the command line or a file is invalid.
  */
 import { Command } from 'commander';
-import { uninjectManifests } from '../manifests/edit-manifests.ts';
-import { workloadText } from '../manifests/workloads.ts';
-import { editedOrSaid, type ManifestIo, processIo, readManifest } from './manifest-io.ts';
+import { uninjectFiles } from '../manifests/edit-manifests.ts';
+import { addFileOptions } from './inject.ts';
+import { type FilesIo, processIo } from './manifest-io.ts';
+import { type EditFlags, editNamedFiles, reportAndWrite } from './manifest-report.ts';
 
 export function uninjectCommand(): Command {
-  return new Command('uninject')
+  return addFileOptions(new Command('uninject'))
     .description('Remove the sidecar from the pods in manifests. The annotations that request it stay.')
-    .requiredOption('-f, --filename <file>', 'path to the manifests in YAML or JSON, or - for standard input')
     .addHelpText(
       'after',
       '\nExample:\n  kubectl get deployment shop -o yaml | pannier uninject -f - | kubectl apply -f -',
     )
-    .action((flags: { filename: string }) => {
-      process.exitCode = runUninject(flags.filename, processIo);
+    .action((flags: EditFlags) => {
+      process.exitCode = runUninject(flags, processIo);
     });
 }
 
-export function runUninject(filename: string, io: ManifestIo): number {
-  const source = readManifest(filename, io);
-  if (source === undefined) {
-    return 2;
-  }
-  const result = editedOrSaid(uninjectManifests(source), io);
-  if (result === undefined) {
-    return 2;
-  }
-  let refused = 0;
-  for (const { workload, injection } of result.outcomes) {
-    const name = workloadText(workload);
-    if (injection.kind === 'refuse') {
-      refused += 1;
-      for (const problem of injection.problems) {
-        io.error(`${name}: ${problem}`);
-      }
-    } else {
-      io.error(`${name}: ${injection.kind === 'skip' ? `unchanged, ${injection.reason}` : 'uninjected'}`);
-    }
-  }
-  if (refused > 0) {
-    return 1;
-  }
-  io.out(result.text);
-  return 0;
+export function runUninject(flags: EditFlags, io: FilesIo): number {
+  const files = editNamedFiles(flags, uninjectFiles, io);
+  return files === undefined ? 2 : reportAndWrite(files, 'uninjected', io);
 }

@@ -1,40 +1,46 @@
 /**
- * Parses a policy file (docs/reference/policies.md). Returns either the whole file or all of its errors with their
- * lines.
+ * Parses a policy file (docs/reference/policies.md).
  *
  * Invariants:
  *   1. An unknown key is an error, and so is a feature that this version does not support.
  *   2. Missing keys have the values of DEFAULT_POLICY_FILE. An empty file equals DEFAULT_POLICY_FILE.
+ *   3. An error affects only its part of the file: one policy, one cache namespace, or the section `sessions`. The other
+ *      parts have the same values as in a file without the error.
+ *   4. If a section cannot be read completely, its error also affects each name that the section does not list. An
+ *      unknown key of the file affects the section that its error message suggests.
+ *   5. If the file is not YAML or not a mapping with names as keys, the result has no parts.
  */
 import type { Node } from 'yaml';
 import { readFailureCode } from '../lib/system-code.ts';
-import { DURATION_FORM, durationText, parseDurationMs } from './duration.ts';
 import { suggestionFor } from './nearest.ts';
 import {
-  type AlgorithmName,
-  type AtUserLimit,
+  type BrokenParts,
   DEFAULT_POLICY_FILE,
-  type FailureModeName,
-  findLimitProblem,
-  type LimitSpec,
-  MAX_CACHE_TTL_MS,
-  MAX_LIMITS_PER_POLICY,
-  MAX_SESSION_TTL_MS,
-  MAX_SESSIONS_PER_USER,
   NAME_FORM,
   NAME_PATTERN,
   type NamespaceSpec,
   type PolicyFile,
   type PolicySpec,
   type SessionSpec,
-  type UserLimit,
 } from './policy-file.ts';
-import { type KeyTable, type YamlProblem, YamlReader } from './yaml-reader.ts';
+import { MAX_NAMESPACES, MAX_POLICIES, TOP_KEYS } from './policy-keys.ts';
+import { readNamespace, readPolicy, readSessions } from './policy-parts.ts';
+import { earlier, type MapReading, type YamlProblem, YamlReader } from './yaml-reader.ts';
+
+/** Valid parts of a file with errors. A part is unset if the file lacks it or if it has an error. */
+export interface PolicyParts {
+  readonly policies: ReadonlyMap<string, PolicySpec>;
+  readonly cacheNamespaces: ReadonlyMap<string, NamespaceSpec>;
+  readonly cacheDefault?: NamespaceSpec;
+  readonly sessions?: SessionSpec;
+  readonly broken: BrokenParts<YamlProblem>;
+}
 
 export type PolicyFileResult =
   /** `hasPolicies` is true if the file has the key `policies`, even without entries. */
   | { readonly file: PolicyFile; readonly hasPolicies: boolean }
-  | { readonly problems: readonly [YamlProblem, ...YamlProblem[]] };
+  /** `parts` is unset if the file cannot be parsed at all. */
+  | { readonly problems: readonly [YamlProblem, ...YamlProblem[]]; readonly parts?: PolicyParts };
 
 /** Formats a problem as `FILE:LINE:COLUMN: message`, which editors turn into a link. */
 export function policyProblemText(path: string, problem: YamlProblem): string {
@@ -46,257 +52,147 @@ export function unreadablePolicyText(path: string, error: unknown): string {
   return `cannot read the policy file ${path}: ${readFailureCode(error)}; use a readable file`;
 }
 
-const MAX_POLICIES = 1_000;
-const MAX_NAMESPACES = 1_000;
+/** Maximum number of unknown keys that are compared with the names of the sections. */
+const MAX_UNKNOWN_KEYS = 100;
 
-const ALGORITHMS: readonly AlgorithmName[] = [
-  'fixed_window',
-  'sliding_window_log',
-  'sliding_window_counter',
-  'token_bucket',
-  'leaky_bucket',
-];
-const BUCKETS: readonly AlgorithmName[] = ['token_bucket', 'leaky_bucket'];
-const FAILURE_MODES: readonly FailureModeName[] = ['allow', 'deny'];
-const AT_USER_LIMIT: readonly AtUserLimit[] = ['evict', 'refuse'];
+type SectionName = (typeof TOP_KEYS.known)[number];
 
-const NOT_SERVED = 'must be absent because this version does not support it';
-const TOP_KEYS: KeyTable = { known: ['policies', 'cache', 'sessions'] };
-const POLICY_KEYS: KeyTable = {
-  known: ['limits', 'on_failure', 'shared', 'hash_subjects'],
-  notYet: { shadow: NOT_SERVED, durability: NOT_SERVED, leases: NOT_SERVED },
+/** Entries of the section `policies` or `cache`. */
+interface Section<Spec> {
+  readonly specs: Map<string, Spec>;
+  readonly broken: Map<string, YamlProblem>;
+  /** Problem that may concern each name without an entry. */
+  readonly others: YamlProblem | undefined;
+}
+
+interface SectionRules<Spec> {
+  readonly name: SectionName;
+  readonly maxEntries: number;
+  /** Plural of the entries, for the error text. */
+  readonly plural: string;
+  readonly read: (reader: YamlReader, node: Node, path: string, name: string) => Spec | undefined;
+}
+
+const POLICIES: SectionRules<PolicySpec> = {
+  name: 'policies',
+  maxEntries: MAX_POLICIES,
+  plural: 'policies',
+  read: readPolicy,
 };
-const LIMIT_KEYS: KeyTable = { known: ['name', 'algorithm', 'limit', 'per', 'burst'], notYet: { hold: NOT_SERVED } };
-const NAMESPACE_KEYS: KeyTable = { known: ['ttl', 'near'], notYet: { stale: NOT_SERVED, negative_ttl: NOT_SERVED } };
-const SESSION_KEYS: KeyTable = { known: ['idle', 'absolute', 'max_per_user', 'at_max_per_user'] };
-
-const FIELD_OF_PROBLEM = { name: 'name', limit: 'limit', windowMs: 'per', burst: 'burst' } as const;
+const CACHE: SectionRules<NamespaceSpec> = {
+  name: 'cache',
+  maxEntries: MAX_NAMESPACES,
+  plural: 'namespaces',
+  read: readNamespace,
+};
 
 export function parsePolicyFile(text: string): PolicyFileResult {
   const reader = new YamlReader(text);
-  const top = reader.root === undefined ? new Map<string, Node>() : reader.map(reader.root, '', TOP_KEYS);
-  const policies = readPolicies(reader, top?.get('policies'));
-  const namespaces = readNamespaces(reader, top?.get('cache'));
-  const sessions = readSessions(reader, top?.get('sessions'));
+  const top = reader.root === undefined ? undefined : reader.readMap(reader.root, '', TOP_KEYS);
+  const policies = readSection(reader, top, POLICIES);
+  const cache = readSection(reader, top, CACHE);
+  const sessionsNode = top?.entries.get('sessions');
+  const read = reader.watch(() => (sessionsNode === undefined ? undefined : readSessions(reader, sessionsNode)));
+  const sessions = { spec: read.value, problem: sectionProblem(top, 'sessions') ?? read.problem };
   const [first, ...others] = reader.problems.toSorted(
     (left, right) => left.line - right.line || left.column - right.column,
   );
-  if (first !== undefined) {
+  if (first === undefined) {
+    const file: PolicyFile = {
+      policies: policies.specs,
+      cacheDefault: cache.specs.get('default') ?? DEFAULT_POLICY_FILE.cacheDefault,
+      cacheNamespaces: withoutDefault(cache.specs),
+      sessions: sessions.spec ?? DEFAULT_POLICY_FILE.sessions,
+    };
+    return { file, hasPolicies: top?.entries.has('policies') ?? false };
+  }
+  if (top === undefined || top.unnamed !== undefined) {
     return { problems: [first, ...others] };
   }
+  return { problems: [first, ...others], parts: toParts(policies, cache, sessions) };
+}
+
+function toParts(
+  policies: Section<PolicySpec>,
+  cache: Section<NamespaceSpec>,
+  sessions: { readonly spec: SessionSpec | undefined; readonly problem: YamlProblem | undefined },
+): PolicyParts {
+  const cacheDefault = cache.specs.get('default');
+  const defaultProblem = cache.broken.get('default') ?? cache.others;
+  const { spec, problem } = sessions;
   return {
-    file: {
-      policies,
-      cacheDefault: namespaces.get('default') ?? DEFAULT_POLICY_FILE.cacheDefault,
-      cacheNamespaces: new Map([...namespaces].filter(([name]) => name !== 'default')),
-      sessions,
+    policies: policies.specs,
+    cacheNamespaces: withoutDefault(cache.specs),
+    ...(cacheDefault === undefined || defaultProblem !== undefined ? {} : { cacheDefault }),
+    ...(spec === undefined || problem !== undefined ? {} : { sessions: spec }),
+    broken: {
+      policies: policies.broken,
+      otherPolicies: policies.others,
+      cacheNamespaces: withoutDefault(cache.broken),
+      cacheDefault: defaultProblem,
+      sessions: problem,
     },
-    hasPolicies: top?.has('policies') ?? false,
   };
 }
 
-function readPolicies(reader: YamlReader, node: Node | undefined): Map<string, PolicySpec> {
-  const policies = new Map<string, PolicySpec>();
-  const entries = node === undefined ? undefined : reader.map(node, 'policies');
-  if (entries !== undefined && entries.size > MAX_POLICIES) {
-    reader.refuse(node, 'policies', `must have at most ${MAX_POLICIES} policies, got ${entries.size}`);
+function readSection<Spec>(reader: YamlReader, top: MapReading | undefined, rules: SectionRules<Spec>): Section<Spec> {
+  const node = top?.entries.get(rules.name);
+  const specs = new Map<string, Spec>();
+  const broken = new Map<string, YamlProblem>();
+  let others = sectionProblem(top, rules.name);
+  if (node === undefined) {
+    return { specs, broken, others };
   }
-  for (const [name, policyNode] of entries ?? []) {
-    const path = `policies.${name}`;
-    checkName(reader, policyNode, 'policies', name);
-    const policy = readPolicy(reader, policyNode, path, name);
-    if (policy !== undefined) {
-      policies.set(name, policy);
-    }
+  const { value: section, problem } = reader.watch(() => reader.readMap(node, rules.name));
+  if (section === undefined) {
+    return { specs, broken, others: others ?? problem };
   }
-  return policies;
-}
-
-function readPolicy(reader: YamlReader, node: Node, path: string, name: string): PolicySpec | undefined {
-  const entries = reader.map(node, path, POLICY_KEYS);
-  if (entries === undefined) {
-    return undefined;
+  others ??= section.unnamed;
+  if (section.entries.size > rules.maxEntries) {
+    const text = `must have at most ${rules.maxEntries} ${rules.plural}, got ${section.entries.size}`;
+    others ??= reader.refuse(node, rules.name, text);
   }
-  const limitNodes = reader.list(entries.get('limits') ?? missing(node), `${path}.limits`, {
-    min: 1,
-    max: MAX_LIMITS_PER_POLICY,
-  });
-  const limits: LimitSpec[] = [];
-  for (const [index, limitNode] of (limitNodes ?? []).entries()) {
-    const limit = readLimit(reader, limitNode, `${path}.limits[${index}]`);
-    if (limit !== undefined && limits.some((other) => other.name === limit.name)) {
-      const text = `must be unique in the policy, got ${JSON.stringify(limit.name)} again`;
-      reader.refuse(limitNode, `${path}.limits[${index}].name`, text);
-    }
-    if (limit !== undefined) {
-      limits.push(limit);
-    }
-  }
-  const shared = entries.get('shared');
-  const hashSubjects = entries.get('hash_subjects');
-  return {
-    name,
-    limits,
-    onFailure: readFailureMode(reader, entries.get('on_failure'), `${path}.on_failure`),
-    shared: shared === undefined ? false : (reader.flag(shared, `${path}.shared`) ?? false),
-    hashSubjects: hashSubjects === undefined ? false : (reader.flag(hashSubjects, `${path}.hash_subjects`) ?? false),
-  };
-}
-
-function readLimit(reader: YamlReader, node: Node, path: string): LimitSpec | undefined {
-  const entries = reader.map(node, path, LIMIT_KEYS);
-  if (entries === undefined) {
-    return undefined;
-  }
-  const algorithm = readAlgorithm(reader, entries.get('algorithm') ?? missing(node), `${path}.algorithm`);
-  const limitNode = entries.get('limit');
-  const limit = reader.integer(limitNode ?? missing(node), `${path}.limit`, 'a positive integer');
-  const windowMs = readDuration(reader, entries.get('per') ?? missing(node), `${path}.per`);
-  const nameNode = entries.get('name');
-  const name = nameNode === undefined ? algorithm : reader.text(nameNode, `${path}.name`, NAME_FORM);
-  const burstNode = entries.get('burst');
-  const burst = burstNode === undefined ? limit : reader.integer(burstNode, `${path}.burst`, 'a positive integer');
-  if (
-    algorithm === undefined ||
-    limit === undefined ||
-    windowMs === undefined ||
-    name === undefined ||
-    burst === undefined
-  ) {
-    return undefined;
-  }
-  if (burstNode !== undefined && !BUCKETS.includes(algorithm)) {
-    reader.refuse(
-      burstNode,
-      `${path}.burst`,
-      `must be absent for ${algorithm}: only ${BUCKETS.join(' and ')} have a burst`,
-    );
-    return undefined;
-  }
-  const spec: LimitSpec = { name, algorithm, limit, windowMs, burst };
-  const problem = findLimitProblem(spec);
-  if (problem !== undefined) {
-    const field = FIELD_OF_PROBLEM[problem.field];
-    reader.fail(entries.get(field) ?? node, `${path}.${field}`, problem.accepted);
-    return undefined;
-  }
-  return spec;
-}
-
-function readAlgorithm(reader: YamlReader, node: Node | undefined, path: string): AlgorithmName | undefined {
-  const accepted = `one of ${ALGORITHMS.join(', ')}`;
-  const text = reader.text(node, path, accepted);
-  if (text === undefined) {
-    return undefined;
-  }
-  const algorithm = ALGORITHMS.find((name) => name === text);
-  if (algorithm === undefined) {
-    const nearest = suggestionFor(text, ALGORITHMS);
-    const suggestion = nearest === undefined ? '' : `; did you mean ${nearest}?`;
-    const hint = text === 'concurrency' ? '; this version does not support concurrency limits' : suggestion;
-    reader.refuse(node, path, `must be ${accepted}, got ${JSON.stringify(text)}${hint}`);
-  }
-  return algorithm;
-}
-
-function readFailureMode(reader: YamlReader, node: Node | undefined, path: string): FailureModeName {
-  const accepted = `one of ${FAILURE_MODES.join(', ')}`;
-  const text = node === undefined ? 'allow' : reader.text(node, path, accepted);
-  const mode = FAILURE_MODES.find((name) => name === text);
-  if (text !== undefined && mode === undefined) {
-    const hint = text === 'local' ? '; this version does not support local' : '';
-    reader.refuse(node, path, `must be ${accepted}, got ${JSON.stringify(text)}${hint}`);
-  }
-  return mode ?? 'allow';
-}
-
-function readNamespaces(reader: YamlReader, node: Node | undefined): Map<string, NamespaceSpec> {
-  const namespaces = new Map<string, NamespaceSpec>();
-  const entries = node === undefined ? undefined : reader.map(node, 'cache');
-  if (entries !== undefined && entries.size > MAX_NAMESPACES) {
-    reader.refuse(node, 'cache', `must have at most ${MAX_NAMESPACES} namespaces, got ${entries.size}`);
-  }
-  const fallback = DEFAULT_POLICY_FILE.cacheDefault;
-  for (const [name, namespaceNode] of entries ?? []) {
-    const path = `cache.${name}`;
-    checkName(reader, namespaceNode, 'cache', name);
-    const fields = reader.map(namespaceNode, path, NAMESPACE_KEYS);
-    const ttl = fields?.get('ttl');
-    const near = fields?.get('near');
-    namespaces.set(name, {
-      ttlMs: ttl === undefined ? fallback.ttlMs : (readDuration(reader, ttl, `${path}.ttl`, MAX_CACHE_TTL_MS) ?? 1),
-      near: near === undefined ? fallback.near : (reader.flag(near, `${path}.near`) ?? false),
+  for (const [name, entry] of section.entries) {
+    const { value, problem: own } = reader.watch(() => {
+      checkName(reader, entry, rules.name, name);
+      return rules.read(reader, entry, `${rules.name}.${name}`, name);
     });
+    const found = earlier(own, section.problems.get(name));
+    if (specs.size + broken.size >= rules.maxEntries) {
+      continue;
+    }
+    if (found !== undefined) {
+      broken.set(name, found);
+    } else if (value !== undefined) {
+      specs.set(name, value);
+    }
   }
-  return namespaces;
+  for (const [name, keyProblem] of section.problems) {
+    if (specs.size + broken.size < rules.maxEntries && !broken.has(name)) {
+      broken.set(name, keyProblem);
+    }
+  }
+  // A section that occurs twice is ambiguous, so that none of its entries may be used.
+  return top?.problems.has(rules.name) === true
+    ? { specs: new Map(), broken: new Map(), others }
+    : { specs, broken, others };
 }
 
-function readSessions(reader: YamlReader, node: Node | undefined): SessionSpec {
-  const fallback = DEFAULT_POLICY_FILE.sessions;
-  const entries = node === undefined ? undefined : reader.map(node, 'sessions', SESSION_KEYS);
-  const idle = entries?.get('idle');
-  const absolute = entries?.get('absolute');
-  const userLimit = readUserLimit(reader, entries?.get('max_per_user'), entries?.get('at_max_per_user'));
-  const idleTtlMs =
-    idle === undefined ? fallback.idleTtlMs : readDuration(reader, idle, 'sessions.idle', MAX_SESSION_TTL_MS);
-  const absoluteTtlMs =
-    absolute === undefined
-      ? fallback.absoluteTtlMs
-      : readDuration(reader, absolute, 'sessions.absolute', MAX_SESSION_TTL_MS);
-  if (idleTtlMs === undefined || absoluteTtlMs === undefined) {
-    return fallback;
-  }
-  if (idleTtlMs > absoluteTtlMs) {
-    const text = `must be at most sessions.absolute (${durationText(absoluteTtlMs)}), got ${durationText(idleTtlMs)}`;
-    reader.refuse(idle ?? absolute, 'sessions.idle', text);
-  }
-  return { idleTtlMs, absoluteTtlMs, ...(userLimit === undefined ? {} : { userLimit }) };
+/** Returns the problem of a key of the file that is, or probably means, the section. */
+function sectionProblem(top: MapReading | undefined, section: SectionName): YamlProblem | undefined {
+  const problems = top?.problems ?? new Map<string, YamlProblem>();
+  const misspelt = [...problems.keys()]
+    .slice(0, MAX_UNKNOWN_KEYS)
+    .find((key) => suggestionFor(key, TOP_KEYS.known)?.includes(JSON.stringify(section)));
+  return problems.get(section) ?? problems.get(misspelt ?? '');
 }
 
-function readUserLimit(reader: YamlReader, max: Node | undefined, mode: Node | undefined): UserLimit | undefined {
-  const accepted = `an integer from 1 to ${MAX_SESSIONS_PER_USER}`;
-  const maxSessions = max === undefined ? undefined : reader.integer(max, 'sessions.max_per_user', accepted);
-  const acceptedModes = `one of ${AT_USER_LIMIT.join(', ')}`;
-  const text = mode === undefined ? 'evict' : reader.text(mode, 'sessions.at_max_per_user', acceptedModes);
-  const atLimit = AT_USER_LIMIT.find((name) => name === text);
-  if (text !== undefined && atLimit === undefined) {
-    reader.fail(mode, 'sessions.at_max_per_user', acceptedModes);
-  }
-  if (mode !== undefined && max === undefined) {
-    reader.refuse(mode, 'sessions.at_max_per_user', 'has no effect without sessions.max_per_user; set both');
-  }
-  if (maxSessions === undefined || atLimit === undefined) {
-    return undefined;
-  }
-  if (maxSessions < 1 || maxSessions > MAX_SESSIONS_PER_USER) {
-    reader.fail(max, 'sessions.max_per_user', accepted);
-  }
-  return { maxSessions, atLimit };
-}
-
-function readDuration(reader: YamlReader, node: Node | undefined, path: string, maxMs?: number): number | undefined {
-  const accepted = maxMs === undefined ? DURATION_FORM : `${DURATION_FORM} and at most ${durationText(maxMs)}`;
-  const text = reader.text(node, path, accepted);
-  if (text === undefined) {
-    return undefined;
-  }
-  const durationMs = parseDurationMs(text);
-  if (durationMs === undefined || durationMs > (maxMs ?? Number.POSITIVE_INFINITY)) {
-    reader.fail(node, path, accepted);
-    return undefined;
-  }
-  return durationMs;
+function withoutDefault<Value>(namespaces: ReadonlyMap<string, Value>): Map<string, Value> {
+  return new Map([...namespaces].filter(([name]) => name !== 'default'));
 }
 
 function checkName(reader: YamlReader, node: Node, parentPath: string, name: string): void {
   if (!NAME_PATTERN.test(name)) {
     reader.refuse(node, parentPath, `must have keys of ${NAME_FORM}, got ${JSON.stringify(name)}`);
   }
-}
-
-/**
- * Returns a node without a value at the position of the parent, so that the error for a missing key has a line number.
- */
-function missing(parent: Node): Node | undefined {
-  return { range: parent.range } as Node;
 }

@@ -63,17 +63,43 @@ export interface UserLimit {
   readonly atLimit: AtUserLimit;
 }
 
+/**
+ * Errors of the parts of a policy file that cannot be used. If a part has an error, the file has no valid version of
+ * this part.
+ */
+export interface BrokenParts<Problem = string> {
+  readonly policies: ReadonlyMap<string, Problem>;
+  /** Error that may concern any policy which the file does not list, such as a misspelt `policies`. */
+  readonly otherPolicies: Problem | undefined;
+  readonly cacheNamespaces: ReadonlyMap<string, Problem>;
+  /** Error of the values that apply to namespaces without an entry. */
+  readonly cacheDefault: Problem | undefined;
+  readonly sessions: Problem | undefined;
+}
+
 export interface PolicyFile {
   readonly policies: ReadonlyMap<string, PolicySpec>;
   /** Settings of every namespace that `cacheNamespaces` does not list. */
   readonly cacheDefault: NamespaceSpec;
   readonly cacheNamespaces: ReadonlyMap<string, NamespaceSpec>;
   readonly sessions: SessionSpec;
+  /** Errors with their positions in the file (`FILE:LINE:COLUMN: message`). Unset if no part has an error. */
+  readonly broken?: BrokenParts;
+}
+
+/** Errors that keep the last content of the policy file, or parts of it, from taking effect. */
+export interface PolicyFileProblems {
+  /** Number of parts that do not take effect; 1 if the content cannot be read or parsed. */
+  readonly count: number;
+  /** Errors with their positions, at most 100. */
+  readonly texts: readonly string[];
 }
 
 /** Provides the current policy file. Services request the file for every call, so that a reload takes effect. */
 export interface PolicySource {
   current(): PolicyFile;
+  /** Returns the errors of the last content of the file. A source without a file has no errors. */
+  problems?(): PolicyFileProblems;
 }
 
 /** Policy file that applies if there is no file. */
@@ -83,6 +109,21 @@ export const DEFAULT_POLICY_FILE: PolicyFile = {
   cacheNamespaces: new Map(),
   sessions: { idleTtlMs: 1_800_000, absoluteTtlMs: 43_200_000 },
 };
+
+export const NO_PROBLEMS: PolicyFileProblems = { count: 0, texts: [] };
+
+/** Returns the error because of which a policy that is not in `file.policies` cannot be used. */
+export function policyProblem({ broken }: PolicyFile, name: string): string | undefined {
+  return broken?.policies.get(name) ?? broken?.otherPolicies;
+}
+
+/** Returns the error because of which the settings of a cache namespace are unknown. */
+export function namespaceProblem({ broken, cacheNamespaces }: PolicyFile, namespace: string): string | undefined {
+  if (broken === undefined || cacheNamespaces.has(namespace)) {
+    return undefined;
+  }
+  return broken.cacheNamespaces.get(namespace) ?? broken.cacheDefault;
+}
 
 /** Matches the names of policies, limits, scopes and namespaces. */
 export const NAME_PATTERN = /^[A-Za-z0-9._-]{1,64}$/;

@@ -8,7 +8,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { parsePolicyFile } from './policies.ts';
 import type { PolicySpec } from './policy-file.ts';
-import type { ParsedPart } from './policy-parse.ts';
+import { type ParsedPart, withPolicies } from './policy-parse.ts';
 
 /** Maximum number of limits per message. The main thread takes about a millisecond to receive so many limits. */
 const LIMITS_PER_PART = 500;
@@ -30,16 +30,11 @@ function sendNext(): void {
 
 function* partsOf(text: string): Generator<ParsedPart, void> {
   const result = parsePolicyFile(text);
-  if ('problems' in result) {
-    yield { kind: 'problems', problems: result.problems };
-    return;
-  }
-  const { file, hasPolicies } = result;
-  const { policies, ...rest } = file;
-  yield { kind: 'rest', rest, hasPolicies };
+  yield { kind: 'result', result: withPolicies(result, new Map()) };
+  const policies = 'file' in result ? result.file.policies : result.parts?.policies;
   let part: PolicySpec[] = [];
   let limits = 0;
-  for (const policy of policies.values()) {
+  for (const policy of policies?.values() ?? []) {
     part.push(policy);
     limits += policy.limits.length;
     if (limits >= LIMITS_PER_PART) {

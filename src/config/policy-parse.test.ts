@@ -18,6 +18,7 @@ test.each([
   ['policies in many parts', policies(500, 7)],
   ['no policies', 'policies: {}'],
   ['errors', 'policies:\n  a: { limits: 3 }\nsessions: { idle: x }\n'],
+  ['errors in many parts', `${policies(500, 7)}  broken: { limits: 3 }\ncache: { users: { ttl: 1 } }\n`],
   ['bytes that are not YAML', 'policies: {\u0000'],
   ['an alias bomb', `a: &a [x]\nb: [${Array(200).fill('*a').join(', ')}]\n`],
   ['a file above 1 MiB', `# ${'x'.repeat(1_048_576)}\n`],

@@ -6,7 +6,7 @@
  * result in several messages.
  *
  * Invariants:
- *   1. The result equals that of parsePolicyFile, including the problems and their lines.
+ *   1. The result equals that of parsePolicyFile, including the valid parts, the problems and their lines.
  *   2. The main thread receives one message per turn of its event loop.
  *   3. The main thread parses small files itself, which takes a few milliseconds. A worker would leave 7 to 13 MB of
  *      memory allocated after its exit.
@@ -15,16 +15,14 @@
  */
 import { Worker } from 'node:worker_threads';
 import { type PolicyFileResult, parsePolicyFile } from './policies.ts';
-import type { PolicyFile, PolicySpec } from './policy-file.ts';
-import type { YamlProblem } from './yaml-reader.ts';
+import type { PolicySpec } from './policy-file.ts';
 
 /**
- * Message of the worker. If the file has problems, the worker sends all problems in one message. Otherwise the first
- * message contains everything except the policies, and the following messages contain the policies.
+ * Message of the worker. The first message contains the result without its valid policies, and the following messages
+ * contain the valid policies.
  */
 export type ParsedPart =
-  | { readonly kind: 'problems'; readonly problems: readonly [YamlProblem, ...YamlProblem[]] }
-  | { readonly kind: 'rest'; readonly rest: Omit<PolicyFile, 'policies'>; readonly hasPolicies: boolean }
+  | { readonly kind: 'result'; readonly result: PolicyFileResult }
   | { readonly kind: 'policies'; readonly policies: readonly PolicySpec[]; readonly isLast: boolean };
 
 export interface PolicyParse {
@@ -48,6 +46,14 @@ const ENTRY = new URL(
   import.meta.url,
 );
 
+/** Returns a result with other valid policies. A result without valid parts stays unchanged. */
+export function withPolicies(result: PolicyFileResult, policies: ReadonlyMap<string, PolicySpec>): PolicyFileResult {
+  if ('file' in result) {
+    return { ...result, file: { ...result.file, policies } };
+  }
+  return result.parts === undefined ? result : { ...result, parts: { ...result.parts, policies } };
+}
+
 export function startPolicyParse(text: string): PolicyParse {
   if (text.length <= SMALL_TEXT_LENGTH) {
     return { result: Promise.resolve(parsePolicyFile(text)), cancel: () => undefined };
@@ -67,23 +73,19 @@ export function startPolicyParse(text: string): PolicyParse {
 async function resultOf(worker: Worker): Promise<PolicyFileResult> {
   return await new Promise((resolve, reject) => {
     const policies = new Map<string, PolicySpec>();
-    let rest: Extract<ParsedPart, { kind: 'rest' }> | undefined;
+    let result: PolicyFileResult | undefined;
     const timer = setTimeout(() => reject(new Error(`parsing took more than ${TIMEOUT_MS} ms`)), TIMEOUT_MS);
     timer.unref();
     worker.unref();
     worker.on('message', (part: ParsedPart) => {
-      if (part.kind === 'problems') {
-        resolve({ problems: part.problems });
-        return;
-      }
-      if (part.kind === 'rest') {
-        rest = part;
+      if (part.kind === 'result') {
+        result = part.result;
       } else {
         for (const policy of part.policies) {
           policies.set(policy.name, policy);
         }
-        if (part.isLast && rest !== undefined) {
-          resolve({ file: { ...rest.rest, policies }, hasPolicies: rest.hasPolicies });
+        if (part.isLast && result !== undefined) {
+          resolve(withPolicies(result, policies));
           return;
         }
       }

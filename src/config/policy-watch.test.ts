@@ -2,7 +2,7 @@
  * Tests which content of the policy file is loaded. The tests trigger each read of the file themselves;
  * test/integration/config-policy-watch.test.ts tests reloads in a running sidecar.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../test/support/lib/silent-logger.ts';
@@ -240,4 +240,149 @@ test('waits before it parses a file again whose thread failed, unless the file c
   await running.check();
   expect([...running.current().policies.keys()]).toEqual(['changed']);
   expect(outcomes).toEqual(['refused', 'reloaded']);
+});
+
+function broken(name: string): string {
+  return policy(name).replace('per: 1s', 'per: 1minute');
+}
+
+/** Returns the errors that /readyz shows. */
+function texts(running: PolicyWatch): readonly string[] {
+  return running.problems().texts;
+}
+
+test('starts with the valid parts of an optional file, logs the errors once, and names them until they are corrected', async () => {
+  writeFileSync(path, `${policy('good')}${broken('bad').replace('policies:\n', '')}`);
+  const running = start({ isOptional: true });
+  for (let check = 0; check < 4; check += 1) {
+    await running.check();
+  }
+  const problem = `${path}:5:56: policies.bad.limits[0].per must be a duration such as 500ms, 1s, 5m, 1h or 2d, got "1minute"`;
+  expect(running.problems()).toEqual({ count: 1, texts: [problem] });
+  expect(logged).toEqual([
+    {
+      level: 'error',
+      fields: { path, errors: [problem], errorCount: 1, policies: 1 },
+      message: 'policy file has errors, its valid parts take effect',
+    },
+  ]);
+  await reload(running, policy('good'));
+  expect([running.problems().count, running.current().broken]).toEqual([0, undefined]);
+  await reload(running, broken('good'));
+  expect([running.problems().count, [...running.current().policies.keys()]]).toEqual([1, ['good']]);
+  expect(outcomes).toEqual(['reloaded', 'refused']);
+});
+
+test('applies the valid parts of a changed file, also of a file that is not optional', async () => {
+  writeFileSync(path, policy('before'));
+  const running = start();
+  const kept = running.current().policies.get('before');
+  await reload(running, `${broken('before')}${policy('after').replace('policies:\n', '')}`);
+  expect([...running.current().policies.keys()].toSorted()).toEqual(['after', 'before']);
+  expect(running.current().policies.get('before')).toBe(kept);
+  expect(outcomes).toEqual(['refused']);
+});
+
+test('rejects a file with errors at start that is not optional', () => {
+  writeFileSync(path, broken('bad'));
+  expect(() => start()).toThrow('1minute');
+});
+
+test('starts with an optional file that cannot be parsed or read, and loads it once it is valid', async () => {
+  writeFileSync(path, 'policies: {');
+  const running = start({ isOptional: true });
+  expect(texts(running)).toEqual([expect.stringMatching(/policies\.yaml:1:\d+: cannot parse the file as YAML/)]);
+  expect(running.current().broken?.otherPolicies).toBe(texts(running)[0]);
+  rmSync(path);
+  mkdirSync(path);
+  await running.check();
+  await running.check();
+  expect(texts(running)).toEqual([`cannot read the policy file ${path}: EISDIR; use a readable file`]);
+  rmSync(path, { recursive: true });
+  await reload(running, policy('after'));
+  expect([texts(running), running.current().broken]).toEqual([[], undefined]);
+  expect(logged.map(({ level, message }) => `${level} ${message}`)).toEqual([
+    'error policy file has errors, calls that name a policy fail',
+    'error cannot read the policy file, calls that name a policy fail',
+  ]);
+});
+
+test('reports no error for an optional file that is missing, before and after other content', async () => {
+  const running = start({ isOptional: true });
+  await running.check();
+  expect([texts(running), logged, outcomes]).toEqual([[], [], []]);
+  await reload(running, 'policies: {');
+  expect(texts(running)).toHaveLength(1);
+  rmSync(path);
+  await running.check();
+  await running.check();
+  expect([texts(running), running.current().broken]).toEqual([[], undefined]);
+});
+
+/** Makes the directory look like a mounted ConfigMap with these keys. */
+function mountKeys(...keys: readonly string[]): void {
+  mkdirSync(join(directory, '..data'), { recursive: true });
+  mkdirSync(join(directory, '..2026_01_01'), { recursive: true });
+  for (const key of keys) {
+    writeFileSync(join(directory, key), policy('mounted'));
+  }
+}
+
+test('warns once that a mounted ConfigMap lacks the key, and names the keys that exist', async () => {
+  mountKeys('policy.yml', 'notes');
+  const running = start({ isOptional: true });
+  for (let check = 0; check < 4; check += 1) {
+    await running.check();
+  }
+  const text = `cannot read the policy file ${path}: the ConfigMap has no key policies.yaml, only notes, policy.yml; rename the key to policies.yaml`;
+  expect(running.problems()).toEqual({ count: 1, texts: [text] });
+  expect(running.current().broken).toMatchObject({ otherPolicies: text, sessions: undefined, cacheDefault: undefined });
+  expect(logged).toEqual([
+    {
+      level: 'warn',
+      fields: { path, key: 'policies.yaml', found: ['notes', 'policy.yml'] },
+      message: 'the ConfigMap has no key with the policy file, calls that name a policy fail',
+    },
+  ]);
+  renameSync(join(directory, 'policy.yml'), path);
+  await running.check();
+  await running.check();
+  expect([texts(running), [...running.current().policies.keys()]]).toEqual([[], ['mounted']]);
+});
+
+test('keeps the policies if the ConfigMap loses its key or all keys, and reports it', async () => {
+  mountKeys('policies.yaml');
+  const running = start({ isOptional: true });
+  renameSync(path, join(directory, 'policy.yml'));
+  await running.check();
+  await running.check();
+  expect(texts(running)).toEqual([expect.stringContaining('has no key policies.yaml, only policy.yml')]);
+  rmSync(join(directory, 'policy.yml'));
+  await running.check();
+  await running.check();
+  expect(texts(running)).toEqual([`cannot read the policy file ${path}: ENOENT; use a readable file`]);
+  expect([...running.current().policies.keys()]).toEqual(['mounted']);
+  expect(outcomes).toEqual(['refused', 'refused']);
+});
+
+test.each([
+  ['an empty mount', () => mountKeys()],
+  ['a directory that is not a ConfigMap', () => writeFileSync(join(directory, 'other.yaml'), '')],
+])('ignores a missing optional file in %s', async (_, prepare) => {
+  prepare();
+  const running = start({ isOptional: true });
+  await running.check();
+  await running.check();
+  expect([texts(running), logged, outcomes]).toEqual([[], [], []]);
+});
+
+test('reports refused content until the content changes', async () => {
+  writeFileSync(path, policy('before'));
+  const running = start({ ...failing(1), parseRetry: { firstMs: NEVER_MS, maxMs: NEVER_MS } });
+  await reload(running, '# nothing\n');
+  expect(texts(running)).toEqual([expect.stringContaining('the parser thread exited')]);
+  await reload(running, '\n');
+  expect(texts(running)).toEqual([expect.stringContaining('write "policies: {}" to remove all policies')]);
+  await reload(running, policy('before'));
+  expect(texts(running)).toEqual([]);
 });

@@ -241,15 +241,16 @@ export const SETTINGS = [
     kind: path,
     initial: undefined,
     meaning:
-      'Path to the policy file (docs/reference/policies.md). The sidecar watches the file and reloads it as a whole or not at all.',
+      'Path to the policy file (docs/reference/policies.md). The sidecar watches the file and applies changes without a restart.',
     why: 'If it is unset, there are no policies. Calls can still contain their own limits.',
   },
   {
     name: 'POLICY_FILE_OPTIONAL',
     kind: { kind: 'choice', choices: ['true', 'false'] },
     initial: 'false',
-    meaning: 'If true, the policy file may be missing at start, and the sidecar loads it once it exists.',
-    why: 'With the default, a wrong path is an error at start. With true, a ConfigMap that is created later needs no restart.',
+    meaning:
+      'If true, the sidecar also starts if the policy file is missing or has errors. It loads the file once it exists, and uses the valid parts of a file with errors.',
+    why: 'With the default, a wrong path or an error in the file is an error at start. With true, a ConfigMap that is created later needs no restart, and an error in a ConfigMap does not stop new pods.',
   },
   {
     name: 'KEY_PREFIX',

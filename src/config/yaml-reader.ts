@@ -6,9 +6,11 @@
  * errors.
  *
  * Invariants:
- *   1. The reader records at most 100 problems.
+ *   1. The reader records at most 100 problems. It reads the whole file nevertheless, and `watch` finds the first problem
+ *      of each part.
  *   2. The reader reports unknown and duplicate keys, several documents, aliases instead of values, and files above 1
  *      MiB.
+ *   3. A message has at most 500 characters and no control characters.
  */
 import {
   isAlias,
@@ -39,9 +41,19 @@ export interface KeyTable {
   readonly notYet?: Readonly<Record<string, string>>;
 }
 
+/** Entries of a mapping, and the problems of its keys. */
+export interface MapReading {
+  readonly entries: ReadonlyMap<string, Node>;
+  /** Problems of unknown keys, duplicate keys and keys without a value, by key. */
+  readonly problems: ReadonlyMap<string, YamlProblem>;
+  /** First problem of a key that is not a name. */
+  readonly unnamed: YamlProblem | undefined;
+}
+
 const MAX_FILE_BYTES = 1_048_576;
 /** Maximum number of problems. With this limit, a log line that contains all problems stays readable. */
 const MAX_PROBLEMS = 100;
+const MAX_MESSAGE_LENGTH = 500;
 /**
  * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) far exceeds this number.
  */
@@ -51,6 +63,8 @@ export class YamlReader {
   readonly problems: YamlProblem[] = [];
   readonly root: Node | undefined;
   readonly #lines = new LineCounter();
+  /** First problem, by position, since `watch` began. */
+  #first: YamlProblem | undefined;
 
   constructor(text: string) {
     const bytes = Buffer.byteLength(text);
@@ -92,18 +106,42 @@ export class YamlReader {
 
   /** Returns the entries of a mapping. Reports keys that are not in `keys`. */
   map(node: Node | undefined, path: string, keys?: KeyTable): ReadonlyMap<string, Node> | undefined {
+    return this.readMap(node, path, keys)?.entries;
+  }
+
+  /** Returns the entries of a mapping and the problems of its keys, which are also recorded. */
+  readMap(node: Node | undefined, path: string, keys?: KeyTable): MapReading | undefined {
     if (!isMap(node)) {
       this.fail(node, path, `a mapping${keys === undefined ? '' : ` with ${keys.known.join(', ')}`}`);
       return undefined;
     }
     const entries = new Map<string, Node>();
-    for (const pair of (node as YAMLMap<Node, Node>).items) {
-      if (this.problems.length >= MAX_PROBLEMS) {
-        break;
+    const problems = new Map<string, YamlProblem>();
+    let unnamed: YamlProblem | undefined;
+    for (const pair of (node as YAMLMap<Node, Node | null>).items) {
+      if (!isScalar(pair.key)) {
+        unnamed ??= this.refuse(pair.key, path, `must have names as keys, got ${describe(pair.key)}`);
+        continue;
       }
-      this.#addEntry(entries, pair as Pair<Node, Node | null>, path, keys);
+      const key = String(pair.key.value);
+      const problem = this.#keyProblem(entries, pair, { key, path, keys });
+      if (problem === undefined) {
+        entries.set(key, pair.value as Node);
+      } else if (!problems.has(key)) {
+        problems.set(key, problem);
+      }
     }
-    return entries;
+    return { entries, problems, unnamed };
+  }
+
+  /** Calls `read` and returns its result together with the first problem that it recorded, by position. */
+  watch<Value>(read: () => Value): { readonly value: Value; readonly problem: YamlProblem | undefined } {
+    const outer = this.#first;
+    this.#first = undefined;
+    const value = read();
+    const problem = this.#first;
+    this.#first = earlier(outer, problem);
+    return { value, problem };
   }
 
   list(node: Node | undefined, path: string, bounds: { min: number; max: number }): readonly Node[] | undefined {
@@ -132,8 +170,8 @@ export class YamlReader {
   }
 
   /** Records `<path> <text>` at the node. The text begins with a verb, such as "must be unique" or "has no effect". */
-  refuse(node: Node | undefined, path: string, text: string): void {
-    this.#note(node?.range?.[0] ?? 0, `${path === '' ? 'the file' : path} ${text}`);
+  refuse(node: Node | undefined, path: string, text: string): YamlProblem {
+    return this.#note(node?.range?.[0] ?? 0, `${path === '' ? 'the file' : path} ${text}`);
   }
 
   #scalar<Value>(
@@ -149,40 +187,51 @@ export class YamlReader {
     return undefined;
   }
 
-  #addEntry(entries: Map<string, Node>, pair: Pair<Node, Node | null>, path: string, keys: KeyTable | undefined): void {
-    if (!isScalar(pair.key)) {
-      this.refuse(pair.key, path, `must have names as keys, got ${describe(pair.key)}`);
-      return;
-    }
-    const key = String(pair.key.value);
+  #keyProblem(
+    entries: ReadonlyMap<string, Node>,
+    pair: Pair<Node, Node | null>,
+    { key, path, keys }: { key: string; path: string; keys: KeyTable | undefined },
+  ): YamlProblem | undefined {
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (keys !== undefined && !keys.known.includes(key)) {
       const notYet = keys.notYet?.[key];
-      if (notYet === undefined) {
-        this.#note(pair.key.range?.[0] ?? 0, unknownKey(key, path, keys.known));
-      } else {
-        this.refuse(pair.key, keyPath, notYet);
-      }
-      return;
+      return notYet === undefined
+        ? this.#note(pair.key.range?.[0] ?? 0, this.#unknownKeyText(key, path, keys.known))
+        : this.refuse(pair.key, keyPath, notYet);
     }
     if (entries.has(key)) {
-      this.refuse(pair.key, keyPath, 'must be set once, got a duplicate key');
-      return;
+      return this.refuse(pair.key, keyPath, 'must be set once, got a duplicate key');
     }
-    if (pair.value === null) {
-      this.refuse(pair.key, keyPath, 'must have a value, got nothing');
-      return;
-    }
-    entries.set(key, pair.value);
+    return pair.value === null ? this.refuse(pair.key, keyPath, 'must have a value, got nothing') : undefined;
   }
 
-  #note(offset: number, message: string): void {
-    if (this.problems.length >= MAX_PROBLEMS) {
-      return;
-    }
-    const { line, col } = this.#lines.linePos(offset);
-    this.problems.push({ line: Math.max(1, line), column: Math.max(1, col), message });
+  /** Returns the text without a suggestion if the problem is not recorded, because suggestions take time. */
+  #unknownKeyText(key: string, path: string, known: readonly string[]): string {
+    return this.problems.length < MAX_PROBLEMS ? unknownKey(key, path, known) : `unknown key ${JSON.stringify(key)}`;
   }
+
+  #note(offset: number, text: string): YamlProblem {
+    const { line, col } = this.#lines.linePos(offset);
+    const message = text
+      .slice(0, MAX_MESSAGE_LENGTH)
+      .toWellFormed()
+      .replaceAll(/\p{Cc}/gu, ' ');
+    const problem = { line: Math.max(1, line), column: Math.max(1, col), message };
+    this.#first = earlier(this.#first, problem);
+    if (this.problems.length < MAX_PROBLEMS) {
+      this.problems.push(problem);
+    }
+    return problem;
+  }
+}
+
+/** Returns the problem with the earlier position. */
+export function earlier(left: YamlProblem | undefined, right: YamlProblem | undefined): YamlProblem | undefined {
+  if (left === undefined || right === undefined) {
+    return left ?? right;
+  }
+  const isRight = right.line < left.line || (right.line === left.line && right.column < left.column);
+  return isRight ? right : left;
 }
 
 function listText(count: number): string {

@@ -64,3 +64,12 @@ export function invalidArgument(field: string, { accepted, got }: { accepted: st
 export function unimplemented(action: string, option: string, remedy = 'leave it unset'): StatusError {
   return new StatusError(Status.UNIMPLEMENTED, `cannot ${action}: this version does not support ${option}; ${remedy}`);
 }
+
+/**
+ * Returns FAILED_PRECONDITION for a call that needs a part of the policy file with an error. `problem` names the file,
+ * the position and the error.
+ */
+export function invalidPolicyFile(action: string, { part, problem }: { part: string; problem: string }): StatusError {
+  const text = `cannot ${action}: ${part} cannot be used: ${problem}; correct the policy file`;
+  return new StatusError(Status.FAILED_PRECONDITION, text);
+}

@@ -17,7 +17,7 @@ const ROWS: readonly AnnotationRow[] = ANNOTATIONS;
 
 function inject(annotations: Record<string, string>): Pod {
   const injection = injectPod({
-    pod: { metadata: { annotations }, spec: { containers: [{ name: 'app' }] } },
+    pod: { metadata: { annotations }, spec: { containers: [{ name: 'app' }, { name: 'istio-proxy' }] } },
     namespaceLabels: {},
     namespaceAnnotations: { 'pannier.dev/inject': 'true' },
     config: defaultSidecarConfig('pannier:1'),

@@ -12,6 +12,7 @@
  */
 import { nearestOf } from '../config/nearest.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
+import { containerNames, pullSecretNames } from './name-lists.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
 import {
@@ -95,6 +96,16 @@ export const ANNOTATIONS = [
     meaning: 'When the kubelet pulls the image.',
     example: 'Never',
     wrong: ['always', ''],
+  },
+  {
+    name: 'image-pull-secrets',
+    kind: pullSecretNames,
+    initial: '`sidecar.imagePullSecrets`',
+    initialOf: (config) =>
+      configured(config.imagePullSecrets.length > 0 ? config.imagePullSecrets.join(',') : undefined),
+    meaning: 'Pull secrets of the image, which injection adds to those of the pod.',
+    example: 'regcred,team-registry',
+    wrong: ['Reg_Cred', 'regcred,', 'a,a', ''],
   },
   {
     name: 'cpu-request',
@@ -267,6 +278,16 @@ export const ANNOTATIONS = [
     wrong: ['yes', ''],
   },
   {
+    name: 'after',
+    kind: containerNames,
+    initial: '`sidecar.after`, otherwise the sidecar comes first',
+    initialOf: (config) => configured(config.after.length > 0 ? config.after.join(',') : undefined),
+    meaning:
+      'Containers after which the sidecar starts, such as the native sidecar of a service mesh. A native sidecar comes right after the last init container with one of these names, and a plain one after the last container. If the pod has none of them, the sidecar comes first. Init containers before the sidecar cannot call the API.',
+    example: 'istio-proxy',
+    wrong: ['Istio', 'istio-proxy,', 'a.b', ''],
+  },
+  {
     name: 'grpc-transport',
     kind: setting('GRPC_TRANSPORT'),
     initial: '`sidecar.env`, otherwise the default of the setting',
@@ -313,6 +334,7 @@ export const STATUS_ANNOTATIONS = {
   version: `${ANNOTATION_PREFIX}version`,
   configHash: `${ANNOTATION_PREFIX}config-hash`,
   kept: `${ANNOTATION_PREFIX}kept`,
+  added: `${ANNOTATION_PREFIX}added`,
 } as const;
 
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;

@@ -5,10 +5,13 @@
  * the conflict and its remedy.
  */
 import { type Annotations, annotationKey } from './annotations.ts';
-import type { Container, Pod } from './pod.ts';
+import type { Container, Pod, Volume } from './pod.ts';
 import type { Previous } from './previous.ts';
-import { isSocketDirectory, SIDECAR_NAME, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
+import { rootUserProblem } from './security-context.ts';
+import { SIDECAR_NAME, type Sidecar } from './sidecar.ts';
 import { sidecarVolumes } from './sidecar-container.ts';
+import { placeOf, socketConflict } from './socket-mounts.ts';
+import { windowsField } from './windows.ts';
 
 export interface ClashQuestion {
   readonly pod: Pod;
@@ -24,7 +27,7 @@ export function findClashes(question: ClashQuestion): string[] {
   const containers = all.filter((container) => container !== question.previous?.container);
   return [
     ...podClashes(question),
-    ...containers.flatMap((container) => containerClashes(container, question.sidecar)),
+    ...containers.flatMap((container) => containerClashes(container, question.sidecar, spec.volumes ?? [])),
     ...volumeClashes(question),
   ];
 }
@@ -35,8 +38,11 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
   if ((spec.containers ?? []).length === 0) {
     problems.push('cannot inject the pod: spec.containers is empty; add at least one container');
   }
-  if (spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows') {
-    problems.push('cannot inject the pod: its operating system is windows; use linux (there is no image for windows)');
+  const windows = windowsField(spec);
+  if (windows !== undefined) {
+    problems.push(
+      `cannot inject the pod: its operating system is windows (${windows}); use linux (there is no image for windows)`,
+    );
   }
   if (
     spec.hostNetwork === true &&
@@ -45,6 +51,10 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
     problems.push(
       `cannot inject the pod: spec.hostNetwork is true, so its ports are ports of the node; set annotations ${annotationKey('grpc-port')} and ${annotationKey('admin-port')} to ports that no other pod of the node uses`,
     );
+  }
+  const rootUser = rootUserProblem(pod, sidecar.securityContext);
+  if (rootUser !== undefined) {
+    problems.push(rootUser);
   }
   const restartPolicy = spec.restartPolicy ?? 'Always';
   if (!sidecar.isNative && restartPolicy !== 'Always') {
@@ -57,7 +67,7 @@ function podClashes({ pod, sidecar, annotations }: ClashQuestion): string[] {
   return problems;
 }
 
-function containerClashes(container: Container, sidecar: Sidecar): string[] {
+function containerClashes(container: Container, sidecar: Sidecar, volumes: readonly Volume[]): string[] {
   const problems: string[] = [];
   if (container.name === SIDECAR_NAME) {
     problems.push(
@@ -78,10 +88,10 @@ function containerClashes(container: Container, sidecar: Sidecar): string[] {
       );
     }
   }
-  const mount = container.volumeMounts?.find((candidate) => isSocketDirectory(candidate.mountPath));
-  if (sidecar.hasSocket && mount !== undefined && mount.name !== SOCKET_VOLUME) {
+  const mount = sidecar.hasSocket ? socketConflict(container, volumes) : undefined;
+  if (mount !== undefined) {
     problems.push(
-      `cannot inject the pod: container ${container.name} mounts ${mount.name} at ${SOCKET_DIRECTORY}; mount it elsewhere, or set annotation ${annotationKey('socket')} to "false"`,
+      `cannot inject the pod: container ${container.name} mounts ${mount.name} at ${placeOf(mount.mountPath)}; mount it elsewhere, or set annotation ${annotationKey('socket')} to "false"`,
     );
   }
   return problems;

@@ -2,16 +2,19 @@
  * Adds a sidecar to a pod.
  *
  * Invariants:
- *   1. Every part of the pod that the user wrote keeps its value and its position.
+ *   1. Every part of the pod that the user wrote keeps its value and its position relative to the other such parts.
  *   2. `editPod` does not add a part that the pod already has, so a second edit changes nothing.
  *   3. The module uninject-pod.ts can find every part that `editPod` has added.
  *   4. Injected variables come first in each `env`, so that variables of the user can refer to them.
  */
 import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod, PodMetadata, PodSpec, TextMap, Volume, VolumeMount } from './pod.ts';
+import { withMovedSidecar, withSidecar } from './position.ts';
 import type { Previous } from './previous.ts';
-import { endpointsOf, isSocketDirectory, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
+import { addedPullSecrets, withPullSecrets } from './pull-secrets.ts';
+import { endpointsOf, type Sidecar, SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
 import { configHash, sidecarContainer, sidecarVolumes } from './sidecar-container.ts';
+import { isSocketDirectory } from './socket-mounts.ts';
 
 export const DEFAULT_CONTAINER = 'kubectl.kubernetes.io/default-container';
 export const EVICTABLE_VOLUMES = 'cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes';
@@ -23,6 +26,8 @@ export interface PodEdit {
   readonly version: string;
   /** Current sidecar of the pod, which the edit leaves unchanged; undefined if the pod has none. */
   readonly previous: Previous | undefined;
+  /** Names of the pull secrets that the edit adds to the pod. */
+  readonly pullSecrets: readonly string[];
 }
 
 export function editPod(edit: PodEdit): Pod {
@@ -48,11 +53,9 @@ function editSpec(edit: PodEdit, kept: Set<string>): PodSpec {
     (containers ?? []).map((container) =>
       container === edit.previous?.container ? container : editContainer(edit, kept, container),
     );
-  const initContainers = editEach(spec.initContainers);
-  const containers = editEach(spec.containers);
-  if (edit.previous === undefined) {
-    (edit.sidecar.isNative ? initContainers : containers).unshift(sidecarContainer(edit.sidecar));
-  }
+  const { isNative } = edit.sidecar;
+  const initContainers = isNative ? placed(edit, editEach(spec.initContainers)) : editEach(spec.initContainers);
+  const containers = isNative ? editEach(spec.containers) : placed(edit, editEach(spec.containers));
   const volumes: Volume[] = [...(spec.volumes ?? [])];
   for (const volume of sidecarVolumes(edit.sidecar)) {
     if (!volumes.some((candidate) => candidate.name === volume.name)) {
@@ -61,12 +64,23 @@ function editSpec(edit: PodEdit, kept: Set<string>): PodSpec {
   }
   noteEmpty(edit, kept, { word: 'volumes', before: spec.volumes, after: volumes });
   noteEmpty(edit, kept, { word: 'initContainers', before: spec.initContainers, after: initContainers });
+  const imagePullSecrets = withPullSecrets(spec.imagePullSecrets, edit.pullSecrets);
+  if (edit.pullSecrets.length > 0) {
+    noteEmpty(edit, kept, { word: 'imagePullSecrets', before: spec.imagePullSecrets, after: imagePullSecrets });
+  }
   return {
     ...spec,
     ...(initContainers.length > 0 ? { initContainers } : {}),
     containers,
     ...(volumes.length > 0 ? { volumes } : {}),
+    ...(edit.pullSecrets.length > 0 ? { imagePullSecrets } : {}),
   };
+}
+
+function placed({ sidecar, previous }: PodEdit, containers: readonly Container[]): readonly Container[] {
+  return previous === undefined
+    ? withSidecar(containers, sidecarContainer(sidecar), sidecar.after)
+    : withMovedSidecar(containers, previous.container, sidecar.after);
 }
 
 function editContainer(edit: PodEdit, kept: Set<string>, container: Container): Container {
@@ -113,6 +127,10 @@ function editMetadata(edit: PodEdit, kept: Set<string>): PodMetadata {
     [STATUS_ANNOTATIONS.version]: edit.version,
     [STATUS_ANNOTATIONS.configHash]: configHash(edit.sidecar),
   };
+  const added = [...(edit.previous?.added ?? []), ...addedPullSecrets(edit.pullSecrets)];
+  if (added.length > 0) {
+    status[STATUS_ANNOTATIONS.added] = added.join(',');
+  }
   if (kept.size > 0) {
     status[STATUS_ANNOTATIONS.kept] = [...kept].sort().join(',');
   }

@@ -12,7 +12,15 @@ import { defaultSidecarConfig, type SidecarConfig } from './sidecar-config.ts';
 import { uninjectPod } from './uninject-pod.ts';
 
 const config = defaultSidecarConfig('pannier:1');
-const otherConfig: SidecarConfig = { ...config, image: 'pannier:2', socket: false, logLevel: 'debug' };
+const otherConfig: SidecarConfig = {
+  ...config,
+  image: 'pannier:2',
+  imagePullSecrets: ['regcred', 'team'],
+  socket: false,
+  after: ['migrate', 'mesh'],
+  logLevel: 'debug',
+  securityContext: { ...config.securityContext, runAsUser: undefined },
+};
 
 function inject(pod: Pod, sidecarConfig = config): Pod {
   const injection = injectPod({
@@ -106,7 +114,7 @@ describe('a random pod', () => {
     fc.assert(
       fc.property(arbitraryPod, arbitraryOthers, (pod, others) => {
         const bare = uninjectPod(inject(others(inject(pod))));
-        expect(JSON.stringify(bare)).not.toMatch(/pannier:1|pannier.dev\/(injected|kept|version|config-hash)/);
+        expect(JSON.stringify(bare)).not.toMatch(/pannier:1|pannier.dev\/(injected|kept|added|version|config-hash)/);
         expect(holds(bare, withoutEvictable(pod))).toBe(true);
         expect(new Set(namesIn(bare))).toEqual(new Set(namesIn(others(pod))));
       }),

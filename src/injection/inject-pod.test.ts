@@ -139,8 +139,24 @@ describe('the sidecar', () => {
         },
       });
       const kinds = (pod.spec?.volumes ?? []).flatMap((volume) => Object.keys(volume));
-      expect(kinds.filter((kind) => !['name', 'emptyDir', 'configMap', 'secret'].includes(kind))).toEqual([]);
+      expect(kinds.filter((kind) => !['name', 'emptyDir', 'configMap', 'secret', 'projected'].includes(kind))).toEqual(
+        [],
+      );
       expect(JSON.stringify(sidecarOf(pod))).not.toMatch(/hostPort|hostPath|"add"/);
+    }
+  });
+
+  test('mounts no token of the ServiceAccount, and brings no emptyDir volume without a socket', () => {
+    for (const native of ['true', 'false']) {
+      const pod = injected(
+        podWith({ 'pannier.dev/inject': 'true', 'pannier.dev/native': native, 'pannier.dev/socket': 'false' }),
+      );
+      const mount = sidecarOf(pod).volumeMounts?.find(
+        ({ mountPath }) => mountPath === '/var/run/secrets/kubernetes.io/serviceaccount',
+      );
+      expect(pod.spec?.volumes).toContainEqual({ name: mount?.name, projected: {} });
+      // `kubectl drain` refuses to evict a pod with an emptyDir volume.
+      expect(pod.spec?.volumes?.filter((volume) => 'emptyDir' in volume || 'hostPath' in volume)).toEqual([]);
     }
   });
 
@@ -205,7 +221,7 @@ describe('a pod with a sidecar', () => {
 
   test('keeps changes by other programs in the sidecar', () => {
     const changed = withSidecar((container) => ({ ...container, image: 'mirror/pannier:1', resources: {} }));
-    expect(inject(changed)).toEqual({ kind: 'inject', pod: changed, patch: [] });
+    expect(inject(changed)).toEqual({ kind: 'inject', pod: changed, patch: [], notes: [] });
   });
 
   test('gets a new sidecar for another configuration', () => {

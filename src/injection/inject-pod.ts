@@ -13,11 +13,14 @@ import { VERSION } from '../lib/version.ts';
 import { findClashes } from './clashes.ts';
 import { decide } from './decide.ts';
 import { editPod } from './edit-pod.ts';
+import { envFromNotes } from './env-from.ts';
 import { jsonPatch, type PatchOperation } from './json-patch.ts';
 import type { Kubelets } from './kubelets.ts';
 import type { Pod, TextMap } from './pod.ts';
 import { podLevelResources } from './pod-resources.ts';
+import { positionNotes } from './position.ts';
 import { findPrevious } from './previous.ts';
+import { planPullSecrets, pullSecretNotes } from './pull-secrets.ts';
 import { podResourceProblems } from './resource-problems.ts';
 import { resolveSidecar, sidecarProblems } from './sidecar.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
@@ -32,6 +35,11 @@ export interface InjectionRequest {
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
   /**
+   * Whether the API server has already added the fields of the ServiceAccount to the pod, such as imagePullSecrets. The
+   * default is false, as for a manifest.
+   */
+  readonly hasServiceAccountFields?: boolean;
+  /**
    * Version that injection records in the pod. The default is the version of this program; tests set a constant
    * version.
    */
@@ -39,8 +47,16 @@ export interface InjectionRequest {
 }
 
 export type Injection =
-  /** `patch` turns the given pod into `pod`. The patch is empty if the sidecar is already up to date. */
-  | { readonly kind: 'inject'; readonly pod: Pod; readonly patch: readonly PatchOperation[] }
+  /**
+   * `patch` turns the given pod into `pod`. The patch is empty if the sidecar is already up to date. `notes` are
+   * statements for the user about parts of the pod that do not work as the user may expect.
+   */
+  | {
+      readonly kind: 'inject';
+      readonly pod: Pod;
+      readonly patch: readonly PatchOperation[];
+      readonly notes: readonly string[];
+    }
   | { readonly kind: 'skip'; readonly reason: string }
   /** Refusal with one text per error, for the user who creates the pod. */
   | { readonly kind: 'refuse'; readonly problems: readonly [string, ...string[]] };
@@ -57,7 +73,14 @@ export function injectPod(request: InjectionRequest): Injection {
   const isCurrent = found?.configHash === configHash(sidecar);
   const pod = isCurrent ? request.pod : uninjectPod(request.pod);
   const previous = isCurrent ? found : undefined;
-  const injected = editPod({ pod, sidecar, previous, version: request.version ?? VERSION });
+  const plan = planPullSecrets({
+    spec: pod.spec ?? {},
+    names: sidecar.imagePullSecrets,
+    isRequested: annotations['image-pull-secrets'] !== undefined,
+    hasServiceAccountFields: request.hasServiceAccountFields === true,
+  });
+  const version = request.version ?? VERSION;
+  const injected = editPod({ pod, sidecar, previous, version, pullSecrets: plan.add });
   const problems = [
     ...sidecarProblems(sidecar),
     ...findClashes({ pod, sidecar, annotations, previous }),
@@ -67,5 +90,7 @@ export function injectPod(request: InjectionRequest): Injection {
   if (first !== undefined) {
     return { kind: 'refuse', problems: [first, ...others] };
   }
-  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected) };
+  const spec = pod.spec ?? {};
+  const notes = [...pullSecretNotes(plan), ...positionNotes(sidecar, spec), ...envFromNotes(sidecar, spec)];
+  return { kind: 'inject', pod: injected, patch: jsonPatch(request.pod, injected), notes };
 }

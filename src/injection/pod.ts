@@ -35,6 +35,7 @@ export interface PodSpec {
   readonly containers?: readonly Container[];
   readonly initContainers?: readonly Container[];
   readonly volumes?: readonly Volume[];
+  readonly imagePullSecrets?: readonly PullSecret[];
   readonly hostNetwork?: boolean;
   readonly restartPolicy?: string;
   readonly os?: { readonly name?: string };
@@ -68,6 +69,11 @@ interface ContainerPort {
 export interface VolumeMount {
   readonly name: string;
   readonly mountPath: string;
+  readonly [further: string]: unknown;
+}
+
+export interface PullSecret {
+  readonly name?: string;
   readonly [further: string]: unknown;
 }
 

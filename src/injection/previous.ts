@@ -5,6 +5,7 @@ import { STATUS_ANNOTATIONS } from './annotations.ts';
 import type { Container, Pod } from './pod.ts';
 import {
   endpointsOf,
+  NO_TOKEN_VOLUME,
   POLICIES_VOLUME,
   REDIS_TLS_VOLUME,
   REDIS_VOLUME,
@@ -20,6 +21,7 @@ export interface Previous {
   readonly endpoints: ReadonlyMap<string, string>;
   readonly volumes: ReadonlySet<string>;
   readonly kept: Kept;
+  readonly added: Added;
 }
 
 /**
@@ -29,7 +31,13 @@ export interface Previous {
  */
 export type Kept = ReadonlySet<string>;
 
-const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME]);
+/**
+ * Entries that injection has added to lists of the pod and that cannot be recognized by themselves. The annotation
+ * pannier.dev/added lists them as words such as `imagePullSecrets/regcred`.
+ */
+export type Added = ReadonlySet<string>;
+
+const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME, NO_TOKEN_VOLUME]);
 
 /**
  * Returns undefined if the pod has no injected sidecar. A container named pannier that the user wrote is not an
@@ -50,8 +58,13 @@ export function findPrevious(pod: Pod): Previous | undefined {
     version: annotations[STATUS_ANNOTATIONS.version],
     endpoints: endpointsOf(endpointsIn(container)),
     volumes: new Set((container.volumeMounts ?? []).map((mount) => mount.name).filter((name) => OWN_VOLUMES.has(name))),
-    kept: new Set((annotations[STATUS_ANNOTATIONS.kept] ?? '').split(',').filter((word) => word !== '')),
+    kept: wordsOf(annotations[STATUS_ANNOTATIONS.kept]),
+    added: wordsOf(annotations[STATUS_ANNOTATIONS.added]),
   };
+}
+
+function wordsOf(list: string | undefined): ReadonlySet<string> {
+  return new Set((list ?? '').split(',').filter((word) => word !== ''));
 }
 
 function isOurs(container: Container): boolean {

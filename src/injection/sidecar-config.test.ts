@@ -26,6 +26,7 @@ describe('a configuration', () => {
 
   test('may set all keys', () => {
     const config = parse(`  imagePullPolicy: Never
+  imagePullSecrets: [regcred, team.registry]
   native: true
   resources:
     requests: {cpu: 1, memory: 128Mi, ephemeral-storage: 64Mi}
@@ -34,11 +35,19 @@ describe('a configuration', () => {
   redis: {urls: ["redis://a:6379", "redis://b:6379"], secretName: redis-login, tlsSecretName: client-tls}
   policiesConfigMap: ""
   socket: false
+  securityContext:
+    runAsUser: 1000650000
+    runAsGroup: null
+    seccompProfile: {type: Localhost, localhostProfile: profiles/pannier.json}
+    appArmorProfile: {type: RuntimeDefault}
+    seLinuxOptions: {type: container_t, level: "s0:c1,c2"}
+  after: [istio-proxy]
   env: {PANNIER_NEAR_CACHE_MAX_ENTRIES: 10, PANNIER_KEY_PREFIX: ""}
 `);
     expect(config).toEqual({
       image: 'pannier:1',
       imagePullPolicy: 'Never',
+      imagePullSecrets: ['regcred', 'team.registry'],
       native: 'true',
       resources: {
         requests: { cpu: '1', memory: '128Mi', 'ephemeral-storage': '64Mi' },
@@ -52,6 +61,14 @@ describe('a configuration', () => {
       },
       policiesConfigMap: undefined,
       socket: false,
+      securityContext: {
+        runAsUser: 1_000_650_000,
+        runAsGroup: undefined,
+        seccompProfile: { type: 'Localhost', localhostProfile: 'profiles/pannier.json' },
+        appArmorProfile: { type: 'RuntimeDefault' },
+        seLinuxOptions: { type: 'container_t', level: 's0:c1,c2' },
+      },
+      after: ['istio-proxy'],
       env: { PANNIER_NEAR_CACHE_MAX_ENTRIES: '10', PANNIER_KEY_PREFIX: '' },
     });
   });
@@ -67,6 +84,7 @@ describe('an invalid configuration', () => {
   test('reports all errors at once, each with its line', () => {
     const text = `sidecar:
   imag: pannier:1
+  imagePullSecrets: [Reg_Cred, a, a]
   native: sometimes
   resources:
     limits: {memory: 32Mi, disk: 1Gi}
@@ -86,16 +104,18 @@ describe('an invalid configuration', () => {
     const accepted = [
       '2: unknown key "imag" in sidecar; did you mean "image"?',
       '2: sidecar.image must be an image with a tag or a digest, NAME:TAG or NAME@sha256:DIGEST, got nothing',
-      '3: sidecar.native must be one of auto, true, false, got "sometimes"',
-      '5: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory, ephemeral-storage',
-      '5: sidecar.resources.limits.memory must be a memory quantity from 96Mi to 64Gi, such as 192Mi, got "32Mi"',
-      '7: sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
-      `8: sidecar.redis.secretName must be ${secretName}, got "Not A Name"`,
-      `9: sidecar.redis.tlsSecretName must be ${secretName}, got "Nor This"`,
-      '11: sidecar.env: PANNIER_SCOPE must not be set in env: the injector sets it; use annotation "scope"',
-      '11: sidecar.env: unknown setting LANG; see docs/reference/settings.md',
-      '11: sidecar.env: unknown setting PANNIER_NEAR_CACHE_MAX_ENTRIE; did you mean PANNIER_NEAR_CACHE_MAX_ENTRIES?',
-      '14: sidecar.socket must be true or false, got 1',
+      `3: sidecar.imagePullSecrets[0] must be ${secretName}, got "Reg_Cred"`,
+      '3: sidecar.imagePullSecrets[2] must be different from the other names, got "a" again',
+      '4: sidecar.native must be one of auto, true, false, got "sometimes"',
+      '6: unknown key "disk" in sidecar.resources.limits; must be one of cpu, memory, ephemeral-storage',
+      '6: sidecar.resources.limits.memory must be a memory quantity from 96Mi to 64Gi, such as 192Mi, got "32Mi"',
+      '8: sidecar.redis.urls[0]: the database number must be 0 or absent (a Cluster has only database 0), got 4',
+      `9: sidecar.redis.secretName must be ${secretName}, got "Not A Name"`,
+      `10: sidecar.redis.tlsSecretName must be ${secretName}, got "Nor This"`,
+      '12: sidecar.env: PANNIER_SCOPE must not be set in env: the injector sets it; use annotation "scope"',
+      '12: sidecar.env: unknown setting LANG; see docs/reference/settings.md',
+      '12: sidecar.env: unknown setting PANNIER_NEAR_CACHE_MAX_ENTRIE; did you mean PANNIER_NEAR_CACHE_MAX_ENTRIES?',
+      '15: sidecar.socket must be true or false, got 1',
     ];
     expect([...found].sort()).toEqual([...accepted].sort());
   });

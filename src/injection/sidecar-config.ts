@@ -8,7 +8,9 @@
  */
 import { isScalar, type Node } from 'yaml';
 import { YamlReader } from '../config/yaml-reader.ts';
+import { containerNames, pullSecretNames, readNames } from './name-lists.ts';
 import { parseQuantity } from './quantity.ts';
+import { DEFAULT_SECURITY_CONTEXT, readSecurityContext, type SidecarSecurityContext } from './security-context.ts';
 import {
   choice,
   cpu,
@@ -25,6 +27,8 @@ import {
 export interface SidecarConfig {
   readonly image: string;
   readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never';
+  /** Names of Secrets in the namespace of the pod. */
+  readonly imagePullSecrets: readonly string[];
   readonly native: 'auto' | 'true' | 'false';
   readonly resources: SidecarResources;
   readonly logLevel: string;
@@ -37,6 +41,9 @@ export interface SidecarConfig {
   /** Name of a ConfigMap in the namespace of the pod. */
   readonly policiesConfigMap: string | undefined;
   readonly socket: boolean;
+  readonly securityContext: SidecarSecurityContext;
+  /** Names of containers after which the sidecar is placed. */
+  readonly after: readonly string[];
   /** Other PANNIER_* settings. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -71,12 +78,15 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
   return {
     image: sidecarImage,
     imagePullPolicy: 'IfNotPresent',
+    imagePullSecrets: [],
     native: 'auto',
     resources: { requests: { cpu: '10m', memory: '96Mi' }, limits: { memory: '192Mi' } },
     logLevel: 'info',
     redis: { urls: [], secretName: undefined, tlsSecretName: undefined },
     policiesConfigMap: 'pannier-policies',
     socket: true,
+    securityContext: DEFAULT_SECURITY_CONTEXT,
+    after: [],
     env: {},
   };
 }
@@ -84,12 +94,15 @@ export function defaultSidecarConfig(sidecarImage: string): SidecarConfig {
 const SIDECAR_KEYS = [
   'image',
   'imagePullPolicy',
+  'imagePullSecrets',
   'native',
   'resources',
   'logLevel',
   'redis',
   'policiesConfigMap',
   'socket',
+  'securityContext',
+  'after',
   'env',
 ];
 const MAX_REDIS_URLS = 64;
@@ -125,6 +138,11 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
   return {
     image: initial.image,
     imagePullPolicy: read('imagePullPolicy', choice(['Always', 'IfNotPresent', 'Never'])) ?? initial.imagePullPolicy,
+    imagePullSecrets: readNames(reader, {
+      node: nodes.get('imagePullSecrets'),
+      path: 'sidecar.imagePullSecrets',
+      kind: pullSecretNames,
+    }),
     native: read('native', choice(['auto', 'true', 'false'])) ?? initial.native,
     resources: readResources(reader, nodes.get('resources'), initial.resources),
     logLevel: read('logLevel', setting('LOG_LEVEL')) ?? initial.logLevel,
@@ -133,6 +151,8 @@ function readSidecar(reader: YamlReader, nodes: Nodes, parent: Node | undefined)
       ? readName(reader, nodes, { key: 'policiesConfigMap', path: 'sidecar', object: 'ConfigMap' })
       : initial.policiesConfigMap,
     socket: socket === undefined ? initial.socket : (reader.flag(socket, 'sidecar.socket') ?? initial.socket),
+    securityContext: readSecurityContext(reader, nodes.get('securityContext')),
+    after: readNames(reader, { node: nodes.get('after'), path: 'sidecar.after', kind: containerNames }),
     env: readEnv(reader, nodes.get('env')),
   };
 }

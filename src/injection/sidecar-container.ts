@@ -5,13 +5,16 @@
  *   1. The container meets the Pod Security Standard `restricted`.
  *   2. The kubelet never expands references in the values of environment variables.
  *   3. Equal sidecars yield equal objects.
+ *   4. The sidecar never has a token of the ServiceAccount.
  */
 import { createHash } from 'node:crypto';
 import { canonicalText } from '../lib/json.ts';
 import type { Container, EnvironmentVariable, Volume, VolumeMount } from './pod.ts';
 import { MEBIBYTE, parseQuantity } from './quantity.ts';
+import { containerSecurityContext } from './security-context.ts';
 import {
   endpointsOf,
+  NO_TOKEN_VOLUME,
   POLICIES_VOLUME,
   REDIS_TLS_VOLUME,
   REDIS_VOLUME,
@@ -29,14 +32,13 @@ const REDIS_TLS_DIRECTORY = '/etc/pannier/redis-tls';
  * point of the image.
  */
 const PROGRAM = ['/nodejs/bin/node', '/app/dist/main.mjs'];
-/** Id of the user `nonroot` in the image. */
-const USER_ID = 65_532;
+/** The API server mounts no token into a container that already mounts a volume at this path. */
+const TOKEN_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount';
 const MAX_START_SECONDS = 30;
 /** Part of the grace period that remains for the sidecar after its hook has waited for the application. */
 const END_RESERVE_MS = 5_000;
 
 export function sidecarContainer(sidecar: Sidecar): Container {
-  const mounts = sidecarMounts(sidecar);
   const probe = (path: string): object => ({ httpGet: { path, port: sidecar.adminPort } });
   return {
     name: SIDECAR_NAME,
@@ -51,17 +53,8 @@ export function sidecarContainer(sidecar: Sidecar): Container {
     livenessProbe: { ...probe('/livez'), periodSeconds: 10, timeoutSeconds: 3, failureThreshold: 3 },
     ...(sidecar.isNative ? {} : { lifecycle: orderingHooks(sidecar) }),
     resources: sidecar.resources,
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      capabilities: { drop: ['ALL'] },
-      privileged: false,
-      readOnlyRootFilesystem: true,
-      runAsGroup: USER_ID,
-      runAsNonRoot: true,
-      runAsUser: USER_ID,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
+    securityContext: containerSecurityContext(sidecar.securityContext),
+    volumeMounts: sidecarMounts(sidecar),
   };
 }
 
@@ -79,6 +72,8 @@ export function sidecarVolumes(sidecar: Sidecar): Volume[] {
   if (sidecar.redisTlsSecret !== undefined) {
     volumes.push({ name: REDIS_TLS_VOLUME, secret: { secretName: sidecar.redisTlsSecret } });
   }
+  // A projected volume, unlike an emptyDir, does not prevent a drain of the node.
+  volumes.push({ name: NO_TOKEN_VOLUME, projected: {} });
   return volumes;
 }
 
@@ -88,6 +83,8 @@ export function configHash(sidecar: Sidecar): string {
     container: sidecarContainer(sidecar),
     volumes: sidecarVolumes(sidecar),
     endpoints: [...endpointsOf(sidecar)],
+    imagePullSecrets: sidecar.imagePullSecrets,
+    after: sidecar.after,
   };
   return createHash('sha256').update(canonicalText(made)).digest('hex').slice(0, 16);
 }
@@ -178,6 +175,7 @@ function sidecarMounts(sidecar: Sidecar): VolumeMount[] {
   if (sidecar.redisTlsSecret !== undefined) {
     mounts.push({ name: REDIS_TLS_VOLUME, mountPath: REDIS_TLS_DIRECTORY, readOnly: true });
   }
+  mounts.push({ name: NO_TOKEN_VOLUME, mountPath: TOKEN_DIRECTORY, readOnly: true });
   return mounts;
 }
 

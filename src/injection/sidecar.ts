@@ -6,6 +6,7 @@ import { type Annotations, annotationKey } from './annotations.ts';
 import { type Kubelets, runsNativeSidecars } from './kubelets.ts';
 import type { Pod } from './pod.ts';
 import type { PodLevelName } from './pod-resources.ts';
+import type { SidecarSecurityContext } from './security-context.ts';
 import {
   excessiveRequests,
   RESOURCE_NAMES,
@@ -20,13 +21,10 @@ export const SOCKET_VOLUME = 'pannier-socket';
 export const POLICIES_VOLUME = 'pannier-policies';
 export const REDIS_VOLUME = 'pannier-redis';
 export const REDIS_TLS_VOLUME = 'pannier-redis-tls';
+/** Volume without content, which is mounted where the API server would otherwise mount a token. */
+export const NO_TOKEN_VOLUME = 'pannier-no-token';
 export const SOCKET_DIRECTORY = '/run/pannier';
 export const SOCKET_PATH: string = `${SOCKET_DIRECTORY}/pannier.sock`;
-
-/** Returns whether the path is the directory of the socket, with or without slashes at the end. */
-export function isSocketDirectory(path: string): boolean {
-  return path.replace(/\/+$/, '') === SOCKET_DIRECTORY;
-}
 
 const DEFAULT_GRPC_PORT = 9470;
 const DEFAULT_ADMIN_PORT = 9471;
@@ -34,12 +32,16 @@ const DEFAULT_ADMIN_PORT = 9471;
 export interface Sidecar {
   readonly image: string;
   readonly imagePullPolicy: string;
-  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is the first container. */
+  readonly imagePullSecrets: readonly string[];
+  /** Whether the sidecar is an init container that keeps running. Otherwise the sidecar is a plain container. */
   readonly isNative: boolean;
+  /** Names of containers after which the sidecar is placed; without them, the sidecar comes first. */
+  readonly after: readonly string[];
   readonly grpcPort: number;
   readonly adminPort: number;
   readonly hasSocket: boolean;
   readonly resources: SidecarResources;
+  readonly securityContext: SidecarSecurityContext;
   /** Memory of which the heap may use half; undefined if it has no limit. Pod-level resources do not change it. */
   readonly heapMemory: string | undefined;
   readonly redisSecret: string | undefined;
@@ -78,7 +80,9 @@ export function resolveSidecar({ pod, annotations, config, kubelets, podLevel }:
   return {
     image: annotations.image ?? config.image,
     imagePullPolicy: annotations['image-pull-policy'] ?? config.imagePullPolicy,
+    imagePullSecrets: annotations['image-pull-secrets'] ?? config.imagePullSecrets,
     isNative: native === 'auto' ? runsNativeSidecars(kubelets) : native === 'true',
+    after: annotations.after ?? config.after,
     grpcPort: annotations['grpc-port'] ?? DEFAULT_GRPC_PORT,
     adminPort: annotations['admin-port'] ?? DEFAULT_ADMIN_PORT,
     hasSocket: annotations.socket ?? config.socket,
@@ -86,6 +90,7 @@ export function resolveSidecar({ pod, annotations, config, kubelets, podLevel }:
       requests: resourceList(config.resources.requests, podLevel, (name) => annotations[`${name}-request`]),
       limits: resourceList(config.resources.limits, podLevel, (name) => annotations[`${name}-limit`]),
     },
+    securityContext: config.securityContext,
     heapMemory: annotations['memory-limit'] ?? config.resources.limits.memory,
     redisSecret: annotations['redis-secret'] ?? configuredSecrets.secretName,
     redisTlsSecret: annotations['redis-tls-secret'] ?? configuredSecrets.tlsSecretName,

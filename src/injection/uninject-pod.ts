@@ -6,6 +6,7 @@ import { STATUS_ANNOTATIONS } from './annotations.ts';
 import { DEFAULT_CONTAINER, EVICTABLE_VOLUMES, SOCKET_MOUNT } from './edit-pod.ts';
 import type { Container, Pod, PodMetadata, PodSpec } from './pod.ts';
 import { findPrevious, type Kept, type Previous } from './previous.ts';
+import { withoutPullSecrets } from './pull-secrets.ts';
 import { SOCKET_VOLUME } from './sidecar.ts';
 
 /** Returns the same object if the pod has no injected sidecar. */
@@ -24,7 +25,7 @@ export function uninjectPod(pod: Pod): Pod {
 }
 
 function uninjectSpec(spec: PodSpec, previous: Previous): PodSpec {
-  const { initContainers, containers, volumes, ...further } = spec;
+  const { initContainers, containers, volumes, imagePullSecrets, ...further } = spec;
   const uninjectEach = (list: readonly Container[] | undefined): Container[] | undefined =>
     list
       ?.filter((container) => container !== previous.container)
@@ -36,6 +37,11 @@ function uninjectSpec(spec: PodSpec, previous: Previous): PodSpec {
     ...unlessEmptied('initContainers', { before: initContainers, after: uninjectEach(initContainers), kept }),
     ...(containers === undefined ? {} : { containers: uninjectEach(containers) ?? [] }),
     ...unlessEmptied('volumes', { before: volumes, after: bareVolumes, kept }),
+    ...unlessEmptied('imagePullSecrets', {
+      before: imagePullSecrets,
+      after: withoutPullSecrets(imagePullSecrets, previous.added),
+      kept,
+    }),
   };
 }
 

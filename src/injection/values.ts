@@ -1,17 +1,22 @@
 /**
  * Defines the kinds of values that annotations and the injector's configuration share. Each kind defines its valid
- * values in three forms: a description in English, a function and a JSON schema.
+ * values in four forms: a description in English, a function, a JSON schema, and a form from which
+ * scripts/annotation-warnings.ts derives the warnings of the chart.
  */
 import { type Document, isMap, parseDocument, visit } from 'yaml';
 import { loadSettings } from '../config/load.ts';
+import { NAME_PATTERN } from '../config/policy-file.ts';
 import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
 import { isObject } from '../lib/json.ts';
 import { isCpuQuantity, isMemoryLimit, isMemoryRequest, isStorageQuantity, MIN_MEMORY_MEBIBYTES } from './quantity.ts';
+import { patternForm, REDIS_URL_FORM, type ValueForm, YAML_MAPPING_FORM } from './value-form.ts';
 
 export interface ValueKind<Value> {
   /** Accepted values, as a phrase that follows "must be" in errors. */
   readonly accepted: string;
   readonly schema: Readonly<Record<string, unknown>>;
+  /** Form of the valid values, which the API server can check. `read` accepts no value that lacks this form. */
+  readonly form: ValueForm;
   /** Whether the value may contain a password. Output and errors never show such a value. */
   readonly isSecret?: boolean;
   /** Formats a valid value for display. Without this function, the output contains the value unchanged. */
@@ -31,6 +36,7 @@ export function choice<const Choice extends string>(choices: readonly Choice[]):
   return {
     accepted: choices.length === 2 ? choices.join(' or ') : `one of ${choices.join(', ')}`,
     schema: { type: 'string', enum: choices },
+    form: { kind: 'choices', choices },
     read: (text) => {
       const found = choices.find((candidate) => candidate === text);
       return found === undefined ? INVALID : { value: found };
@@ -41,6 +47,7 @@ export function choice<const Choice extends string>(choices: readonly Choice[]):
 export const flag: ValueKind<boolean> = {
   accepted: '"true" or "false"',
   schema: { type: 'string', enum: ['true', 'false'] },
+  form: { kind: 'choices', choices: ['true', 'false'] },
   read: (text) => (text === 'true' || text === 'false' ? { value: text === 'true' } : INVALID),
 };
 
@@ -48,6 +55,7 @@ function integer(min: number, max: number): ValueKind<number> {
   return {
     accepted: `an integer from ${min} to ${max}`,
     schema: { type: 'string', pattern: '^[0-9]{1,15}$' },
+    form: { kind: 'integer', min, max },
     read: (text) => {
       const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
       return value >= min && value <= max ? { value } : INVALID;
@@ -58,10 +66,19 @@ function integer(min: number, max: number): ValueKind<number> {
 /** Excludes ports below 1024, because the sidecar does not run as root. */
 export const port: ValueKind<number> = integer(1024, 65_535);
 
-function textKind(options: { accepted: string; pattern: string; accepts(text: string): boolean }): ValueKind<string> {
+interface TextKind {
+  readonly accepted: string;
+  readonly pattern: string;
+  /** The default is the form of all texts that match `pattern`. */
+  readonly form?: ValueForm;
+  accepts(text: string): boolean;
+}
+
+function textKind(options: TextKind): ValueKind<string> {
   return {
     accepted: options.accepted,
     schema: { type: 'string', pattern: options.pattern },
+    form: options.form ?? patternForm(options.pattern),
     read: (text) => (options.accepts(text) ? { value: text } : INVALID),
   };
 }
@@ -69,26 +86,31 @@ function textKind(options: { accepted: string; pattern: string; accepts(text: st
 export const cpu: ValueKind<string> = textKind({
   accepted: 'a CPU quantity from 1m to 64, such as 10m or 0.5',
   pattern: '^[0-9]+([.][0-9]+)?m?$',
+  form: { kind: 'quantity', suffixes: ['m'], min: '1m', max: '64' },
   accepts: isCpuQuantity,
 });
 
 const MEMORY_PATTERN = '^[0-9]+([.][0-9]+)?(k|M|G|Ki|Mi|Gi)?$';
+const MEMORY_SUFFIXES = ['k', 'M', 'G', 'Ki', 'Mi', 'Gi'];
 
 export const memoryRequest: ValueKind<string> = textKind({
   accepted: 'a memory quantity from 1Mi to 64Gi, such as 96Mi',
   pattern: MEMORY_PATTERN,
+  form: { kind: 'quantity', suffixes: MEMORY_SUFFIXES, min: '1Mi', max: '64Gi' },
   accepts: isMemoryRequest,
 });
 
 export const memoryLimit: ValueKind<string> = textKind({
   accepted: `a memory quantity from ${MIN_MEMORY_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
   pattern: MEMORY_PATTERN,
+  form: { kind: 'quantity', suffixes: MEMORY_SUFFIXES, min: `${MIN_MEMORY_MEBIBYTES}Mi`, max: '64Gi' },
   accepts: isMemoryLimit,
 });
 
 export const storage: ValueKind<string> = textKind({
   accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
   pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
+  form: { kind: 'quantity', suffixes: [...MEMORY_SUFFIXES, 'T', 'Ti'], min: '1Mi', max: '16Ti' },
   accepts: isStorageQuantity,
 });
 
@@ -98,6 +120,7 @@ export function objectName(kind: string): ValueKind<string> {
   return textKind({
     accepted: `the name of a ${kind} in the pod's namespace (lower-case letters, digits, - and .)`,
     pattern: OBJECT_NAME,
+    form: patternForm(OBJECT_NAME, { maxLength: 253 }),
     accepts: (text) => text.length <= 253 && new RegExp(OBJECT_NAME).test(text),
   });
 }
@@ -108,6 +131,7 @@ const IMAGE =
 export const image: ValueKind<string> = textKind({
   accepted: 'an image with a tag or a digest, NAME:TAG or NAME@sha256:DIGEST',
   pattern: IMAGE,
+  form: { kind: 'patterns', patterns: [IMAGE, '[:@][^/]*$'], maxLength: 512, isExact: true },
   accepts: (text) => {
     const lastPart = text.slice(text.lastIndexOf('/') + 1);
     return text.length <= 512 && new RegExp(IMAGE).test(text) && /[:@]/.test(lastPart);
@@ -120,6 +144,7 @@ export function setting(name: SettingName): ValueKind<string> {
   return {
     accepted: row === undefined ? 'a setting' : settingForm(row),
     schema: row?.kind.kind === 'choice' ? { type: 'string', enum: row.kind.choices } : { type: 'string', minLength: 1 },
+    form: row === undefined ? ANY_TEXT : formOfSetting(row),
     ...(row?.isSecret === true ? { isSecret: true } : {}),
     read: (text) => {
       if (text !== '' && !('problems' in loadSettings({ [PREFIX + name]: text }))) {
@@ -129,6 +154,25 @@ export function setting(name: SettingName): ValueKind<string> {
       return reason === undefined ? INVALID : { problems: [reason.replace(/^: /, '')] };
     },
   };
+}
+
+const ANY_TEXT: ValueForm = { kind: 'patterns', patterns: ['^[\\s\\S]+$'], isExact: false };
+
+/** Forms of the settings whose values a function checks. */
+const TEXT_FORMS: Readonly<Partial<Record<SettingName, ValueForm>>> = {
+  REDIS_URL: REDIS_URL_FORM,
+  SCOPE: patternForm(NAME_PATTERN.source),
+};
+
+function formOfSetting(row: SettingRow): ValueForm {
+  switch (row.kind.kind) {
+    case 'integer':
+      return { kind: 'integer', min: row.kind.min, max: row.kind.max };
+    case 'choice':
+      return { kind: 'choices', choices: row.kind.choices };
+    case 'text':
+      return TEXT_FORMS[row.name as SettingName] ?? ANY_TEXT;
+  }
 }
 
 function settingForm(row: SettingRow): string {
@@ -171,8 +215,10 @@ export const SETTABLE: readonly SettingRow[] = SETTINGS.filter((row) => !OWNED.h
 export const environment: ValueKind<Readonly<Record<string, string>>> = {
   accepted: 'a mapping of PANNIER_* settings in YAML or JSON, such as {"PANNIER_NEAR_CACHE_MAX_ENTRIES": "1000"}',
   schema: { type: 'string', minLength: 2 },
+  form: YAML_MAPPING_FORM,
   read: (text) => {
-    const document = parseDocument(text, { prettyErrors: false });
+    // At the default log level, the package would print warnings about keys and tags.
+    const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
     const isPlain = document.errors.length === 0 && isMap(document.contents) && !hasAlias(document);
     const value: unknown = isPlain ? document.toJS() : undefined;
     return isObject(value) ? readEnvironment(value) : INVALID;

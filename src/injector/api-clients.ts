@@ -6,9 +6,12 @@
  */
 import {
   AdmissionregistrationV1Api,
+  AppsV1Api,
+  BatchV1Api,
   CoreV1Api,
   createConfiguration,
   KubeConfig,
+  RbacAuthorizationV1Api,
   type RequestContext,
   ServerConfiguration,
 } from '@kubernetes/client-node';
@@ -17,6 +20,9 @@ import { VERSION } from '../lib/version.ts';
 export interface ApiClients {
   readonly core: CoreV1Api;
   readonly admission: AdmissionregistrationV1Api;
+  readonly apps: AppsV1Api;
+  readonly batch: BatchV1Api;
+  readonly rbac: RbacAuthorizationV1Api;
 }
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -38,7 +44,13 @@ export function apiClients(): ApiClients {
     authMethods: { default: config },
     promiseMiddleware: [{ pre: async (request) => bounded(request), post: async (response) => response }],
   });
-  return { core: new CoreV1Api(configuration), admission: new AdmissionregistrationV1Api(configuration) };
+  return {
+    core: new CoreV1Api(configuration),
+    admission: new AdmissionregistrationV1Api(configuration),
+    apps: new AppsV1Api(configuration),
+    batch: new BatchV1Api(configuration),
+    rbac: new RbacAuthorizationV1Api(configuration),
+  };
 }
 
 function bounded(request: RequestContext): RequestContext {

@@ -26,6 +26,7 @@ export function podVerdict(
     namespaceAnnotations: {},
     config,
     kubelets,
+    hasServiceAccountFields: true,
   });
   switch (injection.kind) {
     case 'skip':

@@ -27,6 +27,22 @@ export function isSame(left: unknown, right: unknown): boolean {
   return Object.is(left, right);
 }
 
+declare global {
+  interface JSON {
+    /** Node.js has this function, but the type definitions of TypeScript do not. */
+    rawJSON(text: string): unknown;
+  }
+}
+
+/** Serializes a value that may contain bigints, which become integers. */
+export function jsonText(value: unknown, indent?: string): string {
+  return JSON.stringify(
+    value,
+    (_key, part: unknown) => (typeof part === 'bigint' ? JSON.rawJSON(String(part)) : part),
+    indent,
+  );
+}
+
 /** Serializes a value with sorted keys, so that equal values have equal hashes. */
 export function canonicalText(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
@@ -44,9 +60,13 @@ export type ListStep =
  *
  * The steps keep items that are equal or have the same identity: the same name, or the same kind and name in a
  * Kubernetes List. Items with the same identity may differ in other fields. The function skips the common beginning and
- * end of the lists, and computes the longest common subsequence of the rest.
+ * end of the lists, and computes the longest common subsequence of the rest. In lists of the same length whose items have
+ * no identity, the index identifies an item.
  */
 export function alignLists(before: readonly unknown[], after: readonly unknown[]): ListStep[] {
+  if (before.length === after.length && [...before, ...after].every(isAnonymous)) {
+    return before.map((_item, index) => ({ kind: 'keep', before: index, after: index }));
+  }
   const shorter = Math.min(before.length, after.length);
   let head = 0;
   while (head < shorter && isSameItem(before[head], after[head])) {
@@ -116,6 +136,11 @@ function commonLengths(before: readonly unknown[], after: readonly unknown[]): n
     }
   }
   return lengths;
+}
+
+/** Returns true for an object without the fields that identify an item of a list. */
+function isAnonymous(item: unknown): boolean {
+  return isObject(item) && typeof item.name !== 'string' && typeof item.kind !== 'string';
 }
 
 function isSameItem(left: unknown, right: unknown): boolean {

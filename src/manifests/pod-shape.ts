@@ -2,7 +2,7 @@
  * Checks the types of the pod fields that injection reads. Pods from a file need this check. The API server has already
  * validated a pod that the webhook receives.
  */
-import { isObject } from '../lib/json.ts';
+import { isObject, jsonText } from '../lib/json.ts';
 
 /** Returns an error text for each field of a wrong type. */
 export function shapeProblems(pod: unknown): string[] {
@@ -22,6 +22,7 @@ export function shapeProblems(pod: unknown): string[] {
     }
   }
   check.named('spec.volumes', spec.volumes);
+  check.list('spec.imagePullSecrets', spec.imagePullSecrets);
   return problems;
 }
 
@@ -49,7 +50,7 @@ class ShapeCheck {
   texts(path: string, value: unknown): void {
     for (const [key, text] of Object.entries(this.mapping(path, value))) {
       if (typeof text !== 'string') {
-        const example = ['boolean', 'number'].includes(typeof text) ? ` such as "${String(text)}"` : '';
+        const example = ['boolean', 'number', 'bigint'].includes(typeof text) ? ` such as "${String(text)}"` : '';
         this.#refuse(`${path} ${key}`, text, `a string${example}`);
       }
     }
@@ -86,7 +87,7 @@ class ShapeCheck {
   }
 
   #refuse(path: string, value: unknown, accepted: string): void {
-    const got = value === undefined ? 'nothing' : JSON.stringify(value);
+    const got = value === undefined ? 'nothing' : jsonText(value);
     this.#problems.push(`${path} must be ${accepted}, got ${got}`);
   }
 }

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
 import { injectManifests, type ManifestResult, uninjectManifests } from './edit-manifests.ts';
-import { readDocuments } from './yaml-documents.ts';
+import { readValues } from './yaml-documents.ts';
 
 const options = {
   config: defaultSidecarConfig('pannier:1'),
@@ -63,20 +63,20 @@ const sharingPod = shares.map((drawn) => {
     },
   };
   const { indentSeq, collectionStyle } = drawn;
-  const text = stringify(pod, { lineWidth: 0, keepUndefined: false, indentSeq, collectionStyle });
+  const text = stringify(pod, { version: '1.1', lineWidth: 0, keepUndefined: false, indentSeq, collectionStyle });
   return LITERALS.reduce((source, [number, literal]) => source.replaceAll(number, literal), text);
 });
 
 function textOf(result: ManifestResult): string {
   if (!('text' in result)) {
-    throw new Error(result.problems.join('\n'));
+    throw new Error(JSON.stringify(result.problems));
   }
   expect(result.outcomes).toMatchObject([{ injection: { kind: expect.stringMatching('inject') } }]);
   return result.text;
 }
 
 function valuesOf(source: string): unknown {
-  return readDocuments(source).map((document) => document.toJS());
+  return readValues(source);
 }
 
 test('a pod with shared values has its original values after injecting and uninjecting', () => {

@@ -1,68 +1,83 @@
 /**
- * Finds the pods in manifests: Pods and the pod templates of workloads, including those in Lists.
+ * Finds the pods in manifests: Pods and the pod templates of workloads, including those in Lists and JSON arrays.
  */
 import { INJECT } from '../injection/annotations.ts';
 import type { Pod, TextMap } from '../injection/pod.ts';
-import { isObject, type JsonObject } from '../lib/json.ts';
+import { isObject, type JsonObject, own } from '../lib/json.ts';
+import { type KindTable, KNOWN_KINDS, kindOf, type Path, pathText, placesOf } from './template-kinds.ts';
 
-export interface Workload {
+/** Kind and name of an object, for texts. */
+export interface Identity {
   readonly kind: string;
   readonly name: string;
   readonly namespace: string | undefined;
-  /** Keys and indexes on the path from the root of the document to `pod`. */
-  readonly path: readonly (string | number)[];
-  /** Pod or pod template; both have the same fields. */
-  readonly pod: Pod;
 }
 
-const TEMPLATE = ['spec', 'template'];
-const TEMPLATE_PATHS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['Pod', []],
-  ['PodTemplate', ['template']],
-  ['Deployment', TEMPLATE],
-  ['StatefulSet', TEMPLATE],
-  ['DaemonSet', TEMPLATE],
-  ['ReplicaSet', TEMPLATE],
-  ['ReplicationController', TEMPLATE],
-  ['Job', TEMPLATE],
-  ['CronJob', ['spec', 'jobTemplate', 'spec', 'template']],
-]);
-/** API groups of the kinds above. This module ignores kinds with the same names in other API groups. */
-const GROUPS = /^(v1|apps\/.+|batch\/.+|extensions\/.+)$/;
+export interface ManifestObject extends Identity {
+  /** Keys and indexes on the path from the root of the document to the object. */
+  readonly path: Path;
+  readonly value: JsonObject;
+}
+
+export interface Workload extends Identity {
+  /** Keys and indexes on the path from the root of the document to `pod`. */
+  readonly path: Path;
+  /** Pod or pod template; both have the same fields. */
+  readonly pod: Pod;
+  /** Path of the pod template in the object, if the kind may have several. */
+  readonly template?: string;
+}
+
 const MAX_ITEMS_DEPTH = 4;
 
-/** Returns the workloads in the order of the document. */
-export function workloadsIn(document: unknown): Workload[] {
-  const found: Workload[] = [];
-  collect(found, { value: document, path: [] });
+/** Returns the objects of a document, in order. Replaces arrays and Lists with their items. */
+export function objectsIn(document: unknown): ManifestObject[] {
+  const found: ManifestObject[] = [];
+  collect(found, { value: document, path: [], depth: 0 });
   return found;
 }
 
-function collect(found: Workload[], { value, path }: { value: unknown; path: readonly (string | number)[] }): void {
-  if (!isObject(value) || typeof value.kind !== 'string') {
-    return;
-  }
-  if (value.kind.endsWith('List') && Array.isArray(value.items) && path.length < MAX_ITEMS_DEPTH * 2) {
-    for (const [index, item] of value.items.entries()) {
-      collect(found, { value: item, path: [...path, 'items', index] });
+function collect(found: ManifestObject[], { value, path, depth }: { value: unknown; path: Path; depth: number }): void {
+  if (Array.isArray(value) && depth < MAX_ITEMS_DEPTH) {
+    for (const [index, item] of value.entries()) {
+      collect(found, { value: item, path: [...path, index], depth: depth + 1 });
     }
     return;
   }
-  const template = TEMPLATE_PATHS.get(value.kind);
-  if (template === undefined || typeof value.apiVersion !== 'string' || !GROUPS.test(value.apiVersion)) {
+  if (!isObject(value)) {
     return;
   }
-  const pod = valueAt(value, template);
-  if (isObject(pod)) {
-    found.push({ ...identityOf(value), path: [...path, ...template], pod: pod as Pod });
+  const isList = typeof value.kind === 'string' && value.kind.endsWith('List') && Array.isArray(value.items);
+  if (isList && depth < MAX_ITEMS_DEPTH) {
+    collect(found, { value: value.items, path: [...path, 'items'], depth });
+    return;
   }
+  found.push({ ...identityOf(value), path, value });
 }
 
-function identityOf(value: JsonObject): { kind: string; name: string; namespace: string | undefined } {
+/** Returns the workloads of the built-in kinds in the order of the document. */
+export function workloadsIn(document: unknown): Workload[] {
+  return objectsIn(document).flatMap((object) => workloadsOf(object, KNOWN_KINDS));
+}
+
+/** Returns the pods of an object. Returns an empty list if the kind is not in the table. */
+export function workloadsOf({ path, value, ...identity }: ManifestObject, kinds: KindTable): Workload[] {
+  const row = kindOf(kinds, value);
+  const mayHaveSeveral = row !== undefined && (row.templates.length > 1 || /\[\]|\*/.test(row.templates[0] ?? ''));
+  const places = row?.templates.flatMap((template) => placesOf(value, template)) ?? [];
+  return places.map((place) => ({
+    ...identity,
+    path: [...path, ...place],
+    pod: valueAt(value, place) as Pod,
+    ...(mayHaveSeveral ? { template: pathText(place) } : {}),
+  }));
+}
+
+function identityOf(value: JsonObject): Identity {
   const metadata = isObject(value.metadata) ? value.metadata : {};
   const name = metadata.name ?? metadata.generateName;
   return {
-    kind: String(value.kind),
+    kind: typeof value.kind === 'string' ? value.kind : '(no kind)',
     name: typeof name === 'string' ? name : '(no name)',
     namespace: typeof metadata.namespace === 'string' ? metadata.namespace : undefined,
   };
@@ -70,13 +85,15 @@ function identityOf(value: JsonObject): { kind: string; name: string; namespace:
 
 /**
  * Formats a workload as kubectl does, such as `deployment/web`, with the namespace in front if the namespace is known.
+ * Appends the path of the pod template if the kind may have several.
  */
-export function workloadText(workload: Pick<Workload, 'kind' | 'name' | 'namespace'>): string {
+export function workloadText(workload: Identity & { readonly template?: string }): string {
   const place = workload.namespace === undefined ? '' : `${workload.namespace}/`;
-  return `${place}${workload.kind.toLowerCase()}/${workload.name}`;
+  const template = workload.template === undefined ? '' : ` ${workload.template}`;
+  return `${place}${workload.kind.toLowerCase()}/${workload.name}${template}`;
 }
 
-export function withPod(document: unknown, path: Workload['path'], pod: unknown): unknown {
+export function withPod(document: unknown, path: Path, pod: unknown): unknown {
   const [first, ...others] = path;
   if (first === undefined) {
     return pod;
@@ -94,15 +111,7 @@ export function withPod(document: unknown, path: Workload['path'], pod: unknown)
  */
 export function namespacesIn(documents: readonly unknown[]): ReadonlyMap<string, NamespaceFacts> {
   const facts = new Map<string, NamespaceFacts>();
-  const queue = documents.map((value) => ({ value, depth: 0 }));
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    const { value, depth } = next;
-    if (!isObject(value)) {
-      continue;
-    }
-    if (String(value.kind).endsWith('List') && Array.isArray(value.items) && depth < MAX_ITEMS_DEPTH) {
-      queue.push(...value.items.map((item: unknown) => ({ value: item, depth: depth + 1 })));
-    }
+  for (const { value } of documents.flatMap(objectsIn)) {
     if (value.kind === 'Namespace' && isObject(value.metadata)) {
       const labels = textMap(value.metadata.labels);
       const annotations = textMap(value.metadata.annotations);
@@ -126,6 +135,11 @@ function textMap(value: unknown): TextMap {
   return Object.fromEntries(entries.map(([key, text]) => [key, String(text)]));
 }
 
-function valueAt(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((part, key) => (isObject(part) ? part[key] : undefined), value);
+export function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((part, key) => {
+    if (Array.isArray(part)) {
+      return typeof key === 'number' ? (part[key] as unknown) : undefined;
+    }
+    return isObject(part) ? own(part, String(key)) : undefined;
+  }, value);
 }

@@ -10,7 +10,7 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, type Pair, type Scalar, type YAMLMap } from 'yaml';
 import { inlineText } from './yaml-text.ts';
 
-type NodePair = Pair<Node, Node | null>;
+export type NodePair = Pair<Node, Node | null>;
 
 /** Document with its source text. */
 export interface Written {
@@ -121,8 +121,9 @@ function addMerged(written: Written, { node, seen, texts }: Merging): void {
   }
 }
 
-export function isMerge(pair: NodePair): boolean {
-  return isScalar(pair.key) && pair.key.source === '<<' && pair.key.type === 'PLAIN';
+export function isMerge({ key }: NodePair): boolean {
+  const isUntagged = key.tag === undefined || key.tag === 'tag:yaml.org,2002:merge';
+  return isScalar(key) && key.source === '<<' && key.type === 'PLAIN' && isUntagged;
 }
 
 export function keyOf(pair: NodePair): string {

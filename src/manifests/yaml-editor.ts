@@ -15,17 +15,39 @@
  */
 import { type Document, isAlias, type Node, visit, type YAMLMap } from 'yaml';
 import { isSame } from '../lib/json.ts';
+import { joinParts, splitSource } from './json-stream.ts';
+import { type ManifestProblem, positionedProblem } from './manifest-problem.ts';
 import { TextLines } from './text-lines.ts';
 import { exactText, isMerge, mergedPairs, type Written } from './yaml-aliases.ts';
 import { documentValue, readDocuments } from './yaml-documents.ts';
 import { collectEdits, type Shared, type TextEdit } from './yaml-edits.ts';
 
-export type YamlEdit = { readonly text: string } | { readonly problem: string };
+export type YamlEdit = { readonly text: string } | { readonly problem: ManifestProblem };
 
 /**
  * Applies new values to the documents of a text. The map contains the index and the new value of each document that
- * changes.
+ * changes. In a JSON stream, each value is a document.
  */
+export function editManifestText(source: string, changes: ReadonlyMap<number, unknown>): YamlEdit {
+  const split = splitSource(source);
+  if ('problem' in split) {
+    return { problem: positionedProblem(source, split.problem) };
+  }
+  if (split.parts.length < 2) {
+    return editYaml(source, changes);
+  }
+  const texts: string[] = [];
+  for (const [index, { text }] of split.parts.entries()) {
+    const edited = editYaml(text, new Map(changes.has(index) ? [[0, changes.get(index)]] : []));
+    if ('problem' in edited) {
+      return { problem: { message: edited.problem.message } };
+    }
+    texts.push(edited.text);
+  }
+  return { text: joinParts(source, split.parts, texts) };
+}
+
+/** Applies new values to the documents of a YAML stream. */
 export function editYaml(source: string, changes: ReadonlyMap<number, unknown>): YamlEdit {
   if (changes.size === 0) {
     return { text: source };
@@ -38,11 +60,11 @@ export function editYaml(source: string, changes: ReadonlyMap<number, unknown>):
     }
     const plainer = shared.length > 0 ? expand(current, shared) : undefined;
     if (plainer === undefined) {
-      return { problem: `${PROBLEM}${placeText(current, shared)}` };
+      return { problem: problemOf(current, shared) };
     }
     current = plainer;
   }
-  return { problem: PROBLEM };
+  return { problem: { message: PROBLEM } };
 }
 
 /**
@@ -146,11 +168,11 @@ function mergeEdits(written: Written, node: YAMLMap<Node, Node | null>): TextEdi
   return [{ start, end: first.value?.range?.[1] ?? start, text }];
 }
 
-function placeText(source: string, shared: readonly SharedPlace[]): string {
-  const start = shared[0]?.node.range?.[0];
-  return start === undefined
-    ? ''
-    : ` and no aliases of values with tags (line ${source.slice(0, start).split('\n').length})`;
+function problemOf(source: string, shared: readonly SharedPlace[]): ManifestProblem {
+  const offset = shared[0]?.node.range?.[0];
+  return offset === undefined
+    ? { message: PROBLEM }
+    : positionedProblem(source, { offset, message: `${PROBLEM} and no aliases of values with tags` });
 }
 
 /**
@@ -175,13 +197,12 @@ function applyEdits(source: string, edits: readonly TextEdit[]): string | undefi
 /** Returns true if the changed documents have the intended values and all other documents have their former values. */
 function isIntended(text: string, before: readonly Document[], changes: ReadonlyMap<number, unknown>): boolean {
   const documents = readDocuments(text);
-  const hasErrors = documents.some((document) => document.errors.length > 0);
   return (
-    !hasErrors &&
     documents.length === before.length &&
-    documents.every((document, index) =>
-      isSame(documentValue(document), changes.has(index) ? changes.get(index) : valueAt(before, index)),
-    )
+    documents.every((document, index) => {
+      const value = documentValue(document);
+      return value !== undefined && isSame(value, changes.has(index) ? changes.get(index) : valueAt(before, index));
+    })
   );
 }
 

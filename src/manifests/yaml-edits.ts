@@ -131,7 +131,8 @@ function addPairs(
     insert(state, endOfPair(last), text);
     return;
   }
-  const column = state.lines.columnOf(startOf(node.items[0]?.key));
+  // An explicit key begins after its indicator `?`, which is at the start of the mapping.
+  const column = state.lines.columnOf(startOf(node));
   for (const [key, value] of added) {
     insertLines(state, endOfPair(last), pairText({ key, value, column, indentsLists: state.indentsLists }));
   }

@@ -6,7 +6,7 @@
  *   2. The server closes a connection if the request takes longer than 5 s or the response takes longer than 10 s. The
  *      server also limits the size of headers.
  *   3. An unknown path returns 404, and a method other than GET and HEAD returns 405.
- *   4. No body contains a secret. Bodies contain the names of roles and nodes.
+ *   4. No body contains a secret. Bodies contain the names of roles and nodes, and errors of the policy file.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { listenOn } from '../lib/listen.ts';
@@ -22,7 +22,7 @@ export interface AdminServerOptions {
   readonly host: string;
   readonly port: number;
   readonly isReady: () => boolean;
-  /** Returns lines about the state of the stores for the body of /readyz. */
+  /** Returns lines about the state of the stores and of the policy file for the body of /readyz. */
   readonly describe: () => readonly string[];
   readonly metricsText: () => Promise<string>;
   readonly metricsContentType: string;

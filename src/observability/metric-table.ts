@@ -192,13 +192,19 @@ export const METRICS = {
     name: 'pannier_policy_reloads_total',
     type: 'counter',
     labels: ['outcome'],
-    help: 'Detected changes to the policy file, by outcome: reloaded or refused.',
+    help: 'Detected changes to the policy file, by outcome: reloaded, or refused if any part of the file did not take effect.',
   },
   policies: {
     name: 'pannier_policies',
     type: 'gauge',
     labels: [],
-    help: 'Policies in the current policy file.',
+    help: 'Policies in effect.',
+  },
+  policyFileProblems: {
+    name: 'pannier_policy_file_problems',
+    type: 'gauge',
+    labels: [],
+    help: 'Parts of the policy file (policies, cache namespaces, sessions) that do not take effect because of an error. The value is 1 if the file cannot be read or parsed, or if the ConfigMap lacks its key. /readyz shows the errors.',
   },
   eventLoopDelay: {
     name: 'pannier_event_loop_delay_seconds',
@@ -266,6 +272,7 @@ evaluates the alerts below. [injector.md](../internals/injector.md#metrics) list
 | Do failure modes decide rate limits? | \`pannier_rate_limit_decisions_total{outcome=~"failure_.*"}\` | \`PannierLimitsByFailureMode\` |
 | Does Redis refuse commands? | \`pannier_redis_refusals\` | \`PannierRedisRefuses\` |
 | Was a policy file refused? | \`pannier_policy_reloads_total{outcome="refused"}\` | \`PannierPolicyFileRefused\` |
+| Does the policy file have errors? | \`pannier_policy_file_problems\` | \`PannierPolicyFileInvalid\` |
 | Do callers name unknown policies? | \`pannier_rate_limit_unknown_policy_calls_total\` | \`PannierUnknownPolicies\` |
 | Which policies deny calls? | \`pannier_rate_limit_decisions_total{outcome="denied"}\` | |
 | Do calls fail, and with which code? | \`pannier_grpc_calls_total{code!="OK"}\` | |

@@ -66,6 +66,8 @@ export interface Metrics extends RateLimitSeries {
   /** Registers a store whose sizes every scrape reads. */
   onMemoryScrape(store: string, sizes: { readonly size: number; readonly bytes: number }): void;
   policyReload(outcome: 'reloaded' | 'refused'): void;
+  /** Registers a function that every scrape calls. */
+  onPolicyScrape(countProblems: () => number): void;
   /** Sets the current policies and removes the series of all other policies. */
   setPolicies(policies: LimitsByPolicy): void;
   /** Renders the body of /metrics. */
@@ -119,6 +121,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     reloads.inc({ outcome }, 0);
   }
   const policies = gauge(METRICS.policies);
+  let countPolicyProblems = (): number => 0;
+  gauge(METRICS.policyFileProblems, function collect() {
+    this.set(countPolicyProblems());
+  });
   const memorySizes = new Map<string, { readonly size: number; readonly bytes: number }>();
   gauge(METRICS.memoryStoreEntries, function collect() {
     for (const [store, sizes] of memorySizes) {
@@ -229,6 +235,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     memoryEvicted: (store) => evictions.inc({ store }),
     onMemoryScrape: (store, sizes) => void memorySizes.set(store, sizes),
     policyReload: (outcome) => reloads.inc({ outcome }),
+    onPolicyScrape: (countProblems) => {
+      countPolicyProblems = countProblems;
+    },
     setPolicies: (current) => {
       policies.set(current.size);
       rateLimits.setPolicies(current);

@@ -2,12 +2,14 @@
  * Decides whether the sidecar is ready.
  *
  * Invariants:
- *   1. The sidecar becomes ready once policies are loaded, the API listens, and Redis has replied. After 5 s, the
+ *   1. The sidecar becomes ready once the policy file is read, the API listens, and Redis has replied. After 5 s, the
  *      sidecar no longer waits for Redis, because a pod that applies its failure modes is better than an unready pod.
  *   2. A ready sidecar stays ready until it drains, even if Redis fails. An outage of Redis must never remove a pod
  *      from its Service.
  *   3. The sidecar does not become ready while the stored data has a format that this release cannot read. This stops
  *      the rollout of a release that skipped a version.
+ *   4. Errors in the policy file do not affect readiness: /readyz names them, and only the calls that need a part with
+ *      an error fail. An error in one policy must not stop the pods of an application.
  */
 import type { Clock } from '../lib/clock.ts';
 
@@ -33,7 +35,7 @@ export class Readiness {
     this.#startedAtMs = options.clock.monotonicMs();
   }
 
-  /** Records that policies are loaded and the API listens. */
+  /** Records that the policy file is read and the API listens. */
   serving(): void {
     this.#isServing = true;
   }

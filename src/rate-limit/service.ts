@@ -6,9 +6,11 @@
  *      and the response reports that the failure mode decided.
  *   2. The deadline for the store is earlier than the deadline of the caller, so that the failure mode can still decide
  *      in time.
- *   3. A request that sets an unimplemented option fails with UNIMPLEMENTED, and the error names the option.
+ *   3. A call that names a policy with an error in the policy file fails with FAILED_PRECONDITION, and the text contains
+ *      the error. The failure mode does not decide, because it is unknown.
+ *   4. A request that sets an unimplemented option fails with UNIMPLEMENTED, and the error names the option.
  */
-import type { FailureModeName, PolicySource } from '../config/policy-file.ts';
+import { type FailureModeName, type PolicySource, policyProblem } from '../config/policy-file.ts';
 import { type ErrorLog, errorStatus } from '../grpc/error-status.ts';
 import type { CheckRateLimitRequestOutput } from '../grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { CheckRateLimitResponse } from '../grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
@@ -22,7 +24,7 @@ import type { SettleRateLimitResponse } from '../grpc/generated/pannier/v1/Settl
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import { checkBytes, checkCount } from '../grpc/request-checks.ts';
 import type { Service } from '../grpc/service-table.ts';
-import { invalidArgument, Status, StatusError, unimplemented } from '../grpc/status.ts';
+import { invalidArgument, invalidPolicyFile, Status, StatusError, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { after } from '../lib/maybe-promise.ts';
@@ -96,8 +98,13 @@ export function createRateLimitService(options: RateLimitServiceOptions): RateLi
   }
 
   function findTarget(action: string, policyName: string, subject: string): Target {
-    const policy = options.policies.current().policies.get(policyName);
+    const file = options.policies.current();
+    const policy = file.policies.get(policyName);
     if (policy === undefined) {
+      const problem = policyProblem(file, policyName);
+      if (problem !== undefined) {
+        throw invalidPolicyFile(action, { part: `the policy ${quoted(policyName)}`, problem });
+      }
       metrics.unknownPolicy();
       const text = `cannot ${action}: the policy file has no policy ${quoted(policyName)}; add it or use another name`;
       throw new StatusError(Status.NOT_FOUND, text);

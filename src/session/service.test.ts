@@ -169,3 +169,31 @@ test('a user limit keeps one user from filling the memory store, so that another
   expect(store.size).toBe(2);
   expect(calls.errorOf('CreateSession', { userId: 'bob' })).toBe('OK');
 });
+
+test('a login fails if the section sessions has an error, and all other calls do not need the section', () => {
+  const problem = 'policies.yaml:1:1: the error';
+  const broken = {
+    policies: new Map(),
+    otherPolicies: undefined,
+    cacheNamespaces: new Map(),
+    cacheDefault: undefined,
+    sessions: problem,
+  };
+  const clock = new FakeClock();
+  const store = memorySessionStore({ clock });
+  const sessionId = String(sessionCalls({ store, clock }).now('CreateSession', { userId: 'ann' }).session?.sessionId);
+  const calls = sessionCalls({ store, clock, file: { ...DEFAULT_POLICY_FILE, broken } });
+  const text = `the section sessions cannot be used: ${problem}; correct the policy file`;
+  expect(calls.errorOf('CreateSession', { idleTtlMs: 1_000, absoluteTtlMs: 1_000 })).toBe(
+    `FAILED_PRECONDITION cannot create session: ${text}`,
+  );
+  expect(calls.errorOf('RotateSession', { sessionId, userId: 'bob' })).toBe(
+    `FAILED_PRECONDITION cannot rotate session: ${text}`,
+  );
+  const rotated = String(calls.now('RotateSession', { sessionId }).session?.sessionId);
+  expect(calls.now('GetSession', { sessionId: rotated }).session).toMatchObject({ userId: 'ann' });
+  expect(calls.now('UpdateSession', { sessionId: rotated, set: { a: Buffer.from('1') } })).toMatchObject({
+    version: 2,
+  });
+  expect(calls.now('DeleteSession', { sessionId: rotated })).toEqual({ existed: true });
+});

@@ -11,7 +11,7 @@
  *   4. If the store responds synchronously, the service also responds synchronously.
  */
 import { randomBytes } from 'node:crypto';
-import type { PolicySource, UserLimit } from '../config/policy-file.ts';
+import type { PolicySource, SessionSpec, UserLimit } from '../config/policy-file.ts';
 import type { CreateSessionRequestOutput } from '../grpc/generated/pannier/v1/CreateSessionRequest.ts';
 import type { CreateSessionResponse } from '../grpc/generated/pannier/v1/CreateSessionResponse.ts';
 import type { DeleteSessionRequestOutput } from '../grpc/generated/pannier/v1/DeleteSessionRequest.ts';
@@ -28,7 +28,7 @@ import type { UpdateSessionRequestOutput } from '../grpc/generated/pannier/v1/Up
 import type { UpdateSessionResponse } from '../grpc/generated/pannier/v1/UpdateSessionResponse.ts';
 import type { CallContext, UnaryHandler } from '../grpc/method.ts';
 import type { Service } from '../grpc/service-table.ts';
-import { invalidArgument, unimplemented } from '../grpc/status.ts';
+import { invalidArgument, invalidPolicyFile, unimplemented } from '../grpc/status.ts';
 import { storeDeadlineMs } from '../grpc/store-deadline.ts';
 import type { Clock } from '../lib/clock.ts';
 import { after, type MaybePromise } from '../lib/maybe-promise.ts';
@@ -83,8 +83,16 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
   const { store, policies, clock, metrics } = options;
   const random = options.random ?? randomBytes;
 
-  function limitOption(): { userLimit?: UserLimit } {
-    const { userLimit } = policies.current().sessions;
+  /** Returns the settings of sessions. Throws if they have an error, because defaults must not replace them. */
+  function sessionSpec(action: string): SessionSpec {
+    const { sessions, broken } = policies.current();
+    if (broken?.sessions !== undefined) {
+      throw invalidPolicyFile(action, { part: 'the section sessions', problem: broken.sessions });
+    }
+    return sessions;
+  }
+
+  function limitOption({ userLimit }: SessionSpec): { userLimit?: UserLimit } {
     return userLimit === undefined ? {} : { userLimit };
   }
 
@@ -103,11 +111,12 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
       throw unimplemented(action, 'session_id');
     }
     checkUserId(request.userId, { mayBeEmpty: true });
-    const ttls = readTtls(request, policies.current().sessions);
+    const spec = sessionSpec(action);
+    const ttls = readTtls(request, spec);
     const data = readData('data', request.data);
     const labels = readLabels(request.labels);
     const issued = issueSessionId(random);
-    const limit = limitOption();
+    const limit = limitOption(spec);
     const created = { credential: issued.credential, userId: request.userId, data, labels, ...ttls, ...limit };
     return after(store.create(created, storeDeadlineMs(context, clock, action)), (answer) => {
       if (answer.outcome === 'exists') {
@@ -183,7 +192,8 @@ export function createSessionService(options: SessionServiceOptions): SessionSer
     }
     const issued = issueSessionId(random, presented.selector);
     const { userId, graceMs = 0 } = request;
-    const limit = limitOption();
+    // The limit applies only to a login, so that any other rotation does not need the settings.
+    const limit = userId === undefined ? {} : limitOption(sessionSpec(action));
     const rotation = { verifier: issued.credential.verifier, userId, change, graceMs, ...limit };
     return after(store.rotate(presented.credential, rotation, storeDeadlineMs(context, clock, action)), (answer) => {
       switch (answer.outcome) {

@@ -128,20 +128,22 @@ describe('the ValidatingAdmissionPolicies', () => {
 describe('injection mode mutating-policy', () => {
   const kindsOf = (manifests: readonly Manifest[]): string[] => manifests.map(({ kind }) => kind);
 
-  test('renders no workload and no RBAC objects', () => {
+  test('renders no workload, no binding of a role, and the configuration for `pannier injection status`', () => {
     const manifests = render({
       injectionMode: 'mutating-policy',
       certificates: { mode: 'cert-manager' },
       networkPolicy: { enabled: true },
     });
     expect(kindsOf(manifests).toSorted()).toEqual([
+      'ClusterRole',
+      'ConfigMap',
       'MutatingAdmissionPolicy',
       'MutatingAdmissionPolicyBinding',
       'Namespace',
       'Pod',
       'Pod',
-      ...Array(3).fill('ValidatingAdmissionPolicy'),
-      ...Array(3).fill('ValidatingAdmissionPolicyBinding'),
+      ...Array(4).fill('ValidatingAdmissionPolicy'),
+      ...Array(4).fill('ValidatingAdmissionPolicyBinding'),
     ]);
   });
 
@@ -150,7 +152,7 @@ describe('injection mode mutating-policy', () => {
       find(render(values), 'ValidatingAdmissionPolicy', 'pannier-injected');
     const namesOf = (values: Values): string[] =>
       (at(policyOf(values), 'spec.variables') as { name: string }[]).map(({ name }) => name);
-    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'isWindows'];
+    const own = ['otherContainers', 'portConflicts', 'socketConflicts', 'volumeConflicts', 'windowsField'];
     expect(namesOf({ injectionMode: 'mutating-policy' })).toEqual(expect.arrayContaining(own));
     expect(namesOf({}).filter((name) => own.includes(name))).toEqual([]);
     const bare = { injectionMode: 'mutating-policy', policiesConfigMap: '', sidecar: { socket: false } };

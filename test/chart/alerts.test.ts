@@ -104,7 +104,7 @@ const RULE_VALUES: readonly Values[] = [
 
 test.each(RULE_VALUES)('%j: alerts are valid PromQL on existing metrics and labels', async (values) => {
   const rules = rulesOf(values);
-  expect(rules.length).toBe(values.injectionMode === 'mutating-policy' ? 9 : 12);
+  expect(rules.length).toBe(values.injectionMode === 'mutating-policy' ? 10 : 13);
   for (const { alert, expr, annotations } of rules) {
     expect({ alert, problems: await promqlProblems(expr) }).toEqual({ alert, problems: [] });
     // The aggregation in the expression of an alert keeps only some labels. The summary of the alert may refer only to
@@ -160,6 +160,12 @@ test('the certificate alert leaves time for the renewal of short-lived certifica
 test('PannierPolicyFileRefused fires for the first rejection, although the increase of a new series is 0', () => {
   const rule = rulesOf({}).find(({ alert }) => alert === 'PannierPolicyFileRefused');
   expect(rule?.expr).toContain('unless pannier_policy_reloads_total{outcome="refused"} offset 15m');
+});
+
+test('PannierPolicyFileInvalid fires while a policy file has errors, also if it had them at start', () => {
+  const rule = rulesOf({}).find(({ alert }) => alert === 'PannierPolicyFileInvalid');
+  expect(rule?.expr).toBe('max by (namespace) (pannier_policy_file_problems) > 0');
+  expect(rule?.annotations.summary).toContain('FAILED_PRECONDITION');
 });
 
 test('conflicting Redis masters and an unknown format have separate alerts, because the metrics report Redis as up', () => {

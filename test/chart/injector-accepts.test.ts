@@ -85,6 +85,14 @@ const ACCEPTED: readonly Values[] = [
   { redis: { url: 'redis+sentinel://one,two:26380,[fd00::1]:26379/shop-main' } },
   urls('rediss+sentinel://user:pa,ss@one,two/shop-main'),
   { sidecar: { env: null } },
+  { openshift: { enabled: true } },
+  { sidecar: { imagePullSecrets: [{ name: 'regcred' }, { name: `a.${'x'.repeat(251)}` }] } },
+  { sidecar: { imagePullSecrets: null } },
+  { sidecar: { after: ['istio-proxy', 'x'.repeat(63)] } },
+  { sidecar: { after: null } },
+  { sidecar: { securityContext: { runAsUser: 2_147_483_647, runAsGroup: 0, appArmorProfile: null } } },
+  { sidecar: { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'a/b-c_d.e' } } } },
+  { sidecar: { securityContext: { seLinuxOptions: { type: 'container_init_t', level: 's0:c1,c2' } } } },
   { sidecar: { resources: { limits: null, requests: null } } },
 ];
 

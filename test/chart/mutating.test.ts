@@ -65,6 +65,22 @@ const CASES: readonly Values[] = [
   { sidecar: { resources: { requests: null, limits: null } } },
   { policiesConfigMap: '' },
   { policiesConfigMap: '', sidecar: { socket: false } },
+  { openshift: { enabled: true } },
+  { sidecar: { imagePullSecrets: [{ name: 'regcred' }, { name: 'team.registry' }] } },
+  { sidecar: { securityContext: { runAsUser: null } } },
+  { sidecar: { after: ['istio-proxy', 'linkerd-proxy'] } },
+  { sidecar: { securityContext: null } },
+  {
+    sidecar: {
+      securityContext: {
+        runAsUser: 1_000_650_000,
+        runAsGroup: 0,
+        seccompProfile: { type: 'Localhost', localhostProfile: 'profiles/pannier.json' },
+        appArmorProfile: { type: 'RuntimeDefault' },
+        seLinuxOptions: { type: 'container_t', level: 's0:c1,c2' },
+      },
+    },
+  },
   { image: { repository: 'host:5000/pannier', tag: 7, pullPolicy: 'Always' }, policiesConfigMap: 'team' },
 ];
 
@@ -99,6 +115,9 @@ test.each(CASES)('%j: renders the same container, volumes and hash', (values) =>
   }
   expect(mutations[3]?.split('"/spec/volumes/-"')).toHaveLength(sidecarVolumes(sidecar).length + 1);
   expect(mutations[0]).toContain('pannier.dev~1config-hash", value: variables.sidecarHash}');
+  for (const name of [...sidecar.imagePullSecrets, ...sidecar.after]) {
+    expect(JSON.stringify(policy.spec)).toContain(`\\"${name}\\"`);
+  }
   // If the annotation exists, the policy appends to its value, even to an empty value, so that `pannier uninject` can
   // restore the original annotation.
   const extended =

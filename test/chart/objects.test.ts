@@ -127,6 +127,7 @@ test('the injector has exactly these permissions', () => {
   const rules = (values: Values): unknown =>
     render(values)
       .filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole')
+      .filter(({ metadata }) => metadata.name !== 'pannier-injection-status')
       .map(({ kind, rules: list }) => [kind, list]);
   const configuration = (verbs: readonly string[]): unknown => ({
     apiGroups: ['admissionregistration.k8s.io'],
@@ -205,7 +206,9 @@ test('the test pod requests injection in a namespace that is not excluded', () =
 
 test('cert-manager signs with a CA of the chart, and the injector writes the caBundle', () => {
   const manifests = render({ certificates: { mode: 'cert-manager' } });
-  expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toBeUndefined();
+  expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toEqual({
+    'admissions.enforcer/disabled': 'true',
+  });
   // Certificate mode `self` stores its CA in the Secret `pannier-injector-ca`. The names differ, because both Secrets
   // exist while an operator switches between the modes.
   expect(at(find(manifests, 'Certificate', `${NAME}-ca`), 'spec.secretName')).toBe('pannier-injector-issuer-ca');

@@ -12,30 +12,42 @@ interface Invalid {
 const policy = (limit: Values): Values => ({ policies: { policies: { api: { limits: [limit] } } } });
 const LIMIT = { algorithm: 'fixed_window', limit: 5, per: '1m' };
 
+const localhost = (localhostProfile: string): Values => ({ type: 'Localhost', localhostProfile });
+
 const INVALID: readonly Invalid[] = [
   { field: 'replicas', values: { replicas: 3 } },
   { field: 'repo', values: { image: { repo: 'pannier' } } },
-  { field: 'repository', values: { image: { repository: 'Pannier:1' } } },
   { field: 'tag', values: { image: { tag: true } } },
   { field: 'tag', values: { image: { tag: 'a b' } } },
   { field: 'digest', values: { image: { digest: 'sha256:12' } } },
   { field: 'pullPolicy', values: { image: { pullPolicy: 'Sometimes' } } },
   { field: 'injectionMode', values: { injectionMode: 'both' } },
-  { field: 'url', values: { redis: { url: 'localhost:6379' } } },
-  { field: 'url', values: { redis: { url: ['redis://one:6379', 'http://two'] } } },
-  { field: 'url', values: { redis: { url: 'redis://one:6379/3' } } },
   { field: 'url', values: { redis: { url: 6379 } } },
-  { field: 'url', values: { redis: { url: 'redis+sentinel://one:26379' } } },
-  { field: 'url', values: { redis: { url: 'redis+sentinel://one,two:70000/main' } } },
   { field: 'secretName', values: { redis: { secretName: 'My_Secret' } } },
   { field: 'tlsSecretName', values: { redis: { tlsSecretName: 'My_Secret' } } },
   { field: 'enabled', values: { devRedis: { enabled: 'yes' } } },
+  { field: 'maxMemory', values: { devRedis: { maxMemory: true } } },
   { field: 'maxMemory', values: { devRedis: { maxMemory: '64 megabytes' } } },
   { field: 'native', values: { sidecar: { native: 'maybe' } } },
   { field: 'memory', values: { sidecar: { resources: { limits: { memory: '192MB' } } } } },
   { field: 'gpu', values: { sidecar: { resources: { limits: { gpu: '1' } } } } },
   { field: 'logLevel', values: { sidecar: { logLevel: 'verbose' } } },
   { field: 'socket', values: { sidecar: { socket: 'true' } } },
+  { field: 'name', values: { sidecar: { imagePullSecrets: [{ name: 'Reg_Cred' }] } } },
+  { field: 'imagePullSecrets', values: { sidecar: { imagePullSecrets: [{ name: 'a' }, { name: 'a' }] } } },
+  { field: 'imagePullSecrets', values: { sidecar: { imagePullSecrets: ['regcred'] } } },
+  { field: 'after', values: { sidecar: { after: ['Istio'] } } },
+  { field: 'after', values: { sidecar: { after: 'istio-proxy' } } },
+  { field: 'runAsUser', values: { sidecar: { securityContext: { runAsUser: 0 } } } },
+  { field: 'runAsUser', values: { sidecar: { securityContext: { runAsUser: '65532' } } } },
+  { field: 'runAsUsr', values: { sidecar: { securityContext: { runAsUsr: 1 } } } },
+  { field: 'type', values: { sidecar: { securityContext: { seccompProfile: { type: 'Unconfined' } } } } },
+  { field: 'localhostProfile', values: { sidecar: { securityContext: { seccompProfile: localhost('../x') } } } },
+  { field: 'type', values: { sidecar: { securityContext: { seLinuxOptions: { type: 'spc_t' } } } } },
+  { field: 'user', values: { sidecar: { securityContext: { seLinuxOptions: { user: 'a' } } } } },
+  { field: 'runAsUsr', values: { injector: { podSecurityContext: { runAsUsr: 1 } } } },
+  { field: 'fsGroup', values: { injector: { securityContext: { fsGroup: 1 } } } },
+  { field: 'enabled', values: { openshift: { enabled: 'yes' } } },
   { field: 'PANNIER_REDIS_TIMEOUT', values: { sidecar: { env: { PANNIER_REDIS_TIMEOUT: '1' } } } },
   { field: 'PANNIER_GRPC_ADDRESS', values: { sidecar: { env: { PANNIER_GRPC_ADDRESS: '0.0.0.0:1' } } } },
   { field: 'polices', values: { policies: { polices: {} } } },
@@ -152,6 +164,22 @@ const CONTRADICTIONS: readonly Contradiction[] = [
     kubeVersion: '1.33.0',
   },
   {
+    values: { sidecar: { securityContext: { privileged: true } } },
+    text: 'sidecar.securityContext.privileged must be unset, because every sidecar has privileged false, got true',
+  },
+  {
+    values: { sidecar: { securityContext: { capabilities: { add: ['NET_ADMIN'] } } } },
+    text: 'sidecar.securityContext.capabilities must be unset, because every sidecar has capabilities {"drop":["ALL"]}',
+  },
+  {
+    values: { sidecar: { securityContext: { appArmorProfile: { type: 'Localhost' } } } },
+    text: 'sidecar.securityContext.appArmorProfile.localhostProfile must be a path when type is Localhost, got nothing',
+  },
+  {
+    values: { sidecar: { securityContext: { seccompProfile: { type: 'RuntimeDefault', localhostProfile: 'a' } } } },
+    text: 'sidecar.securityContext.seccompProfile.localhostProfile must be unset unless type is Localhost, got "a"',
+  },
+  {
     values: { sidecar: { resources: { limits: { memory: '64Mi' } } } },
     text: 'sidecar.resources.limits.memory must be at least 96Mi, got 64Mi',
   },
@@ -161,6 +189,56 @@ test.each(CONTRADICTIONS)('rejects $values: $text', ({ values, text, kubeVersion
   const result = template(values, kubeVersion === undefined ? [] : ['--kube-version', kubeVersion]);
   expect(result.status).not.toBe(0);
   expect(result.stderr).toContain(text);
+});
+
+const URL_FORMS =
+  'redis.url must be redis://HOST:PORT or rediss://HOST:PORT without a database number (several as a list or separated by commas), or redis+sentinel://HOST:PORT,HOST:PORT/NAME or rediss+sentinel://HOST:PORT,HOST:PORT/NAME';
+
+test.each<[unknown, string]>([
+  ['localhost:6379', 'localhost:6379'],
+  ['redis://one:6379/3', 'redis://one:6379/3'],
+  ['redis+sentinel://one:26379', 'redis+sentinel://one:26379'],
+  ['redis+sentinel://one,two:70000/main', 'redis+sentinel://one,two:70000/main'],
+  ['redis://one:99999', 'redis://one:99999'],
+  ['redis://one:6379,', ''],
+  [['redis://one:6379', 'http://two'], 'http://two'],
+  ['http://user:canary@one:6379', 'http://***@one:6379'],
+  ['http://user:canary,canary@one:6379', 'http://***@one:6379'],
+  ['user:can@ary@one:6379', '***@one:6379'],
+  ['redis://user:canary', 'redis://user:***'],
+  ['redis://user:1canary', 'redis://user:***'],
+  ['redis://one:6379?password=canary', 'redis://one:***'],
+  ['redis://a:canary@one:6379,http://b:canary@two:6379', 'redis://***@two:6379'],
+  ['redis://one?password=canary', 'redis://one?***'],
+  [['redis://:canary@one:6379/1'], 'redis://***@one:6379/1'],
+])('rejects redis.url %j with its accepted forms and without its password', (url, shown) => {
+  for (const injectionMode of ['webhook', 'mutating-policy']) {
+    const { status, stderr } = template({ redis: { url }, injectionMode });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain(`${URL_FORMS}, got ${JSON.stringify(shown)}`);
+    expect(stderr).not.toMatch(/canary|want array|pattern/);
+  }
+});
+
+test.each<[Values, string]>([
+  [
+    { image: { repository: 'Pannier:1' } },
+    'image.repository must be an image repository in lower case without a tag and a digest, such as registry.example:5000/team/pannier, got "Pannier:1"',
+  ],
+  [{ devRedis: { image: { repository: 'redis@sha256:1' } } }, 'devRedis.image.repository must be an image repository'],
+  [
+    { sidecar: { env: { PANNIER_CACHE_REDIS_URL: 'http://user:canary@one' } } },
+    'PANNIER_CACHE_REDIS_URL must be redis://HOST:PORT or rediss://HOST:PORT (several of one scheme separated by commas, without a database number), or redis+sentinel://HOST:PORT,HOST:PORT/NAME or rediss+sentinel:// for Sentinels, got "http://***@one"',
+  ],
+  [
+    { sidecar: { env: { PANNIER_GRPC_MAX_CONNECTION_AGE_MS: '2147483648' } } },
+    'sidecar.env.PANNIER_GRPC_MAX_CONNECTION_AGE_MS must be 0 to 2147483647 ms, got "2147483648"',
+  ],
+])('rejects %j: %s', (values, text) => {
+  const { status, stderr } = template(values);
+  expect(status).not.toBe(0);
+  expect(stderr).toContain(text);
+  expect(stderr).not.toMatch(/canary|pattern/);
 });
 
 test('rejects Kubernetes before 1.30', () => {

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { MAX_PATTERN_LENGTH } from '../../scripts/chart-settings-schema.ts';
 import { valueRows, withValuesTable } from '../../scripts/chart-values-table.ts';
 import { at, chartDirectory } from '../support/kubernetes/helm.ts';
 import { repositoryFiles, repositoryRoot } from '../support/repository.ts';
@@ -79,6 +80,26 @@ test('every object with known keys in the schema rejects other keys', () => {
   };
   walk(schema, '');
   expect(open).toEqual([]);
+});
+
+test('errors of the schema are readable: they quote no long pattern and no list of alternatives', () => {
+  const problems: string[] = [];
+  const walk = (part: unknown, path: string): void => {
+    if (part === null || typeof part !== 'object') {
+      return;
+    }
+    for (const [key, inner] of Object.entries(part)) {
+      if (key === 'pattern' && typeof inner === 'string' && inner.length > MAX_PATTERN_LENGTH) {
+        problems.push(`${path}: a pattern of ${inner.length} characters`);
+      }
+      if (['oneOf', 'anyOf', 'allOf', 'not', 'if'].includes(key) && !path.endsWith('/properties')) {
+        problems.push(`${path}: ${key}`);
+      }
+      walk(inner, `${path}/${key}`);
+    }
+  };
+  walk(schema, '');
+  expect(problems).toEqual([]);
 });
 
 test('the pages mention only existing values', () => {

@@ -38,7 +38,8 @@ test('becomes ready without settings, read-only and non-root, and exits with 0 a
     30_000,
   );
   const user = docker('inspect', '--format', '{{.Config.User}}', container);
-  expect(['nonroot', '65532']).toContain(user);
+  // With runAsNonRoot and without runAsUser, the kubelet accepts only a numeric user.
+  expect(user).toBe('65532:65532');
   docker('kill', '--signal', 'TERM', container);
   expect(docker('wait', container)).toBe('0');
   expect(docker('logs', container)).toContain('"serving"');

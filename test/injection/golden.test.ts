@@ -54,7 +54,7 @@ function configOf(sidecar: object): SidecarConfig {
 function valuesOf(text: string): unknown[] {
   const read = readValues(text);
   if ('problems' in read) {
-    throw new Error(read.problems.join('\n'));
+    throw new Error(JSON.stringify(read.problems));
   }
   return read.values;
 }
@@ -90,7 +90,7 @@ describe.each(names)('%s', (name) => {
   const options = optionsOf(source);
   const result = injectManifests(source, options);
   if ('problems' in result) {
-    throw new Error(result.problems.join('\n'));
+    throw new Error(JSON.stringify(result.problems));
   }
   const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
 

@@ -90,15 +90,29 @@ test('closes the connection of a client that does not finish its request or does
   await strict.close();
 });
 
-function check(environment: Record<string, string>, file?: string): { code: number; out: string[]; error: string[] } {
+interface CheckResult {
+  readonly code: number;
+  readonly out: string[];
+  readonly error: string[];
+}
+
+function check(environment: Record<string, string>, file?: string): CheckResult {
+  return checkFiles(file === undefined ? [] : [file], { environment });
+}
+
+function checkFiles(
+  files: readonly string[],
+  { environment = {}, input = '' }: { environment?: Record<string, string>; input?: string } = {},
+): CheckResult {
   const out: string[] = [];
   const error: string[] = [];
   const io = {
     environment,
+    readInput: () => input,
     out: (line: string) => void out.push(line),
     error: (line: string) => void error.push(line),
   };
-  return { code: runCheck(file, io), out, error };
+  return { code: runCheck(files, io), out, error };
 }
 
 test('check prints all errors with FILE:LINE:COLUMN, or a summary', () => {
@@ -132,4 +146,108 @@ test('check accepts missing files only if they are optional, as serve does', () 
     '1 error',
   ]);
   expect(check({ ...redis, PANNIER_REDIS_FILES_OPTIONAL: 'true' }).code).toBe(0);
+});
+
+const LIMIT = '{ algorithm: fixed_window, limit: 5, per: 1s }';
+/** A manifest with an object of another kind and two ConfigMaps, of which the second one has an error in line 25. */
+const MANIFEST = `# Source: pannier/templates/policies-configmaps.yaml
+apiVersion: v1
+kind: Service
+metadata: { name: policies.yaml }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: pannier-policies
+  namespace: shop
+data:
+  policies.yaml: |
+    policies:
+      api: { limits: [${LIMIT}] }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: team
+data:
+  other: x
+  policies.yaml: |-
+    # A comment
+
+    policies:
+      api: { limits: [${LIMIT.replace('1s', '1minute')}] }
+`;
+
+test('check finds the policy files in a manifest, with positions in the manifest', () => {
+  const path = join(directory, 'configmap.yaml');
+  writeFileSync(path, MANIFEST);
+  expect(checkFiles([path])).toEqual({
+    code: 1,
+    out: [],
+    error: [
+      `${path}:26:65: policies.api.limits[0].per must be a duration such as 500ms, 1s, 5m, 1h or 2d, got "1minute"`,
+      '1 error',
+    ],
+  });
+  const input = MANIFEST.replace('1minute', '1m');
+  expect(checkFiles(['-'], { input })).toEqual({
+    code: 0,
+    out: [
+      'ok: settings, ConfigMap shop/pannier-policies: 1 policy, 1 limit, 0 cache namespaces, ConfigMap team: 1 policy, 1 limit, 0 cache namespaces',
+    ],
+    error: [],
+  });
+});
+
+test('check accepts several files, also from the standard input', () => {
+  const path = join(directory, 'first.yaml');
+  writeFileSync(path, `policies: { a: { limits: [${LIMIT}] } }\n`);
+  expect(checkFiles([path, '-'], { input: 'policies: 3\n' }).error).toEqual([
+    '(standard input):1:11: policies must be a mapping, got 3',
+    '1 error',
+  ]);
+  expect(checkFiles([path, path]).out).toEqual([
+    'ok: settings, 1 policy, 1 limit, 0 cache namespaces, 1 policy, 1 limit, 0 cache namespaces',
+  ]);
+});
+
+const configMap = (data: string): string => `apiVersion: v1\nkind: ConfigMap\nmetadata: { name: team }\n${data}`;
+
+test.each([
+  [
+    configMap('data:\n  policy.yml: |\n    policies: {}\n  notes: x\n'),
+    '5:3: the ConfigMap team must have the key policies.yaml, got only policy.yml, notes',
+  ],
+  [configMap(''), '1:1: the ConfigMap team must have the key policies.yaml, got no keys'],
+  [
+    configMap('data:\n  policies.yaml:\n    policies: {}\n'),
+    '6:5: data["policies.yaml"] must be a text, got another value; write "policies.yaml: |" above the policy file',
+  ],
+  [
+    configMap('data:\n  policies.yaml: "policies:\\n  api: 3\\n"\n'),
+    '5:18: policies.api must be a mapping with limits, on_failure, shared, hash_subjects, got 3 (line 2, column 8 of policies.yaml)',
+  ],
+  [
+    '{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"policies.yaml": "policies: 3"}}]}',
+    '1:143: policies must be a mapping, got 3 (line 1, column 11 of policies.yaml)',
+  ],
+  [
+    'apiVersion: v1\nkind: Secret\n',
+    '1:1: the file must contain a policy file or a ConfigMap with the key policies.yaml, got neither',
+  ],
+  ['apiVersion: v1\nkind: ConfigMap\ndata: {\n', expect.stringContaining('cannot parse the file as YAML')],
+])('check rejects the manifest %j', (input, expected) => {
+  const { code, error } = checkFiles(['-'], { input });
+  expect(code).toBe(1);
+  expect(error).toHaveLength(2);
+  const text = error[0]?.replace('(standard input):', '');
+  expect(text).toEqual(expected);
+});
+
+test('check reads CRLF manifests and indentation indicators at the right position', () => {
+  const lines = ['data:', '  policies.yaml: |2', '      policies:', '        api: 3', ''];
+  for (const separator of ['\n', '\r\n']) {
+    const input = configMap(lines.join('\n')).replaceAll('\n', separator);
+    expect(checkFiles(['-'], { input }).error[0]).toContain('(standard input):7:14: policies.api must be a mapping');
+  }
 });

@@ -16,6 +16,7 @@ import { helmOnCluster } from '../support/kubernetes/chart.ts';
 import { refusalText, TestCluster } from '../support/kubernetes/cluster.ts';
 import { at, find, type Manifest, render, type Values } from '../support/kubernetes/helm.ts';
 import { KubernetesObjects } from '../support/kubernetes/objects.ts';
+import { createPolicies } from '../support/kubernetes/policies.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
@@ -104,7 +105,7 @@ describe('injection mode webhook without an injector', () => {
   let plain = '';
   beforeAll(async () => {
     plain = await cluster.namespace({ labels: { [TEST_LABEL]: 'away' } });
-    await createPolicies({ fullnameOverride: 'chart-away' }, 'away');
+    await createPolicies(objects, { fullnameOverride: 'chart-away' }, { [TEST_LABEL]: 'away' });
     await waitInCluster('the policy in effect', async () => (await refusal(plain, pod({ [INJECT]: 'true' }))) !== '');
   });
 
@@ -170,7 +171,7 @@ describe('injection mode webhook without an injector', () => {
 describe('injection mode mutating-policy', () => {
   beforeAll(async () => {
     mutated = await cluster.namespace({ labels: { [TEST_LABEL]: 'mutating' } });
-    await createPolicies({ ...MUTATING, injectionMode: 'mutating-policy' }, 'mutating');
+    await createPolicies(objects, { ...MUTATING, injectionMode: 'mutating-policy' }, { [TEST_LABEL]: 'mutating' });
     await waitInCluster(
       'the policy in effect',
       async () => (await admitted(mutated, pod({ [INJECT]: 'true' }))).spec?.initContainers,
@@ -267,7 +268,9 @@ describe('injection mode mutating-policy', () => {
       'container app mounts its own volume at /run/pannier; use another mount path',
     );
     const windows = { nodeSelector: { 'kubernetes.io/os': 'windows' } };
-    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain('use linux');
+    expect(await refusal(mutated, pod({ [INJECT]: 'true' }, windows))).toContain(
+      'the operating system of the pod is windows (spec.nodeSelector); use linux',
+    );
   });
 });
 
@@ -291,6 +294,7 @@ async function bothWays(given: Pod): Promise<BothWays> {
     namespaceAnnotations: {},
     config: parsed.config,
     kubelets: { oldestMinor: undefined },
+    hasServiceAccountFields: true,
     version: CHART_VERSION,
   });
   if (injection.kind !== 'inject') {
@@ -384,16 +388,4 @@ async function label(namespace: string, labels: Record<string, string>): Promise
 function inNamespace(manifest: Manifest, namespace: string): Manifest {
   const hasNone = manifest.metadata.namespace === undefined;
   return hasNone ? manifest : { ...manifest, metadata: { ...manifest.metadata, namespace } };
-}
-
-/** Creates the admission policies of the chart and their bindings, restricted to the namespaces of this test. */
-async function createPolicies(values: Values, testName: string): Promise<void> {
-  const policies = render(values).filter(({ kind }) => /AdmissionPolicy(Binding)?$/.test(kind));
-  for (const policy of policies) {
-    const spec = policy.spec as { matchConstraints?: { namespaceSelector: object } };
-    if (spec.matchConstraints !== undefined) {
-      Object.assign(spec.matchConstraints.namespaceSelector, { matchLabels: { [TEST_LABEL]: testName } });
-    }
-    await objects.create(policy);
-  }
 }

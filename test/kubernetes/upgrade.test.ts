@@ -1,7 +1,8 @@
 /**
  * Tests that no admission of a pod fails while Helm upgrades or rolls back the chart, or while the injector rotates its
- * CA every minute.
+ * CA every minute. Also tests the upgrade from the chart of an older commit.
  */
+import type { V1Deployment, V1Pod } from '@kubernetes/client-node';
 import { AdmissionLoad } from '../support/kubernetes/admissions.ts';
 import {
   helmOnCluster,
@@ -14,7 +15,8 @@ import {
   requestingPod,
 } from '../support/kubernetes/chart.ts';
 import { sidecarOf, type TestCluster } from '../support/kubernetes/cluster.ts';
-import { IMAGES } from '../support/kubernetes/images.ts';
+import { IMAGES, WAITING_CONTAINER } from '../support/kubernetes/images.ts';
+import { buildPreviousRelease } from '../support/kubernetes/previous-release.ts';
 import { waitInCluster } from '../support/kubernetes/wait.ts';
 
 /** Lifetime of the CA. The injector replaces the CA after two thirds of this time, that is, every 60 s. */
@@ -110,6 +112,51 @@ test('rotates the CA every 60 s without a failed admission', async () => {
   expect(ended.unreachable).toEqual([]);
   expect(Math.max(...(await bundleSizes()))).toBeLessThanOrEqual(5);
 }, 600_000);
+
+test('upgrades from the chart of an older commit without a failed admission and without a restart', async () => {
+  const previous = buildPreviousRelease();
+  try {
+    await helmOnCluster(['uninstall', 'pannier', '--wait', '--timeout', '120s']);
+    await installChart(cluster, {}, { chart: previous.chart, tag: previous.tag });
+  } finally {
+    previous.remove();
+  }
+  await cluster.apps.createNamespacedDeployment({ namespace, body: deploymentOf('running') });
+  const before = await cluster.waitForPods(namespace, 'app=running', 2);
+  expect(before.map((pod) => sidecarOf(pod)?.image)).toEqual(Array(2).fill(`${IMAGES.repository}:${previous.tag}`));
+  const load = new AdmissionLoad(cluster, namespace);
+  await waitInCluster('the first admissions', () => load.admitted > 5);
+  await installChart(cluster, {});
+  await waitInCluster('the new image', async () => (await imageOfNewPod()) === `${IMAGES.repository}:${IMAGES.tag}`);
+  await waitForCurrentReplicas();
+  const ended = await load.stop();
+  expect(ended.failures).toEqual([]);
+  expect(ended.unreachable).toEqual([]);
+  expect(ended.admitted).toBeGreaterThan(50);
+  const after = await cluster.waitForPods(namespace, 'app=running', 2);
+  expect(after.map(identityOf).toSorted()).toEqual(before.map(identityOf).toSorted());
+}, 400_000);
+
+/** Returns the UID of a pod and the number of restarts of each container. */
+function identityOf({ metadata, status }: V1Pod): string {
+  const containers = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
+  return JSON.stringify([metadata?.uid, containers.map(({ name, restartCount }) => [name, restartCount])]);
+}
+
+function deploymentOf(name: string): V1Deployment {
+  const labels = { app: name };
+  return {
+    metadata: { name },
+    spec: {
+      replicas: 2,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels, annotations: { 'pannier.dev/inject': 'true' } },
+        spec: { containers: [WAITING_CONTAINER], terminationGracePeriodSeconds: 1 },
+      },
+    },
+  };
+}
 
 test('helm test passes', async () => {
   await installChart(cluster, {});

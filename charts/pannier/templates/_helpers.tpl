@@ -21,9 +21,28 @@
 {{- printf "%s-injector" (include "pannier.fullname" .) -}}
 {{- end -}}
 
+{{/*
+The names of cluster-scoped objects do not depend on the release. Helm therefore refuses a second release, because these objects belong to the first
+one. Helm checks this before it creates any object.
+*/}}
+
+{{/* Name of the injector's MutatingWebhookConfiguration, ClusterRole and ClusterRoleBinding. */}}
+{{- define "pannier.clusterInjectorName" -}}
+pannier-injector
+{{- end -}}
+
 {{/* Name of the admission policies and their bindings. */}}
 {{- define "pannier.injectedName" -}}
-{{- printf "%s-injected" (include "pannier.fullname" .) -}}
+pannier-injected
+{{- end -}}
+
+{{/* Name of the ClusterRole that leads `pannier injection status` to the injector's configuration. The command knows this name. */}}
+{{- define "pannier.statusName" -}}
+pannier-injection-status
+{{- end -}}
+
+{{- define "pannier.injectorConfigName" -}}
+{{- printf "%s-config" (include "pannier.injectorName" .) -}}
 {{- end -}}
 
 {{- define "pannier.devRedisName" -}}
@@ -111,6 +130,7 @@ app.kubernetes.io/component: {{ .component }}
 sidecar:
   image: {{ include "pannier.sidecarImage" . | quote }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
+  imagePullSecrets: {{ include "pannier.sidecarPullSecrets" . }}
   native: {{ .Values.sidecar.native | toString | quote }}
   resources:
     requests: {{- toYaml (dig "requests" dict .Values.sidecar.resources | default dict) | nindent 6 }}
@@ -122,6 +142,8 @@ sidecar:
     tlsSecretName: {{ .Values.redis.tlsSecretName | default "" | quote }}
   policiesConfigMap: {{ .Values.policiesConfigMap | default "" | quote }}
   socket: {{ .Values.sidecar.socket }}
+  securityContext: {{- include "pannier.sidecarSecurityConfig" . | nindent 4 }}
+  after: {{ .Values.sidecar.after | default list | toJson }}
   env:
     {{- range $name, $value := .Values.sidecar.env }}
     {{ $name }}: {{ include "pannier.tagText" $value | quote }}
@@ -210,6 +232,7 @@ reinvocationPolicy: {{ .root.Values.webhook.reinvocationPolicy }}
 - pannier.dev/version
 - pannier.dev/config-hash
 - pannier.dev/kept
+- pannier.dev/added
 {{- end -}}
 
 {{- define "pannier.testNamespace" -}}
@@ -227,6 +250,11 @@ resources: {{- toYaml .Values.sidecar.resources | nindent 2 }}
 {{- define "pannier.requestVariables" -}}
 - name: annotations
   expression: "has(object.metadata.annotations) ? object.metadata.annotations : {}"
+{{ include "pannier.requestRules" . }}
+{{- end -}}
+
+{{/* Variables that are derived from the variable `annotations`, the annotations of a pod or of a pod template. */}}
+{{- define "pannier.requestRules" -}}
 # Value of the annotation pannier.dev/inject of the pod, or '' if the pod does not have this annotation. The expression replaces an empty value with
 # '(empty)', because an empty value is invalid.
 - name: podRequest

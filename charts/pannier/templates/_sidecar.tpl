@@ -114,18 +114,7 @@ resources:
     {{- else }} {}
     {{- end }}
   {{- end }}
-securityContext:
-  allowPrivilegeEscalation: false
-  capabilities:
-    drop: [ALL]
-  privileged: false
-  readOnlyRootFilesystem: true
-  runAsGroup: 65532
-  runAsNonRoot: true
-  runAsUser: 65532
-  seccompProfile:
-    type: RuntimeDefault
-{{- if or .Values.sidecar.socket .Values.policiesConfigMap $secret $tlsSecret }}
+securityContext: {{- include "pannier.sidecarSecurityContext" . | nindent 2 }}
 volumeMounts:
   {{- if .Values.sidecar.socket }}
   - name: pannier-socket
@@ -146,7 +135,10 @@ volumeMounts:
     mountPath: /etc/pannier/redis-tls
     readOnly: true
   {{- end }}
-{{- end }}
+  # The API server mounts no token into a container that mounts a volume at this path.
+  - name: pannier-no-token
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
 {{- end -}}
 
 {{- define "pannier.sidecarVolumes" -}}
@@ -172,6 +164,8 @@ volumeMounts:
   secret:
     secretName: {{ . }}
 {{- end }}
+- name: pannier-no-token
+  projected: {}
 {{- end -}}
 
 {{/* Environment variables with the addresses of the sidecar, in the order in which containers get them. */}}
@@ -251,7 +245,8 @@ Hash of one variant of the sidecar. It equals the hash that the injector compute
 {{- $container := include "pannier.sidecarVariant" . | fromYaml -}}
 {{- $volumes := include "pannier.sidecarVolumes" .root | fromYamlArray -}}
 {{- $endpoints := include "pannier.endpoints" .root | fromYamlArray -}}
-{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints | toRawJson | sha256sum | trunc 16 -}}
+{{- $pullSecrets := include "pannier.sidecarPullSecrets" .root | fromJsonArray -}}
+{{- dict "container" $container "volumes" $volumes "endpoints" $endpoints "imagePullSecrets" $pullSecrets "after" (.root.Values.sidecar.after | default list) | toRawJson | sha256sum | trunc 16 -}}
 {{- end -}}
 
 {{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}

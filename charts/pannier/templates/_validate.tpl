@@ -1,5 +1,54 @@
-{{/* Rejects combinations of values that are valid one by one but contradict each other. */}}
+{{/* Shows a Redis URL in an error without its password: without the text before the last @, without the text behind ? or #, and without a port that is not a number. */}}
+{{- define "pannier.redactedUrl" -}}
+{{- $text := regexReplaceAll "(?s)^(\\s*[a-zA-Z+]*://)?.*@" . "${1}***@" -}}
+{{- $text = regexReplaceAll "(?s)[?#].*$" $text "?***" -}}
+{{- regexReplaceAll ":([0-9]*[^0-9/,@:\\[\\]][^/,@:\\[\\]]*)" $text ":***" -}}
+{{- end -}}
+
+{{/* Checks the form of redis.url. The schema would quote the pattern in its error, and the password in the value. */}}
+{{- define "pannier.validateRedisUrl" -}}
+{{- $port := "(:([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?" -}}
+{{- $host := printf "(\\[[0-9a-fA-F:.]+\\]|[^\\s/?#@,:\\[\\]]+)%s" $port -}}
+{{- $server := printf "^rediss?://([^\\s/?#@,]*@)?%s(/0?)?$" $host -}}
+{{- $sentinel := printf "^rediss?[+]sentinel://([^\\s/?#@]*@)?%s(\\s*,\\s*%s){0,31}/[A-Za-z0-9._-]{1,128}$" $host $host -}}
+{{- $accepted := "redis://HOST:PORT or rediss://HOST:PORT without a database number (several as a list or separated by commas), or redis+sentinel://HOST:PORT,HOST:PORT/NAME or rediss+sentinel://HOST:PORT,HOST:PORT/NAME" -}}
+{{- range include "pannier.redisUrls" . | fromJsonArray -}}
+{{- if not (or (regexMatch $server .) (regexMatch $sentinel .)) -}}
+{{- $shown := . -}}
+{{- /* A comma in a password would split the password, so that the error shows the whole value. */ -}}
+{{- if and (kindIs "string" $.Values.redis.url) (contains "@" $.Values.redis.url) -}}
+{{- $shown = $.Values.redis.url -}}
+{{- end -}}
+{{- fail (printf "redis.url must be %s, got %q" $accepted (include "pannier.redactedUrl" $shown)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Checks the settings whose form the schema cannot describe in a readable way. */}}
+{{- define "pannier.validateSettings" -}}
+{{- $environment := .Values.sidecar.env | default dict -}}
+{{- range $name, $rule := include "pannier.settingRules" . | fromJson -}}
+{{- $value := get $environment $name -}}
+{{- if and (kindIs "string" $value) (not (regexMatch $rule.pattern $value)) -}}
+{{- $shown := $value -}}
+{{- if hasSuffix "_URL" $name -}}
+{{- $shown = include "pannier.redactedUrl" $value -}}
+{{- end -}}
+{{- fail (printf "sidecar.env.%s must be %s, got %q" $name $rule.accepted $shown) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Rejects values whose form the schema cannot describe in a readable way, and combinations of values that contradict each other. */}}
 {{- define "pannier.validate" -}}
+{{- include "pannier.validateSecurity" . -}}
+{{- include "pannier.validateRedisUrl" . -}}
+{{- include "pannier.validateSettings" . -}}
+{{- range $path, $repository := dict "image" .Values.image.repository "sidecar.image" .Values.sidecar.image.repository "devRedis.image" .Values.devRedis.image.repository -}}
+{{- if and $repository (not (regexMatch "^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*(:[A-Za-z0-9_.-]+)?$" $repository)) -}}
+{{- fail (printf "%s.repository must be an image repository in lower case without a tag and a digest, such as registry.example:5000/team/pannier, got %q" $path $repository) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq .Values.certificates.mode "files") (not .Values.certificates.files.secretName) -}}
 {{- fail "certificates.files.secretName must name a Secret with tls.crt and tls.key when certificates.mode is files, got an empty string" -}}
 {{- end -}}

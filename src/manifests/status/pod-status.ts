@@ -8,33 +8,11 @@ import type { Kubelets } from '../../injection/kubelets.ts';
 import type { Pod, TextMap } from '../../injection/pod.ts';
 import { findPrevious } from '../../injection/previous.ts';
 import type { SidecarConfig } from '../../injection/sidecar-config.ts';
-
-type PodState =
-  /** The sidecar equals that of a new pod. */
-  | 'current'
-  /** Another version of the program injected the sidecar. */
-  | 'other-version'
-  /** The sidecar was injected with another configuration or other annotations. */
-  | 'other-configuration'
-  /** Injection is requested, but there is no sidecar. */
-  | 'missing'
-  /** There is a sidecar, but injection is no longer requested. */
-  | 'not-requested'
-  /** The annotations have errors, so the next pod of this workload would be refused. */
-  | 'refused';
-
-/** States from worst to best. The state of a workload is the worst state of its pods. */
-const STATES: readonly PodState[] = [
-  'missing',
-  'refused',
-  'not-requested',
-  'other-configuration',
-  'other-version',
-  'current',
-];
+import { type State, worstOf } from './states.ts';
+import type { WorkloadFinding } from './workload-status.ts';
 
 export interface PodStatus {
-  readonly state: PodState;
+  readonly state: State;
   readonly version: string | undefined;
   readonly configHash: string | undefined;
   readonly problems: readonly string[];
@@ -52,7 +30,7 @@ export interface StatusQuestion {
 /** Returns undefined if the pod neither has a sidecar nor requests one. */
 export function podStatus(question: StatusQuestion): PodStatus | undefined {
   const previous = findPrevious(question.pod);
-  const injection = injectPod(question);
+  const injection = injectPod({ ...question, hasServiceAccountFields: true });
   const facts = { version: previous?.version, configHash: previous?.configHash, problems: [] };
   switch (injection.kind) {
     case 'skip':
@@ -75,7 +53,7 @@ export interface WorkloadStatus {
   readonly namespace: string;
   /** Kind and name, such as `deployment/web`. */
   readonly workload: string;
-  readonly state: PodState;
+  readonly state: State;
   readonly pods: number;
   readonly stalePods: number;
   readonly versions: readonly string[];
@@ -83,28 +61,45 @@ export interface WorkloadStatus {
   readonly problems: readonly string[];
 }
 
-/** Summarizes the pods of each workload. */
-export function workloadStatuses(pods: Iterable<{ pod: Pod; status: PodStatus }>): WorkloadStatus[] {
-  const groups = new Map<string, { namespace: string; workload: string; statuses: PodStatus[] }>();
+interface Group {
+  readonly namespace: string;
+  readonly workload: string;
+  readonly pods: PodStatus[];
+  readonly findings: WorkloadFinding[];
+}
+
+/** Summarizes the pods of each workload and the findings about the workload itself. */
+export function workloadStatuses(
+  pods: Iterable<{ pod: Pod; status: PodStatus }>,
+  findings: Iterable<WorkloadFinding> = [],
+): WorkloadStatus[] {
+  const groups = new Map<string, Group>();
+  const groupOf = (namespace: string, workload: string): Group => {
+    const key = `${namespace}/${workload}`;
+    const group = groups.get(key) ?? { namespace, workload, pods: [], findings: [] };
+    groups.set(key, group);
+    return group;
+  };
   for (const { pod, status } of pods) {
-    const namespace = pod.metadata?.namespace ?? '';
-    const workload = workloadOf(pod);
-    const group = groups.get(`${namespace}/${workload}`) ?? { namespace, workload, statuses: [] };
-    group.statuses.push(status);
-    groups.set(`${namespace}/${workload}`, group);
+    groupOf(pod.metadata?.namespace ?? '', workloadOf(pod)).pods.push(status);
   }
-  return [...groups]
-    .sort(([left], [right]) => (left < right ? -1 : 1))
-    .map(([, { namespace, workload, statuses }]) => ({
-      namespace,
-      workload,
-      state: STATES.find((state) => statuses.some((status) => status.state === state)) ?? 'current',
-      pods: statuses.length,
-      stalePods: statuses.filter((status) => status.state !== 'current').length,
-      versions: distinct(statuses.map((status) => status.version)),
-      configHashes: distinct(statuses.map((status) => status.configHash)),
-      problems: distinct(statuses.flatMap((status) => status.problems)),
-    }));
+  for (const finding of findings) {
+    groupOf(finding.namespace, finding.workload).findings.push(finding);
+  }
+  return [...groups].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, group]) => summaryOf(group));
+}
+
+function summaryOf({ namespace, workload, pods, findings }: Group): WorkloadStatus {
+  return {
+    namespace,
+    workload,
+    state: worstOf([...pods, ...findings].map(({ state }) => state)),
+    pods: pods.length,
+    stalePods: pods.filter((status) => status.state !== 'current').length,
+    versions: distinct(pods.map((status) => status.version)),
+    configHashes: distinct(pods.map((status) => status.configHash)),
+    problems: distinct([...pods, ...findings].flatMap(({ problems }) => problems)),
+  };
 }
 
 function distinct(texts: readonly (string | undefined)[]): string[] {

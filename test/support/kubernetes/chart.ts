@@ -20,18 +20,27 @@ export const INJECTOR_PODS = 'app.kubernetes.io/component=injector';
 export const PREPARE_MS = 600_000;
 
 const RELEASE = 'pannier';
+export const CHART = join(repositoryRoot, 'charts', 'pannier');
 const ADMIN_PORT = 9_471;
 const execute = promisify(execFile);
 
-export async function helmOnCluster(args: readonly string[]): Promise<string> {
+/** Runs helm in a namespace. If helm fails, the message of the error contains its output. */
+export async function helmOnCluster(args: readonly string[], namespace = RELEASE_NAMESPACE): Promise<string> {
   const program = process.env.PANNIER_TEST_HELM ?? 'helm';
   const environment = { ...process.env, KUBECONFIG: kubeconfigFile() };
-  const { stdout } = await execute(program, [...args, '--namespace', RELEASE_NAMESPACE], {
+  const { stdout } = await execute(program, [...args, '--namespace', namespace], {
     env: environment,
     timeout: 180_000,
     maxBuffer: 16 * 1_048_576,
   });
   return stdout;
+}
+
+export interface InstallOptions {
+  readonly tag?: string;
+  readonly release?: string;
+  /** Directory of the chart; the default is the chart of this repository. */
+  readonly chart?: string;
 }
 
 /**
@@ -41,15 +50,15 @@ export async function helmOnCluster(args: readonly string[]): Promise<string> {
 export async function installChart(
   cluster: TestCluster,
   values: Record<string, unknown>,
-  options: { tag?: string } = {},
+  options: InstallOptions = {},
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'pannier-values-'));
   try {
     const file = join(directory, 'values.json');
     const image = { repository: IMAGES.repository, tag: options.tag ?? IMAGES.tag };
     writeFileSync(file, JSON.stringify({ image, ...values }));
-    const chart = join(repositoryRoot, 'charts', RELEASE);
-    const args = ['upgrade', '--install', RELEASE, chart, '--create-namespace', '--reset-values', '-f', file];
+    const { release = RELEASE, chart = CHART } = options;
+    const args = ['upgrade', '--install', release, chart, '--create-namespace', '--reset-values', '-f', file];
     await helmOnCluster([...args, '--wait', '--timeout', '120s']);
   } finally {
     rmSync(directory, { recursive: true, force: true });

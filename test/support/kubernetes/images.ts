@@ -42,7 +42,7 @@ export async function prepareImages(): Promise<void> {
   }
   await buildExample();
   for (const image of [pannierImage, `${IMAGES.repository}:${IMAGES.nextTag}`, IMAGES.example, IMAGES.redis]) {
-    run(process.env.PANNIER_TEST_IMAGE_LOAD ?? 'kind load docker-image', [image]);
+    loadImage(image);
   }
 }
 
@@ -81,7 +81,12 @@ async function buildExample(): Promise<void> {
   }
 }
 
-function buildImage(name: string, directory: string): void {
+/** Loads an image from the container engine into the cluster. */
+export function loadImage(image: string): void {
+  run(process.env.PANNIER_TEST_IMAGE_LOAD ?? 'kind load docker-image', [image]);
+}
+
+export function buildImage(name: string, directory: string): void {
   run(process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`, ['-t', name, directory]);
 }
 

@@ -14,8 +14,11 @@ const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly nam
   ClusterRole: { plural: 'clusterroles', namespaced: false },
   ClusterRoleBinding: { plural: 'clusterrolebindings', namespaced: false },
   ConfigMap: { plural: 'configmaps', namespaced: true },
+  CronJob: { plural: 'cronjobs', namespaced: true },
+  DaemonSet: { plural: 'daemonsets', namespaced: true },
   Deployment: { plural: 'deployments', namespaced: true },
   Issuer: { plural: 'issuers', namespaced: true },
+  Job: { plural: 'jobs', namespaced: true },
   MutatingAdmissionPolicy: { plural: 'mutatingadmissionpolicies', namespaced: false },
   MutatingAdmissionPolicyBinding: { plural: 'mutatingadmissionpolicybindings', namespaced: false },
   MutatingWebhookConfiguration: { plural: 'mutatingwebhookconfigurations', namespaced: false },
@@ -30,6 +33,7 @@ const RESOURCES: Readonly<Record<string, { readonly plural: string; readonly nam
   Service: { plural: 'services', namespaced: true },
   ServiceMonitor: { plural: 'servicemonitors', namespaced: true },
   ServiceAccount: { plural: 'serviceaccounts', namespaced: true },
+  StatefulSet: { plural: 'statefulsets', namespaced: true },
   ValidatingAdmissionPolicy: { plural: 'validatingadmissionpolicies', namespaced: false },
   ValidatingAdmissionPolicyBinding: { plural: 'validatingadmissionpolicybindings', namespaced: false },
 };
@@ -38,6 +42,7 @@ export interface DryRunAnswer {
   readonly code: number;
   /** Error message of the API server, which is empty if the API server accepted the object. */
   readonly message: string;
+  /** Texts of the warnings, which kubectl prints. */
   readonly warnings: readonly string[];
   readonly object: unknown;
 }
@@ -50,8 +55,11 @@ export class KubernetesObjects {
     this.#config.loadFromFile(kubeconfigFile());
   }
 
-  /** Creates the object in a dry run. The API server rejects unknown and duplicate fields. */
-  async dryRun(manifest: Manifest): Promise<DryRunAnswer> {
+  /**
+   * Creates the object in a dry run, or replaces the object of this name. The API server rejects unknown and duplicate
+   * fields.
+   */
+  async dryRun(manifest: Manifest, options: { replaces?: boolean } = {}): Promise<DryRunAnswer> {
     const cluster = this.#config.getCurrentCluster();
     const resource = RESOURCES[manifest.kind];
     if (cluster === null || resource === undefined) {
@@ -61,18 +69,21 @@ export class KubernetesObjects {
     }
     const group = manifest.apiVersion.includes('/') ? `apis/${manifest.apiVersion}` : `api/${manifest.apiVersion}`;
     const place = resource.namespaced ? `namespaces/${manifest.metadata.namespace}/` : '';
-    const url = new URL(`${cluster.server}/${group}/${place}${resource.plural}?dryRun=All&fieldValidation=Strict`);
-    const options = { method: 'POST', timeout: TIMEOUT_MS, headers: { 'content-type': 'application/json' } };
-    await this.#config.applyToHTTPSOptions(options);
+    const item = options.replaces === true ? `/${manifest.metadata.name}` : '';
+    const url = new URL(
+      `${cluster.server}/${group}/${place}${resource.plural}${item}?dryRun=All&fieldValidation=Strict`,
+    );
+    const method = options.replaces === true ? 'PUT' : 'POST';
+    const requestOptions = { method, timeout: TIMEOUT_MS, headers: { 'content-type': 'application/json' } };
+    await this.#config.applyToHTTPSOptions(requestOptions);
     return await new Promise((resolve, reject) => {
-      const call = request(url, options, (response) => {
+      const call = request(url, requestOptions, (response) => {
         const chunks: Buffer[] = [];
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('end', () => {
           const object: unknown = JSON.parse(Buffer.concat(chunks).toString());
           const message = (object as { message?: string }).message ?? '';
-          const warning = response.headers.warning;
-          const warnings = warning === undefined ? [] : [String(warning)];
+          const warnings = (response.headersDistinct.warning ?? []).map(warningText);
           resolve({ code: response.statusCode ?? 0, message, warnings, object });
         });
       });
@@ -93,4 +104,10 @@ export class KubernetesObjects {
     const client = KubernetesObjectApi.makeApiClient(this.#config);
     await Promise.all(this.#created.map((manifest) => client.delete(manifest).catch(() => undefined)));
   }
+}
+
+/** Returns the text of a warning header, which has the form `299 - "TEXT"`. */
+function warningText(header: string): string {
+  const quoted = /^299 \S+ "(.*)"$/s.exec(header)?.[1];
+  return quoted === undefined ? header : quoted.replace(/\\(.)/gs, '$1');
 }

@@ -42,6 +42,8 @@ const evictable = fc.option(fc.constantFrom('', 'tmp', 'tmp,data', 'pannier-sock
 const pannierAnnotations = fc.record(
   {
     'pannier.dev/inject': fc.constant('true'),
+    'pannier.dev/image-pull-secrets': fc.constantFrom('regcred', 'mine, regcred'),
+    'pannier.dev/after': fc.constantFrom('mesh', 'migrate,proxy', 'agent'),
     'pannier.dev/socket': fc.constantFrom('true', 'false'),
     'pannier.dev/native': fc.constantFrom('auto', 'true', 'false'),
     'pannier.dev/redis-secret': fc.constant('redis-login'),
@@ -66,27 +68,48 @@ const metadata = fc.record(
 );
 
 const volume = fc.record({ name: fc.constantFrom('data', 'tmp', 'config'), emptyDir: fc.constant({}) });
+const pullSecret = fc.record({ name: fc.constantFrom('mine', 'regcred', 'account') });
 const spec = fc
   .tuple(
     fc.uniqueArray(container, { selector: (item) => item.name, minLength: 1, maxLength: 5 }),
     fc.nat({ max: 4 }),
     fc.option(fc.uniqueArray(volume, { selector: (item) => item.name, maxLength: 3 }), { nil: undefined }),
     fc.boolean(),
+    fc.option(fc.uniqueArray(pullSecret, { selector: (item) => item.name, maxLength: 2 }), { nil: undefined }),
   )
-  .map(([all, inits, volumes, hasEmptyInits]) => {
+  .map(([all, inits, volumes, hasEmptyInits, imagePullSecrets]) => {
     const count = Math.min(inits, all.length - 1);
     return {
       ...(count > 0 || hasEmptyInits ? { initContainers: all.slice(0, count) } : {}),
       containers: all.slice(count),
       ...(volumes === undefined ? {} : { volumes }),
+      ...(imagePullSecrets === undefined ? {} : { imagePullSecrets }),
       serviceAccountName: 'app',
     };
   });
 
+/**
+ * Removes mounts at /run whose volume is missing, because injection refuses them. A writable emptyDir volume at /run
+ * does not conflict.
+ */
+function withoutDanglingMounts(pod: Pod): Pod {
+  const volumes = new Set(pod.spec?.volumes?.map((item) => item.name));
+  return editContainers(pod, (item) =>
+    item.volumeMounts === undefined
+      ? item
+      : {
+          ...item,
+          volumeMounts: item.volumeMounts.filter(
+            ({ name: used, mountPath }) => mountPath !== '/run' || volumes.has(used),
+          ),
+        },
+  );
+}
+
 /** Random pod into which the injector can inject a sidecar if the namespace requests injection. */
 export const arbitraryPod: fc.Arbitrary<Pod> = fc
   .record({ apiVersion: fc.constant('v1'), kind: fc.constant('Pod'), metadata, spec }, { requiredKeys: ['spec'] })
-  .map((pod) => pod as Pod);
+  .map((pod) => withoutDanglingMounts(pod as Pod));
 
 type Editor = (pod: Pod) => Pod;
 

@@ -2,7 +2,12 @@
  * Creates a rate limit service for tests. The test controls the store and the clock of the service. This module
  * provides default request fields and records the calls to the store, the metrics and the log.
  */
-import { DEFAULT_POLICY_FILE, type LimitSpec, type PolicySpec } from '../../../src/config/policy-file.ts';
+import {
+  type BrokenParts,
+  DEFAULT_POLICY_FILE,
+  type LimitSpec,
+  type PolicySpec,
+} from '../../../src/config/policy-file.ts';
 import type { CheckRateLimitRequestOutput } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitRequest.ts';
 import type { CheckRateLimitResponse } from '../../../src/grpc/generated/pannier/v1/CheckRateLimitResponse.ts';
 import type { CallContext } from '../../../src/grpc/method.ts';
@@ -39,6 +44,8 @@ export interface ServiceWorldOptions {
   readonly store?: (clock: FakeClock) => RateLimitStore;
   readonly scope?: string;
   readonly policies: ReadonlyMap<string, PolicySpec>;
+  /** Errors of the policy file. */
+  readonly broken?: BrokenParts;
 }
 
 export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
@@ -55,9 +62,11 @@ export function createServiceWorld(options: ServiceWorldOptions): ServiceWorld {
     give: (request, deadlineAtMs) => inner.give(request, deadlineAtMs),
     reset: (key, limits, deadlineAtMs) => inner.reset(key, limits, deadlineAtMs),
   };
+  const { policies, broken } = options;
+  const file = { ...DEFAULT_POLICY_FILE, policies, ...(broken === undefined ? {} : { broken }) };
   const service = createRateLimitService({
     store,
-    policies: { current: () => ({ ...DEFAULT_POLICY_FILE, policies: options.policies }) },
+    policies: { current: () => file },
     scope: options.scope ?? 'team',
     clock,
     metrics: {

@@ -1,0 +1,93 @@
+/**
+ * Splits a JSON stream, which is a text with several JSON values one after the other, into its values.
+ *
+ * kubectl reads such streams, with or without line ends between the values. A text with only one JSON value needs no
+ * split, because JSON is YAML in flow style.
+ */
+import type { SourceProblem } from './manifest-problem.ts';
+
+/** Part of the source with one YAML stream or one JSON value. The text between two parts is white space. */
+export interface SourcePart {
+  readonly offset: number;
+  readonly text: string;
+}
+
+export type SplitSource =
+  | { readonly parts: readonly SourcePart[]; readonly isJson: boolean }
+  | { readonly problem: SourceProblem };
+
+/** Returns the values of a JSON stream, or the whole source as one part if there are not several JSON values. */
+export function splitSource(source: string): SplitSource {
+  const parts: SourcePart[] = [];
+  let offset = skipSpace(source, 0);
+  while (offset < source.length) {
+    const end = endOfJson(source, offset);
+    const text = source.slice(offset, end);
+    if (end === undefined || !isJson(text)) {
+      // kubectl too reads a text as YAML unless it begins with two JSON values.
+      return parts.length < 2
+        ? { parts: [{ offset: 0, text: source }], isJson: false }
+        : { problem: { offset, message: problemOf(source, offset) } };
+    }
+    parts.push({ offset, text });
+    offset = skipSpace(source, end);
+  }
+  return { parts: parts.length < 2 ? [{ offset: 0, text: source }] : parts, isJson: parts.length > 0 };
+}
+
+/** Replaces each part by the text at the same index, and keeps the text between the parts. */
+export function joinParts(source: string, parts: readonly SourcePart[], texts: readonly string[]): string {
+  let joined = '';
+  let offset = 0;
+  for (const [index, part] of parts.entries()) {
+    joined += source.slice(offset, part.offset) + (texts[index] ?? part.text);
+    offset = part.offset + part.text.length;
+  }
+  return joined + source.slice(offset);
+}
+
+function problemOf(source: string, offset: number): string {
+  const found = JSON.stringify(String.fromCodePoint(source.codePointAt(offset) ?? 0));
+  return `cannot read the file as a JSON stream: a value must be a complete JSON object or list, got ${found}`;
+}
+
+function skipSpace(source: string, offset: number): number {
+  let end = offset;
+  while (end < source.length && ' \t\r\n'.includes(source.charAt(end))) {
+    end += 1;
+  }
+  return end;
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Matches a string, or a bracket that opens or closes an object or a list. */
+const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{}]/gs;
+
+/** Returns the end of the object or list at `offset`, or undefined if there is none or it has no end. */
+function endOfJson(source: string, offset: number): number | undefined {
+  if (source[offset] !== '{' && source[offset] !== '[') {
+    return undefined;
+  }
+  const token = new RegExp(TOKEN);
+  token.lastIndex = offset;
+  let depth = 0;
+  for (let match = token.exec(source); match !== null; match = token.exec(source)) {
+    if (match[0] === '{' || match[0] === '[') {
+      depth += 1;
+    } else if (match[0] === '}' || match[0] === ']') {
+      depth -= 1;
+    }
+    if (depth === 0) {
+      return token.lastIndex;
+    }
+  }
+  return undefined;
+}
