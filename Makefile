@@ -15,7 +15,7 @@ suite = $(JEST) $(call report,$(1)) --testMatch '$(CURDIR)/$(2)' --testPathIgnor
 IMAGE_BUILD ?= $(or $(PANNIER_TEST_IMAGE_BUILD),$(or $(PANNIER_TEST_ENGINE),docker) build)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image image-multiarch chart-package sbom release-check proto proto-breaking release-contract docs format clean
+.PHONY: help run build test test-redis test-mixed check conformance conformance-h2spec conformance-interop clients fuzz chart-test e2e e2e-image e2e-kubernetes examples bench bench-transport bench-redis bench-cache-buckets bench-compare soak soak-memory image image-example image-multiarch chart-package sbom release-check proto proto-breaking release-contract docs format clean
 
 # A line that begins with `##@` starts a group of the help; the text after `##` describes a target.
 help:
@@ -126,6 +126,10 @@ soak-memory: node_modules/.installed dist/main.mjs ## Fills the memory stores wi
 ##@ Package it
 image: ## Builds the container image IMAGE (default: pannier:dev) for the platform of this machine.
 	$(IMAGE_BUILD) -t $(IMAGE) .
+
+EXAMPLE_IMAGE ?= pannier-example:dev
+image-example: ## Builds the image EXAMPLE_IMAGE (default: pannier-example:dev) of the Node example, which examples/kubernetes/shop.yaml runs.
+	$(IMAGE_BUILD) -t $(EXAMPLE_IMAGE) -f examples/node/Dockerfile .
 
 IMAGE_PLATFORMS ?= linux/amd64,linux/arm64
 # Additional arguments of the build, such as `--push`. Without `--push`, the image stays in the cache of the builder.

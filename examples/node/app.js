@@ -1,6 +1,7 @@
 /**
  * A small web shop. Any number of replicas share their limits, sessions and cached products through Pannier.
- * Start a replica with `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`.
+ * Start a replica with `PANNIER_ADDRESS=127.0.0.1:9470 PORT=8080 node app.js`. In a container, set `HOST=0.0.0.0`.
+ * The header `x-replica` of each response names the replica.
  *
  *   GET  /hello?user=ada      allows 5 requests per minute and user, then answers 429 with Retry-After; `&cost=2` consumes two units.
  *   POST /login?user=ada      sets a session cookie; a guest who logs in gets a new session id, which prevents session fixation.
@@ -10,6 +11,7 @@
  *   PUT  /products/1?name=x   writes to the database, then invalidates the cached value.
  */
 import { createServer } from 'node:http';
+import { hostname } from 'node:os';
 import { connect } from './pannier.js';
 
 const { limits, sessions, cache } = await connect();
@@ -113,10 +115,12 @@ const server = createServer(async (request, response) => {
   } catch (error) {
     answer = { status: 503, body: { error: error.details ?? 'unavailable' } };
   }
-  response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+  const headers = { 'content-type': 'application/json', 'x-replica': hostname(), ...answer.headers };
+  response.writeHead(answer.status, headers);
   response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body));
 });
 
-server.listen(Number(process.env.PORT ?? 8080), '127.0.0.1', () => {
-  process.stdout.write(`listening on http://127.0.0.1:${server.address().port}\n`);
+const host = process.env.HOST ?? '127.0.0.1';
+server.listen(Number(process.env.PORT ?? 8080), host, () => {
+  process.stdout.write(`listening on http://${host}:${server.address().port}\n`);
 });

@@ -34,9 +34,15 @@ export function socketConflict(container: Container, volumes: readonly Volume[])
       return false;
     }
     const volume = volumes.find(({ name }) => name === mount.name);
-    const isWritableEmptyDir = (volume?.emptyDir ?? undefined) !== undefined && mount.readOnly !== true;
+    const isWritableEmptyDir = volume !== undefined && isEmptyDir(volume) && mount.readOnly !== true;
     return !(isWritableEmptyDir && RUN_DIRECTORY_FORM.test(`/${mount.mountPath}`));
   });
+}
+
+/** Returns whether the volume is an emptyDir. The API server makes a volume without a source an emptyDir. */
+function isEmptyDir(volume: Volume): boolean {
+  const sources = Object.keys(volume).filter((key) => key !== 'name' && (volume[key] ?? undefined) !== undefined);
+  return sources.every((key) => key === 'emptyDir');
 }
 
 /** Describes the place of a mount in an error. */

@@ -1,7 +1,7 @@
 /**
  * Tests that values.yaml, its schema, the table in the README and the pages document the values consistently.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { MAX_PATTERN_LENGTH } from '../../scripts/chart-settings-schema.ts';
@@ -105,11 +105,12 @@ test('errors of the schema are readable: they quote no long pattern and no list 
 test('the pages mention only existing values', () => {
   const paths = valueRows(valuesText).map((row) => row.path);
   const heads = new Set(paths.map((path) => path.split('.')[0]));
-  const pages = ['docs/operations/kubernetes.md', 'docs/internals/injector.md', 'charts/pannier/README.md'];
+  const operations = readdirSync(join(repositoryRoot, 'docs', 'operations')).map((name) => `docs/operations/${name}`);
+  const pages = [...operations, 'docs/internals/injector.md', 'charts/pannier/README.md'];
   const unknown = pages.flatMap((page) => {
     const text = readFileSync(join(repositoryRoot, page), 'utf8');
     const named = [...text.matchAll(/(?:`|--set )([a-z][A-Za-z]*(?:\.[A-Za-z]+)+)/g)].map((match) => match[1] ?? '');
-    const values = named.filter((name) => heads.has(name.split('.')[0] ?? ''));
+    const values = named.filter((name) => heads.has(name.split('.')[0] ?? '') && !name.endsWith('.conf'));
     return values
       .filter(
         (name) => !paths.some((path) => path === name || path.startsWith(`${name}.`) || name.startsWith(`${path}.`)),

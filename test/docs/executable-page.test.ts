@@ -1,7 +1,7 @@
 /**
  * Tests the parser and the comparisons that the tests of documentation pages use.
  */
-import { compareJson, matchesText, parsePage } from './executable-page.ts';
+import { compareJson, consoleCommands, matchesText, parsePage, readFences, sectionOf } from './executable-page.ts';
 
 function fence(language: string, text: string): string {
   return `\`\`\`${language}\n${text}\n\`\`\`\n`;
@@ -50,6 +50,26 @@ describe('parsePage', () => {
   ])('rejects %s', (_name, page, message) => {
     expect(() => parsePage(page)).toThrow(message);
   });
+});
+
+test('readFences removes the indentation of a fence in a list', () => {
+  expect(readFences('- item\n\n  ```yaml\n  a:\n    b: 1\n\n  ```\n')).toEqual([
+    { language: 'yaml', line: 3, text: 'a:\n  b: 1\n\n' },
+  ]);
+});
+
+test('consoleCommands joins the lines of a command and ignores its output', () => {
+  expect(consoleCommands('$ make image\n$ helm install a \\\n    --wait\n')).toEqual([
+    'make image',
+    'helm install a \\\n    --wait',
+  ]);
+});
+
+test('sectionOf ends before the next heading of the same or a higher level', () => {
+  const page = '# Page\n\n## One\n\nfirst\n\n### Detail\n\nsecond\n\n## Two\n\nthird\n';
+  expect(sectionOf(page, '## One')).toBe('\nfirst\n\n### Detail\n\nsecond\n');
+  expect(sectionOf(page, '## Two')).toBe('\nthird\n');
+  expect(() => sectionOf(page, '## Three')).toThrow('cannot find the section: the page has no heading "## Three"');
 });
 
 describe('compareJson', () => {

@@ -74,16 +74,16 @@ export function parsePage(markdown: string): Step[] {
   return steps;
 }
 
-/** Returns the code fences of a page in order. */
+/** Returns the code fences of a page in order. The text of an indented fence, such as one in a list, has no indentation. */
 export function readFences(markdown: string): Fence[] {
   const fences: Fence[] = [];
-  let open: { language: string; line: number; lines: string[] } | undefined;
+  let open: { language: string; line: number; indentation: number; lines: string[] } | undefined;
   for (const [index, line] of markdown.split('\n').entries()) {
-    const marker = /^```(\w*(?: fragment)?)\s*$/.exec(line);
+    const marker = /^( *)```(\w*(?: fragment)?)\s*$/.exec(line);
     if (marker === null) {
-      open?.lines.push(line);
+      open?.lines.push(line.slice(open.indentation));
     } else if (open === undefined) {
-      open = { language: marker[1] ?? '', line: index + 1, lines: [] };
+      open = { language: marker[2] ?? '', line: index + 1, indentation: marker[1]?.length ?? 0, lines: [] };
     } else {
       fences.push({ language: open.language, line: open.line, text: `${open.lines.join('\n')}\n` });
       open = undefined;
@@ -93,6 +93,27 @@ export function readFences(markdown: string): Fence[] {
     throw new Error(`line ${open.line}: the fence is not closed`);
   }
   return fences;
+}
+
+/** Returns the commands of a `console` fence. A command begins with `$ ` and ends before the next such line. */
+export function consoleCommands(text: string): string[] {
+  return text
+    .split(/^\$ /m)
+    .slice(1)
+    .map((command) => command.trim());
+}
+
+/** Returns the text of the section with this heading, without its heading and without the next section of its level. */
+export function sectionOf(markdown: string, heading: string): string {
+  const level = /^#+/.exec(heading)?.[0].length ?? 0;
+  const lines = markdown.split('\n');
+  const start = lines.indexOf(heading);
+  if (start === -1 || level === 0) {
+    throw new Error(`cannot find the section: the page has no heading "${heading}"`);
+  }
+  const next = new RegExp(`^#{1,${level}} `);
+  const length = lines.slice(start + 1).findIndex((line) => next.test(line));
+  return lines.slice(start + 1, length === -1 ? undefined : start + 1 + length).join('\n');
 }
 
 function expectedOutput(next: Fence | undefined): ExpectedOutput | undefined {

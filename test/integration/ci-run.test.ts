@@ -39,6 +39,7 @@ function runScript(args: readonly string[], settings: Record<string, string> = {
 
 /** Returns all variables that the script reads for its tools. Each value is a path in the directory of the test. */
 function allTools(): Record<string, string> {
+  programs.add('kubectl');
   return {
     PANNIER_TEST_GRPCURL: programs.add('my-grpcurl'),
     PANNIER_TEST_H2SPEC: programs.add('my-h2spec'),
@@ -124,6 +125,13 @@ describe('--list', () => {
       'stubs of generated Ruby code',
     ]);
     expect(stdout).toContain('grpc_php_plugin not found on PATH; install it\n');
+  });
+
+  test('skips the Kubernetes suite without kubectl, which the quick start uses', () => {
+    const settings = allTools();
+    rmSync(join(programs.directory, 'kubectl'));
+    const { stdout } = runScript(['--list'], settings);
+    expect(stdout).toContain('NOT RUN: e2e-kubernetes: kubectl not found on PATH; install it\n');
   });
 
   test('uses a tool of the collection if its variable is unset', () => {

@@ -7,10 +7,7 @@
  * docker-image`). This module appends further arguments to both commands.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
 import { containerEngine } from '../container-engine.ts';
 import { repositoryRoot } from '../repository.ts';
 
@@ -40,44 +37,9 @@ export async function prepareImages(): Promise<void> {
   for (const tag of [IMAGES.tag, IMAGES.nextTag]) {
     run(`${containerEngine} tag`, [built, `${IMAGES.repository}:${tag}`]);
   }
-  await buildExample();
+  buildImage(IMAGES.example, repositoryRoot, join(repositoryRoot, 'examples', 'node', 'Dockerfile'));
   for (const image of [pannierImage, `${IMAGES.repository}:${IMAGES.nextTag}`, IMAGES.example, IMAGES.redis]) {
     loadImage(image);
-  }
-}
-
-/** Bundles the example and its npm dependencies into one file, and builds an image that contains this file. */
-async function buildExample(): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'pannier-example-'));
-  try {
-    await build({
-      absWorkingDir: repositoryRoot,
-      entryPoints: ['examples/node/app.js'],
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      outfile: join(directory, 'examples', 'node', 'app.mjs'),
-      banner: {
-        js: "import { createRequire as panRequire } from 'node:module'; const require = panRequire(import.meta.url);",
-      },
-      logLevel: 'warning',
-    });
-    cpSync(join(repositoryRoot, 'proto'), join(directory, 'proto'), { recursive: true });
-    writeFileSync(
-      join(directory, 'Dockerfile'),
-      [
-        'FROM node:24-bookworm-slim',
-        'WORKDIR /app',
-        'COPY examples examples',
-        'COPY proto proto',
-        'USER 1000',
-        'CMD ["node", "examples/node/app.mjs"]',
-        '',
-      ].join('\n'),
-    );
-    buildImage(IMAGES.example, directory);
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
   }
 }
 
@@ -86,8 +48,10 @@ export function loadImage(image: string): void {
   run(process.env.PANNIER_TEST_IMAGE_LOAD ?? 'kind load docker-image', [image]);
 }
 
-export function buildImage(name: string, directory: string): void {
-  run(process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`, ['-t', name, directory]);
+/** Builds an image. By default, the directory contains the Dockerfile. */
+export function buildImage(name: string, directory: string, dockerfile = join(directory, 'Dockerfile')): void {
+  const command = process.env.PANNIER_TEST_IMAGE_BUILD ?? `${containerEngine} build`;
+  run(command, ['-t', name, '-f', dockerfile, directory]);
 }
 
 /** Runs a command with arguments. `command` may itself contain arguments, but these must not contain spaces. */
