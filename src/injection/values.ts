@@ -91,26 +91,26 @@ export const cpu: ValueKind<string> = textKind({
 });
 
 const MEMORY_PATTERN = '^[0-9]+([.][0-9]+)?(k|M|G|Ki|Mi|Gi)?$';
-const MEMORY_SUFFIXES = ['k', 'M', 'G', 'Ki', 'Mi', 'Gi'];
+const BYTE_SUFFIXES = ['k', 'M', 'G', 'T', 'Ki', 'Mi', 'Gi', 'Ti'];
 
 export const memoryRequest: ValueKind<string> = textKind({
   accepted: 'a memory quantity from 1Mi to 64Gi, such as 96Mi',
   pattern: MEMORY_PATTERN,
-  form: { kind: 'quantity', suffixes: MEMORY_SUFFIXES, min: '1Mi', max: '64Gi' },
+  form: { kind: 'quantity', suffixes: BYTE_SUFFIXES, min: '1Mi', max: '64Gi' },
   accepts: isMemoryRequest,
 });
 
 export const memoryLimit: ValueKind<string> = textKind({
   accepted: `a memory quantity from ${MIN_MEMORY_MEBIBYTES}Mi to 64Gi, such as 192Mi`,
   pattern: MEMORY_PATTERN,
-  form: { kind: 'quantity', suffixes: MEMORY_SUFFIXES, min: `${MIN_MEMORY_MEBIBYTES}Mi`, max: '64Gi' },
+  form: { kind: 'quantity', suffixes: BYTE_SUFFIXES, min: `${MIN_MEMORY_MEBIBYTES}Mi`, max: '64Gi' },
   accepts: isMemoryLimit,
 });
 
 export const storage: ValueKind<string> = textKind({
   accepted: 'a storage quantity from 1Mi to 16Ti, such as 1Gi',
   pattern: '^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$',
-  form: { kind: 'quantity', suffixes: [...MEMORY_SUFFIXES, 'T', 'Ti'], min: '1Mi', max: '16Ti' },
+  form: { kind: 'quantity', suffixes: BYTE_SUFFIXES, min: '1Mi', max: '16Ti' },
   accepts: isStorageQuantity,
 });
 

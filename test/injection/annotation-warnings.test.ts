@@ -37,7 +37,7 @@ const quantity = fc
   .tuple(
     fc.nat({ max: 70_000 }),
     fc.constantFrom('', '.5', '.001', '.999'),
-    fc.constantFrom('', 'm', 'k', 'M', 'G', 'Ki', 'Mi', 'Gi'),
+    fc.constantFrom('', 'm', 'k', 'M', 'G', 'T', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'),
   )
   .map((parts) => parts.join(''));
 

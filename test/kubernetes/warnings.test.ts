@@ -185,7 +185,7 @@ describe('a template that', () => {
       'runs on Windows',
       requested,
       { nodeSelector: { 'kubernetes.io/os': 'windows' } },
-      'the operating system of the pods is windows; use linux',
+      'the operating system of the pods is windows (spec.nodeSelector); use linux',
     ],
     [
       'has a container with the name of the sidecar',
@@ -219,6 +219,15 @@ describe('a template that', () => {
         volumes: [{ name: 'own', emptyDir: {} }],
       },
       'container shop mounts its own volume at /run/pannier; use another mount path',
+    ],
+    [
+      'mounts a volume that contains the place of the socket',
+      requested,
+      {
+        ...containersWith({ volumeMounts: [{ name: 'own', mountPath: '/run' }] }),
+        volumes: [{ name: 'own', hostPath: { path: '/run' } }],
+      },
+      'container shop mounts its own volume at /run, which contains /run/pannier; use another mount path',
     ],
   ])('%s has one warning', async (_name, annotations, spec, text) => {
     expect(await warningsOf(workload(annotations as unknown as Annotations, { spec }))).toEqual([
