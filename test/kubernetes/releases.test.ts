@@ -34,6 +34,9 @@ beforeAll(async () => {
 }, PREPARE_MS);
 
 afterAll(async () => {
+  // The release exists only if a test has failed. It would then inject its sidecar into the pods of later tests.
+  await helmOnCluster(['uninstall', 'second', '--ignore-not-found'], SECOND);
+  await cluster?.core.deleteNamespace({ name: SECOND }).catch(() => undefined);
   await cluster?.close();
 });
 
