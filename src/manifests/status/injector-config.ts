@@ -11,9 +11,9 @@
  * Invariant: if several ConfigMaps exist at one place, the command chooses none of them.
  */
 import { ANNOTATION_PREFIX } from '../../injection/annotations.ts';
-import { type ClusterApi, pagesOf, reasonOf, statusCodeOf } from './cluster.ts';
+import { apiStatusOf, type ClusterApi, pagesOf, reasonOf } from './cluster.ts';
 
-export const STATUS_CLUSTER_ROLE = 'pannier-injection-status';
+const STATUS_CLUSTER_ROLE = 'pannier-injection-status';
 export const CONFIG_KEY = 'injector.yaml';
 const CONFIG_ANNOTATION = `${ANNOTATION_PREFIX}injector-config`;
 const CONFIG_LABELS = 'app.kubernetes.io/part-of=pannier,app.kubernetes.io/component=injector';
@@ -60,7 +60,7 @@ async function readConfigMap({ core }: ClusterApi, place: string): Promise<Found
     return { kind: 'found', source, text: configMap.data?.[CONFIG_KEY] ?? '' };
   } catch (error) {
     const remedy =
-      statusCodeOf(error) === 403
+      apiStatusOf(error) === 403
         ? `bind ClusterRole ${STATUS_CLUSTER_ROLE} to your user, or set --config`
         : 'set --injector-config or --config';
     return { kind: 'problem', message: `cannot read ${source}: ${reasonOf(error)}; ${remedy}` };
@@ -78,7 +78,7 @@ async function namesInCluster(api: ClusterApi): Promise<Names> {
       return [place];
     }
   } catch (error) {
-    if (statusCodeOf(error) !== 404 && statusCodeOf(error) !== 403) {
+    if (apiStatusOf(error) !== 404 && apiStatusOf(error) !== 403) {
       throw error;
     }
   }
@@ -100,7 +100,7 @@ async function namesIn({ core }: ClusterApi, namespace: string | undefined): Pro
     );
     return found.filter(({ isConfig }) => isConfig).map(({ name }) => name);
   } catch (error) {
-    if (statusCodeOf(error) === 403) {
+    if (apiStatusOf(error) === 403) {
       return 'forbidden';
     }
     throw error;
