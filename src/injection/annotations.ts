@@ -11,7 +11,7 @@
  *   3. An error never shows a value that may contain a password.
  */
 import { nearestOf } from '../config/nearest.ts';
-import { PREFIX, SETTINGS, type SettingName, type SettingRow } from '../config/settings.ts';
+import { byDefault, configured, type InitialValue, programSetting } from './initial-values.ts';
 import { containerNames, pullSecretNames } from './name-lists.ts';
 import type { TextMap } from './pod.ts';
 import type { SidecarConfig } from './sidecar-config.ts';
@@ -46,27 +46,6 @@ export interface AnnotationRow<Value = unknown> {
   readonly example: string;
   /** Invalid values, for tests. */
   readonly wrong: readonly string[];
-}
-
-export interface InitialValue {
-  /** Default value as text; undefined if the annotation has no default. */
-  readonly text: string | undefined;
-  readonly source: 'configuration' | 'default';
-}
-
-function configured(text: string | undefined): InitialValue {
-  return { text, source: 'configuration' };
-}
-
-function byDefault(text: string): InitialValue {
-  return { text, source: 'default' };
-}
-
-/** Returns the default of a setting, which the `env` of the configuration may override. */
-function programSetting(config: SidecarConfig, name: SettingName): InitialValue {
-  const text = config.env[PREFIX + name];
-  const row: SettingRow | undefined = SETTINGS.find((candidate) => candidate.name === name);
-  return text === undefined ? { text: row?.initial, source: 'default' } : configured(text);
 }
 
 export const ANNOTATIONS = [

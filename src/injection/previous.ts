@@ -35,7 +35,7 @@ export type Kept = ReadonlySet<string>;
  * Entries that injection has added to lists of the pod and that cannot be recognized by themselves. The annotation
  * pannier.dev/added lists them as words such as `imagePullSecrets/regcred`.
  */
-export type Added = ReadonlySet<string>;
+type Added = ReadonlySet<string>;
 
 const OWN_VOLUMES = new Set([SOCKET_VOLUME, POLICIES_VOLUME, REDIS_VOLUME, REDIS_TLS_VOLUME, NO_TOKEN_VOLUME]);
 

@@ -3,7 +3,7 @@
  *
  * The kubelet creates the mount point /run/pannier inside such a mount. This fails if the mount is read-only, and it
  * leaves a directory on a node or a network volume if the mount is writable. Only an emptyDir volume at /run is
- * harmless, and many images need one. The templates of the same names in the chart make the same decisions in CEL.
+ * harmless, and many images need one. The chart contains the same expressions (_placement.tpl).
  */
 import type { Container, Volume, VolumeMount } from './pod.ts';
 import { SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
@@ -11,16 +11,12 @@ import { SOCKET_DIRECTORY, SOCKET_VOLUME } from './sidecar.ts';
 /** Separator of path segments, which may repeat and contain segments named `.`. */
 const SEPARATOR = '(/+[.])*/+';
 const END = '(/+[.])*/*$';
-/** Matches /run/pannier in any notation. The check adds a slash at the start, because the path may be relative. */
-export const SOCKET_DIRECTORY_PATTERN = `^${SEPARATOR}run${SEPARATOR}pannier${END}`;
+/** Matches /run/pannier in any notation. Each check adds a slash at the start, because a path may be relative. */
+const SOCKET_DIRECTORY_FORM = new RegExp(`^${SEPARATOR}run${SEPARATOR}pannier${END}`);
 /** Matches /, /run, /var/run and the directory of the socket, below both names of /run. */
-export const SOCKET_PARENT_PATTERN = `^${END}|^${SEPARATOR}(var${SEPARATOR})?run(${SEPARATOR}pannier)?${END}`;
+const SOCKET_PARENT_FORM = new RegExp(`^${END}|^${SEPARATOR}(var${SEPARATOR})?run(${SEPARATOR}pannier)?${END}`);
 /** Matches /run and /var/run. */
-export const RUN_DIRECTORY_PATTERN = `^${SEPARATOR}(var${SEPARATOR})?run${END}`;
-
-const SOCKET_DIRECTORY_FORM = new RegExp(SOCKET_DIRECTORY_PATTERN);
-const SOCKET_PARENT_FORM = new RegExp(SOCKET_PARENT_PATTERN);
-const RUN_DIRECTORY_FORM = new RegExp(RUN_DIRECTORY_PATTERN);
+const RUN_DIRECTORY_FORM = new RegExp(`^${SEPARATOR}(var${SEPARATOR})?run${END}`);
 
 /** Returns whether the path is the directory of the socket, in any notation. */
 export function isSocketDirectory(path: string): boolean {
@@ -39,10 +35,9 @@ export function socketConflict(container: Container, volumes: readonly Volume[])
   });
 }
 
-/** Returns whether the volume is an emptyDir. The API server makes a volume without a source an emptyDir. */
-function isEmptyDir(volume: Volume): boolean {
-  const sources = Object.keys(volume).filter((key) => key !== 'name' && (volume[key] ?? undefined) !== undefined);
-  return sources.every((key) => key === 'emptyDir');
+/** Returns whether the volume is an emptyDir, which the API server also makes of a volume without a source. */
+function isEmptyDir({ name: _name, ...sources }: Volume): boolean {
+  return Object.entries(sources).every(([kind, source]) => kind === 'emptyDir' || source === null);
 }
 
 /** Describes the place of a mount in an error. */

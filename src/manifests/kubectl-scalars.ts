@@ -10,7 +10,7 @@
  *   2. The number -0 does not occur, because it would not equal 0.
  */
 
-export type ScalarValue = string | number | bigint | boolean | null;
+type ScalarValue = string | number | bigint | boolean | null;
 
 export interface WrittenScalar {
   /** Text of the scalar without quotes and escape sequences. */

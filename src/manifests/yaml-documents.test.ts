@@ -208,6 +208,11 @@ const ERRORS: readonly (readonly [name: string, source: string, problem: string]
     `f:1:9: ${YAML}kubectl ends the line at U+2028; remove the character, or write it as an escape sequence in double quotes`,
   ],
   [
+    'a line end of Unicode at the end of a value',
+    'a: x\u2028\n',
+    `f:1:5: ${YAML}kubectl ends the line at U+2028; remove the character, or write it as an escape sequence in double quotes`,
+  ],
+  [
     'a line end of Unicode in a value',
     'a: x\u0085y\n',
     `f:1:5: ${YAML}kubectl ends the line at U+0085; remove the character, or write it as an escape sequence in double quotes`,
@@ -286,6 +291,7 @@ test.each([
 test.each([
   ['a generated name', `${OBJECT}  generateName: x-\n  name:\n`],
   ['no name', `${OBJECT}  labels: {}\n`],
+  ['a control character that JSON allows', '{"a": "\u007F"}'],
   ['a name in another file', 'metadata: {name: 5}\n'],
   ['braces in quotes, comments and blocks', '# {{ x }}\na: "{{ .x }}"\nb: |\n  {{ .y }}\nc: {"{{": 1}\nd: x {{ y }}\n'],
   ['line ends of Unicode in quotes and at the end of a comment', '# x\u2028\na: "x\u2028y"\nb: \'x\u2029y\'\n'],

@@ -17,6 +17,7 @@ import { readQuickStart } from '../docs/quick-start.ts';
 import { helmOnCluster, RELEASE_NAMESPACE } from '../support/kubernetes/chart.ts';
 import { kubeconfigFile, sidecarOf, TestCluster } from '../support/kubernetes/cluster.ts';
 import { IMAGES, loadImage, prepareImages } from '../support/kubernetes/images.ts';
+import { waitInCluster } from '../support/kubernetes/wait.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { awayFromWindowEdge } from '../support/wait.ts';
 
@@ -64,6 +65,16 @@ async function shell(script: string): Promise<string> {
   return stdout;
 }
 
+/** Returns the replicas that answer 10 calls of the Service. The calls do not consume units of a limit. */
+async function reachedReplicas(): Promise<Set<string>> {
+  const program = `for (let call = 0; call < 10; call += 1) {
+    const response = await fetch('http://shop:8080/products/none', { headers: { connection: 'close' } });
+    console.log(response.headers.get('x-replica'));
+  }`;
+  const output = await shell(`kubectl exec deployment/shop -- node --input-type=module -e "${program}"`);
+  return new Set(output.trim().split('\n'));
+}
+
 test('the five commands of the quick start end with a limit that two replicas share', async () => {
   await shell(page.build);
   const images = page.load.replace('kind load docker-image ', '').split(' ');
@@ -76,17 +87,21 @@ test('the five commands of the quick start end with a limit that two replicas sh
   const pods = await cluster.pods(namespace, APP);
   expect(pods).toHaveLength(2);
   expect(pods.map((pod) => sidecarOf(pod)?.image)).toEqual(['pannier:dev', 'pannier:dev']);
+  await waitInCluster(
+    'a Service that reaches both replicas',
+    async () => (await reachedReplicas()).size === 2,
+    120_000,
+  );
   await awayFromWindowEdge(60_000);
   const output = await shell(page.visit);
   if (!matchesText(page.output, output)) {
     throw new Error(`cannot confirm the output of the page, got ${output}`);
   }
-  // A Service chooses a replica at random for each connection. The 7 calls and 20 more reach both replicas, except in
-  // one of 67 million runs.
-  const replicas = new Set<string | undefined>();
-  for (const line of `${output}${await shell(`${page.visit} 20`)}`.trim().split('\n')) {
-    replicas.add(/from (\S+),/.exec(line)?.[1]);
-  }
+  // The Service chooses a replica at random for each call. If the replicas counted separately, some of these calls would
+  // return 200.
+  const further = (await shell(`${page.visit} 20`)).trim().split('\n');
+  expect(further.filter((line) => !line.startsWith('429 from '))).toEqual([]);
+  const replicas = new Set(further.map((line) => /from (\S+),/.exec(line)?.[1]));
   expect([...replicas].toSorted()).toEqual(pods.map((pod) => pod.metadata?.name).toSorted());
 }, 600_000);
 

@@ -205,12 +205,14 @@ Variants of the sidecar, because CEL cannot compute the hash of a container. Eac
     has(object.spec.resources) && (has(object.spec.resources.requests) && "{{ $name }}" in object.spec.resources.requests ||
     has(object.spec.resources.limits) && "{{ $name }}" in object.spec.resources.limits)
 {{- end }}
-- name: sidecarResources
+{{- range $variable, $list := dict "sidecarRequests" "requests" "sidecarLimits" "limits" }}
+- name: {{ $variable }}
   expression: >-
-    {{- range include "pannier.sidecarVariants" . | fromYamlArray }}
+    {{- range include "pannier.sidecarVariants" $ | fromYamlArray }}
     {{- $container := include "pannier.sidecarVariant" (dict "root" $ "omit" .omit) | fromYaml }}
-    {{ .condition }} {{ include "pannier.cel" (dict "value" $container.resources "type" "Object.spec.initContainers.resources") }}
+    {{ .condition }} {{ get $container.resources $list | toRawJson }}
     {{- end }}
+{{- end }}
 - name: sidecarHash
   expression: >-
     {{- range include "pannier.sidecarVariants" . | fromYamlArray }}
@@ -220,9 +222,10 @@ Variants of the sidecar, because CEL cannot compute the hash of a container. Eac
 
 {{/* CEL literal of the container, with the resources of the variant. */}}
 {{- define "pannier.sidecarLiteral" -}}
-{{- $container := set (include "pannier.sidecarContainer" . | fromYaml) "resources" "variables.sidecarResources" -}}
+{{- $container := set (include "pannier.sidecarContainer" . | fromYaml) "resources" "VARIANT" -}}
 {{- $literal := include "pannier.cel" (dict "value" $container "type" "Object.spec.initContainers") -}}
-{{- replace "resources: \"variables.sidecarResources\"" "resources: variables.sidecarResources" $literal -}}
+{{- $lists := "limits: variables.sidecarLimits, requests: variables.sidecarRequests" -}}
+{{- replace "resources: \"VARIANT\"" (printf "resources: Object.spec.initContainers.resources{%s}" $lists) $literal -}}
 {{- end -}}
 
 {{/* Hashes of all variants, as a CEL list. */}}
@@ -249,10 +252,7 @@ Hash of one variant of the sidecar. It equals the hash that the injector compute
 {{/* Converts YAML to a CEL literal; usage: include "pannier.cel" (dict "value" V "type" "Object.spec.initContainers"). */}}
 {{- define "pannier.cel" -}}
 {{- $type := .type -}}
-{{- if and (kindIs "map" .value) (or (hasSuffix ".requests" $type) (hasSuffix ".limits" $type)) -}}
-{{- /* The keys are names of resources, which need not be identifiers of CEL. */ -}}
-{{- toRawJson .value -}}
-{{- else if kindIs "map" .value -}}
+{{- if kindIs "map" .value -}}
 {{- $fields := list -}}
 {{- range $key, $value := .value -}}
 {{- $fields = append $fields (printf "%s: %s" $key (include "pannier.cel" (dict "value" $value "type" (printf "%s.%s" $type $key)))) -}}

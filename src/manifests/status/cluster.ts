@@ -143,7 +143,7 @@ export function plainPod(value: unknown): Pod {
 }
 
 /** Returns the status code of an error of the API server, or undefined for any other error. */
-export function codeOf(error: unknown): number | undefined {
+export function apiStatusOf(error: unknown): number | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : undefined;
 }
 

@@ -10,11 +10,12 @@
  *
  * Invariant: if several ConfigMaps exist at one place, the command chooses none of them.
  */
-import { type ClusterApi, codeOf, pagesOf, reasonOf } from './cluster.ts';
+import { ANNOTATION_PREFIX } from '../../injection/annotations.ts';
+import { apiStatusOf, type ClusterApi, pagesOf, reasonOf } from './cluster.ts';
 
-export const STATUS_CLUSTER_ROLE = 'pannier-injection-status';
+const STATUS_CLUSTER_ROLE = 'pannier-injection-status';
 export const CONFIG_KEY = 'injector.yaml';
-const CONFIG_ANNOTATION = 'pannier.dev/injector-config';
+const CONFIG_ANNOTATION = `${ANNOTATION_PREFIX}injector-config`;
 const CONFIG_LABELS = 'app.kubernetes.io/part-of=pannier,app.kubernetes.io/component=injector';
 const DEFAULT_NAMESPACE = 'pannier-system';
 const DEFAULT_NAME = 'pannier-injector-config';
@@ -59,7 +60,7 @@ async function readConfigMap({ core }: ClusterApi, place: string): Promise<Found
     return { kind: 'found', source, text: configMap.data?.[CONFIG_KEY] ?? '' };
   } catch (error) {
     const remedy =
-      codeOf(error) === 403
+      apiStatusOf(error) === 403
         ? `bind ClusterRole ${STATUS_CLUSTER_ROLE} to your user, or set --config`
         : 'set --injector-config or --config';
     return { kind: 'problem', message: `cannot read ${source}: ${reasonOf(error)}; ${remedy}` };
@@ -77,7 +78,7 @@ async function namesInCluster(api: ClusterApi): Promise<Names> {
       return [place];
     }
   } catch (error) {
-    if (codeOf(error) !== 404 && codeOf(error) !== 403) {
+    if (apiStatusOf(error) !== 404 && apiStatusOf(error) !== 403) {
       throw error;
     }
   }
@@ -99,7 +100,7 @@ async function namesIn({ core }: ClusterApi, namespace: string | undefined): Pro
     );
     return found.filter(({ isConfig }) => isConfig).map(({ name }) => name);
   } catch (error) {
-    if (codeOf(error) === 403) {
+    if (apiStatusOf(error) === 403) {
       return 'forbidden';
     }
     throw error;

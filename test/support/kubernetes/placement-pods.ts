@@ -133,6 +133,8 @@ export const MOUNT_CASES: readonly MountCase[] = [
   { mount: { mountPath: '/run', readOnly: false }, volume: EMPTY },
   harmless('/run', EMPTY),
   harmless('/var/run/', EMPTY),
+  // The API server makes an emptyDir volume of a volume without a source.
+  harmless('/run', {}),
   harmless('/run/lock'),
   harmless('/run/pannier2'),
   harmless('/run/pannier/x'),
