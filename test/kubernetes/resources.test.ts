@@ -63,6 +63,7 @@ describe('injection mode webhook with default values', () => {
     const after = await dryRun(namespaceOf(name), podOf(quotaCase, { ...REQUESTED, ...quotaCase.annotations }));
     expect(after.message).toBe('');
     expect(cpuLimit(after.object)).toBe(cpuLimits.after);
+    expect(sidecarOf(after.object as V1Pod)?.resources).toMatchObject(annotatedResources(quotaCase));
   });
 
   test.each(Object.entries(POD_LEVEL_PODS))('admits a pod with pod-level resources: %s', async (_name, pod) => {
@@ -177,6 +178,20 @@ async function dryRun(place: string, pod: Pod): Promise<{ message: string; objec
   const manifest: Manifest = { apiVersion: 'v1', kind: 'Pod', metadata, spec: pod.spec };
   const { message, object } = await objects.dryRun(manifest);
   return { message, object };
+}
+
+/** Returns the resources that the annotations of a case give the sidecar. */
+function annotatedResources({ annotations }: QuotaCase): object {
+  const list = (suffix: string): object => {
+    const found = Object.entries(annotations).filter(([key]) => key.endsWith(suffix));
+    return Object.fromEntries(found.map(([key, value]) => [key.slice('pannier.dev/'.length, -suffix.length), value]));
+  };
+  return Object.fromEntries(
+    [
+      ['requests', list('-request')],
+      ['limits', list('-limit')],
+    ].filter(([, found]) => Object.keys(found ?? {}).length > 0),
+  );
 }
 
 function cpuLimit(pod: unknown): string | undefined {

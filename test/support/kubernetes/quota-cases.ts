@@ -56,11 +56,11 @@ export const QUOTA_CASES: Readonly<Record<string, QuotaCase>> = {
     // The maximum is also the default of the limit range.
     cpuLimits: { before: undefined, after: '1' },
   },
-  'a limit range with a minimum of ephemeral storage, and a quota': {
+  'a quota that counts ephemeral storage': {
     hard: { 'requests.ephemeral-storage': '1Gi' },
-    limitRange: { type: 'Container', min: { 'ephemeral-storage': '50Mi' } },
     resources: { requests: { 'ephemeral-storage': '100Mi' } },
-    error: 'minimum ephemeral-storage usage per Container is 50Mi',
+    // Such a quota does not require a request.
+    error: undefined,
     annotations: { 'pannier.dev/ephemeral-storage-request': '64Mi' },
     cpuLimits: { before: undefined, after: undefined },
   },
