@@ -38,6 +38,8 @@ const OTHER_PROGRAMS: Readonly<Record<string, string>> = {
   'runAsUser: Invalid value: 65532: must be in the ranges': 'the API server of OpenShift',
   'cannot unmarshal bool into Go struct field ObjectMeta.spec.template.metadata.annotations of type string':
     'kubectl and the API server',
+  '.spec.template.metadata.annotations.pannier.dev/inject: expected string, got &value.valueUnstructured{Value:true}':
+    'the API server',
   "Warning: Validation failed for ValidatingAdmissionPolicy 'pannier-workloads'": 'the API server',
   'kubectl apply': 'a command of kubectl',
   'cannot delete Pods with local storage': 'kubectl',
