@@ -127,9 +127,9 @@ function editMetadata(edit: PodEdit, kept: Set<string>): PodMetadata {
     [STATUS_ANNOTATIONS.version]: edit.version,
     [STATUS_ANNOTATIONS.configHash]: configHash(edit.sidecar),
   };
-  const added = [...(edit.previous?.added ?? []), ...addedPullSecrets(edit.pullSecrets)];
-  if (added.length > 0) {
-    status[STATUS_ANNOTATIONS.added] = added.join(',');
+  const added = new Set([...(edit.previous?.added ?? []), ...addedPullSecrets(edit.pullSecrets)]);
+  if (added.size > 0) {
+    status[STATUS_ANNOTATIONS.added] = [...added].join(',');
   }
   if (kept.size > 0) {
     status[STATUS_ANNOTATIONS.kept] = [...kept].sort().join(',');

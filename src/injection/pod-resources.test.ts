@@ -69,6 +69,24 @@ test('a request that the user set stays a pod-level resource after injection', (
   expect(injection.kind === 'inject' && inject(injection.pod)).toMatchObject({ kind: 'inject', patch: [] });
 });
 
+test('a sidecar whose request another program has raised above that of the pod is refused without naming an annotation', () => {
+  const annotations = { 'pannier.dev/inject': 'true' };
+  const resources = { limits: { cpu: '1', memory: '1Gi' } };
+  const limited = resourcePod({ resources, containers: [undefined], annotations });
+  const injection = inject(withDerivedRequests(limited));
+  const pod: Pod = injection.kind === 'inject' ? injection.pod : {};
+  const initContainers = (pod.spec?.initContainers ?? []).map((container) => ({
+    ...container,
+    resources: { requests: { memory: '2Gi' } },
+  }));
+  expect(inject({ ...pod, spec: { ...pod.spec, initContainers } })).toEqual({
+    kind: 'refuse',
+    problems: [
+      expect.stringMatching(/spec\.resources\.requests\.memory is 1Gi; set the request of the pod to at least 2Gi$/),
+    ],
+  });
+});
+
 test.each([
   [[], [20, 30], 50],
   [[{ restartPolicy: 'Always', size: 10 }], [20], 30],

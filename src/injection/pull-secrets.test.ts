@@ -101,3 +101,11 @@ test('uninjecting keeps a secret that another program adds under the same name',
   const bare = uninjectPod({ ...once, spec: { ...once.spec, imagePullSecrets: secrets } });
   expect(namesOf(bare)).toEqual(['regcred']);
 });
+
+test('adding a secret again that was removed from an injected manifest lists the secret once', () => {
+  const once = inject(podWith({ secrets: [{ name: 'mine' }] })).pod;
+  const edited = { ...once, spec: { ...once.spec, imagePullSecrets: [{ name: 'mine' }, { name: 'team' }] } };
+  const again = inject(edited).pod;
+  expect(namesOf(again)).toEqual(['mine', 'team', 'regcred']);
+  expect(again.metadata?.annotations?.['pannier.dev/added']).toBe('imagePullSecrets/regcred,imagePullSecrets/team');
+});

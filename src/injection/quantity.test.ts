@@ -24,6 +24,13 @@ test.each([
   expect(parseQuantity(text)).toBeCloseTo(expected, 12);
 });
 
+test('reads the same number from every notation of a decimal quantity', () => {
+  const millis = Array.from({ length: 64_000 }, (_, index) => index + 1);
+  const different = millis.filter((count) => parseQuantity(`${count}m`) !== parseQuantity(String(count / 1_000)));
+  expect(different).toEqual([]);
+  expect(parseQuantity('1.1G')).toBe(parseQuantity('1100M'));
+});
+
 test.each(['', '.', 'm', '1 Mi', '1mi', '1K', '1e', '1e3Mi', '1.2.3', '0x10', 'Infinity'])('rejects %j', (text) => {
   expect(parseQuantity(text)).toBeUndefined();
 });

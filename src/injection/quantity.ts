@@ -3,20 +3,24 @@
  *
  * Invariants:
  *   1. `parseQuantity` reads every form that Kubernetes accepts, because users write the resources of a pod.
- *   2. The values of annotations and of the configuration use fewer forms: no sign, no exponent and no rare suffix.
+ *   2. Different notations of a decimal quantity, such as `700m` and `0.7`, yield the same number.
+ *   3. The values of annotations and of the configuration use fewer forms: no sign, no exponent and no rare suffix.
  */
 
-const MULTIPLIERS: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
+/** Powers of ten. They become part of the number that JavaScript parses, because a product such as 700 * 0.001 is inexact. */
+const DECIMAL_EXPONENTS: Readonly<Record<string, number>> = {
+  n: -9,
+  u: -6,
+  m: -3,
+  k: 3,
+  M: 6,
+  G: 9,
+  T: 12,
+  P: 15,
+  E: 18,
+};
+
+const BINARY_MULTIPLIERS: Readonly<Record<string, number>> = {
   Ki: 2 ** 10,
   Mi: 2 ** 20,
   Gi: 2 ** 30,
@@ -33,8 +37,8 @@ export function parseQuantity(text: string): number | undefined {
   if (match === null) {
     return undefined;
   }
-  const [, digits, suffix = '', exponent = '0'] = match;
-  return Number(`${digits}e${exponent}`) * (MULTIPLIERS[suffix] ?? Number.NaN);
+  const [, digits, suffix = '', exponent = DECIMAL_EXPONENTS[suffix] ?? 0] = match;
+  return Number(`${digits}e${exponent}`) * (BINARY_MULTIPLIERS[suffix] ?? 1);
 }
 
 /** Accepts 0.001 to 64 cores. Rejects suffixes that multiply, such as `k` and `Gi`. */

@@ -62,9 +62,12 @@ function requestProblems({ injected, annotations }: ResourceQuestion, name: PodL
   if (own === 0 || thousandths(sum) <= thousandths(pod)) {
     return [];
   }
-  const names = ([`${name}-request`, `${name}-limit`] as const).filter((key) => annotations[key] !== undefined);
+  const set = ([`${name}-request`, `${name}-limit`] as const).filter((key) => annotations[key] !== undefined);
+  // Without such an annotation, another program has changed the request of the sidecar.
+  const removal =
+    set.length === 0 ? '' : `, or remove ${set.map((key) => `annotation ${annotationKey(key)}`).join(' and ')}`;
   return [
-    `cannot inject the pod: its containers request ${shown(name, sum)} of ${name} (the sidecar: ${shown(name, own)}), and spec.resources.requests.${name} is ${shown(name, pod)}; set the request of the pod to at least ${shown(name, sum)}, or remove ${names.map((key) => `annotation ${annotationKey(key)}`).join(' and ')}`,
+    `cannot inject the pod: its containers request ${shown(name, sum)} of ${name} (the sidecar: ${shown(name, own)}), and spec.resources.requests.${name} is ${shown(name, pod)}; set the request of the pod to at least ${shown(name, sum)}${removal}`,
   ];
 }
 

@@ -54,6 +54,7 @@ const RISKY: readonly { readonly values: Values; readonly warning: string }[] = 
   { values: { devRedis: { enabled: true } }, warning: 'devRedis is for trials only' },
   { values: { devRedis: { enabled: true }, redis }, warning: 'no sidecar uses devRedis' },
   { values: { redis: { url: 'redis://user:word@one' } }, warning: 'redis.url contains a password' },
+  { values: { redis: { url: 'redis+sentinel://user:word@one/main' } }, warning: 'redis.url contains a password' },
   { values: { redis, injector: { replicaCount: 1 } }, warning: 'injector.replicaCount is 1' },
   { values: { redis, webhook: { failurePolicy: 'Fail' } }, warning: 'webhook.failurePolicy is Fail' },
   { values: { redis, admissionPolicy: { enabled: false } }, warning: 'admissionPolicy.enabled is false' },

@@ -204,6 +204,18 @@ test('the test pod requests injection in a namespace that is not excluded', () =
   expect(render({ redis: { secretName: 'login' } }).filter(({ kind }) => kind === 'Pod')).toEqual([]);
 });
 
+test.each([58, 59, 62, 63])(
+  'helm test does not create, and then delete, the namespace of a release whose name has %d characters',
+  (length) => {
+    const namespace = 'n'.repeat(length);
+    const manifests = render({}, ['-n', namespace]);
+    const created = manifests.filter(({ kind }) => kind === 'Namespace').map(({ metadata }) => metadata.name);
+    expect(created).toEqual([expect.stringMatching(/^[a-z0-9-]{1,58}-test$/)]);
+    expect(created).not.toContain(namespace);
+    expect(find(manifests, 'Deployment', NAME).metadata.namespace).toBe(namespace);
+  },
+);
+
 test('cert-manager signs with a CA of the chart, and the injector writes the caBundle', () => {
   const manifests = render({ certificates: { mode: 'cert-manager' } });
   expect(find(manifests, 'MutatingWebhookConfiguration', NAME).metadata.annotations).toEqual({

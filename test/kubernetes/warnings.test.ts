@@ -95,6 +95,15 @@ describe.each(KINDS)('a %s', (kind) => {
   });
 });
 
+test('a Job that a CronJob creates repeats none of the warnings of the CronJob', async () => {
+  const owner = { apiVersion: 'batch/v1', kind: 'CronJob', name: 'shop', uid: '00000000-0000-4000-8000-000000000000' };
+  const misplaced = { annotations: { [INJECT]: 'true' } };
+  const owned = (controller: boolean): Manifest =>
+    workload({}, { kind: 'Job', metadata: { ...misplaced, ownerReferences: [{ ...owner, controller }] } });
+  expect(await warningsOf(owned(true))).toEqual([]);
+  expect(await warningsOf(owned(false))).toHaveLength(1);
+});
+
 test('the template of the jobs of a CronJob is another wrong place', async () => {
   const manifest = workload({}, { kind: 'CronJob' });
   Object.assign((manifest.spec as { jobTemplate: object }).jobTemplate, {

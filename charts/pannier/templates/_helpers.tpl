@@ -235,8 +235,13 @@ reinvocationPolicy: {{ .root.Values.webhook.reinvocationPolicy }}
 - pannier.dev/added
 {{- end -}}
 
+{{/* Namespace of `helm test`. Helm deletes a namespace that it creates for a test, so the name must never be that of the release's own namespace. */}}
 {{- define "pannier.testNamespace" -}}
-{{- default (printf "%s-test" .Release.Namespace | trunc 63 | trimSuffix "-") .Values.tests.namespace -}}
+{{- $name := printf "%s-test" .Release.Namespace -}}
+{{- if gt (len $name) 63 -}}
+{{- $name = printf "%s-%s-test" (trunc 49 .Release.Namespace) (sha256sum .Release.Namespace | trunc 8) -}}
+{{- end -}}
+{{- default $name .Values.tests.namespace -}}
 {{- end -}}
 
 {{- define "pannier.testContainer" -}}

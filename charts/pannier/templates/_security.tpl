@@ -19,9 +19,19 @@
 {{- toYaml $fields -}}
 {{- end -}}
 
+{{/* Fields that every sidecar has, and that sidecar.securityContext cannot set. */}}
+{{- define "pannier.fixedSecurityContext" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  drop: [ALL]
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+{{- end -}}
+
 {{/* Security context of the sidecar. It equals the one that the injector builds (src/injection/security-context.ts). */}}
 {{- define "pannier.sidecarSecurityContext" -}}
-{{- $fixed := dict "allowPrivilegeEscalation" false "capabilities" (dict "drop" (list "ALL")) "privileged" false "readOnlyRootFilesystem" true "runAsNonRoot" true -}}
+{{- $fixed := include "pannier.fixedSecurityContext" . | fromYaml -}}
 {{- $fields := include "pannier.sidecarSecurityFields" . | fromYaml -}}
 {{- merge $fixed $fields (dict "seccompProfile" (dict "type" "RuntimeDefault")) | toYaml -}}
 {{- end -}}
@@ -50,7 +60,7 @@
 
 {{/* Rejects values of sidecar.securityContext that contradict Pod Security "restricted". */}}
 {{- define "pannier.validateSecurity" -}}
-{{- $fixed := dict "allowPrivilegeEscalation" false "capabilities" (dict "drop" (list "ALL")) "privileged" false "readOnlyRootFilesystem" true "runAsNonRoot" true -}}
+{{- $fixed := include "pannier.fixedSecurityContext" . | fromYaml -}}
 {{- range $name, $value := .Values.sidecar.securityContext -}}
 {{- if hasKey $fixed $name -}}
 {{- fail (printf "sidecar.securityContext.%s must be unset, because every sidecar has %s %s, got %s" $name $name (get $fixed $name | toJson) (toJson $value)) -}}
