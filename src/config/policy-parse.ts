@@ -54,8 +54,13 @@ export function withPolicies(result: PolicyFileResult, policies: ReadonlyMap<str
   return result.parts === undefined ? result : { ...result, parts: { ...result.parts, policies } };
 }
 
+/** Returns whether the main thread may parse the text. */
+export function isSmallText(text: string): boolean {
+  return text.length <= SMALL_TEXT_LENGTH;
+}
+
 export function startPolicyParse(text: string): PolicyParse {
-  if (text.length <= SMALL_TEXT_LENGTH) {
+  if (isSmallText(text)) {
     return { result: Promise.resolve(parsePolicyFile(text)), cancel: () => undefined };
   }
   // The worker does not receive the environment or the flags of this process, because it needs neither and the

@@ -50,7 +50,7 @@ export interface MapReading {
   readonly unnamed: YamlProblem | undefined;
 }
 
-const MAX_FILE_BYTES = 1_048_576;
+export const MAX_FILE_BYTES = 1_048_576;
 /** Maximum number of problems. With this limit, a log line that contains all problems stays readable. */
 const MAX_PROBLEMS = 100;
 const MAX_MESSAGE_LENGTH = 500;
@@ -194,10 +194,11 @@ export class YamlReader {
   ): YamlProblem | undefined {
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (keys !== undefined && !keys.known.includes(key)) {
-      const notYet = keys.notYet?.[key];
-      return notYet === undefined
+      const { notYet = {} } = keys;
+      const unsupported = Object.hasOwn(notYet, key) ? notYet[key] : undefined;
+      return unsupported === undefined
         ? this.#note(pair.key.range?.[0] ?? 0, this.#unknownKeyText(key, path, keys.known))
-        : this.refuse(pair.key, keyPath, notYet);
+        : this.refuse(pair.key, keyPath, unsupported);
     }
     if (entries.has(key)) {
       return this.refuse(pair.key, keyPath, 'must be set once, got a duplicate key');
