@@ -143,6 +143,7 @@ describe('workloads without pods', () => {
           deployment('scaled-to-zero', 0),
           deployment('elsewhere', 3, {}, template({ 'pannier.dev/inject': 'false' })),
           deployment('rolling-out', 3, { replicas: 1 }),
+          { ...deployment('paused', 3), spec: { replicas: 3, paused: true, template: template() } },
           { ...deployment('deleted', 3), metadata: { ...metadata('deleted'), deletionTimestamp: NOW } },
         ]),
         listReplicaSetForAllNamespaces: listOf([replicaSet('scaled-to-zero', 0, 0), replicaSet('rolling-out', 3, 1)]),

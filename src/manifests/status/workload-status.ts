@@ -23,7 +23,7 @@ export interface LiveWorkload {
   readonly template: Pod;
   /** Number of pods that the workload should have now; 0 if it is scaled to 0, suspended or finished. */
   readonly expectedPods: number;
-  /** Whether the workload has pods, or had pods that have ended. */
+  /** Whether the workload has pods, had pods that have ended, or is paused. */
   readonly hasPods: boolean;
   /** The workload itself, and the ReplicaSets of a Deployment. */
   readonly creators: readonly PodCreator[];
