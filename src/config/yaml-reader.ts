@@ -58,6 +58,8 @@ const MAX_MESSAGE_LENGTH = 500;
  * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) far exceeds this number.
  */
 const MAX_ALIASES = 100;
+/** Matches the messages of Node.js for a call stack that is full, because the parser is recursive. */
+const TOO_DEEP = /stack (?:size exceeded|overflow)/i;
 
 export class YamlReader {
   readonly problems: YamlProblem[] = [];
@@ -78,6 +80,11 @@ export class YamlReader {
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
+      if (TOO_DEEP.test(error.message)) {
+        // The parser reports this error again for each following character.
+        this.#note(error.pos[0], 'the file has too many nested levels');
+        break;
+      }
       this.#note(error.pos[0], `cannot parse the file as YAML: ${error.message.split('\n')[0]}`);
     }
     if (list.length > 1) {
