@@ -1,7 +1,14 @@
 /**
  * Tests how `pannier injection status` finds workloads whose pods cannot be created, with a fake cluster.
  */
-import { type Answers, cluster, listOf, podOf, statusOf } from '../../test/support/kubernetes/status-cluster.ts';
+import {
+  type Answers,
+  cluster,
+  failing,
+  listOf,
+  podOf,
+  statusOf,
+} from '../../test/support/kubernetes/status-cluster.ts';
 import type { Pod } from '../injection/pod.ts';
 
 const NOW = new Date('2026-01-01T12:00:00Z');
@@ -134,6 +141,18 @@ describe('workloads without pods', () => {
     expect(rows).toEqual([['deployment/web', 'no-pods', problem]]);
   });
 
+  test('have state no-pods without a statement about events that cannot be read', async () => {
+    const { output } = await statusOf(
+      cluster([], {
+        apps: { listDeploymentForAllNamespaces: listOf([deployment('web', 3)]) },
+        core: { listEventForAllNamespaces: failing(403, 'events is forbidden') },
+      }),
+    );
+    expect(JSON.parse(output)).toMatchObject([
+      { state: 'no-pods', problems: ['0 of 3 pods exist; run kubectl describe deployment web -n shop'] },
+    ]);
+  });
+
   test('are not reported if they expect no pods, do not request injection or are rolling out', async () => {
     const ended = { conditions: [{ type: 'Complete', status: 'True' }] };
     const job = { template: template() };
@@ -143,6 +162,7 @@ describe('workloads without pods', () => {
           deployment('scaled-to-zero', 0),
           deployment('elsewhere', 3, {}, template({ 'pannier.dev/inject': 'false' })),
           deployment('rolling-out', 3, { replicas: 1 }),
+          { ...deployment('paused', 3), spec: { replicas: 3, paused: true, template: template() } },
           { ...deployment('deleted', 3), metadata: { ...metadata('deleted'), deletionTimestamp: NOW } },
         ]),
         listReplicaSetForAllNamespaces: listOf([replicaSet('scaled-to-zero', 0, 0), replicaSet('rolling-out', 3, 1)]),

@@ -125,6 +125,14 @@ describe('the configuration', () => {
     ['by its labels if there is no ClusterRole', { rbac: { readClusterRole: noRole } }, {}],
     ['in the given namespace', { rbac: { readClusterRole: noRole } }, { injectorNamespace: 'platform' }],
     [
+      'in the given namespace with the permissions of the ClusterRole alone',
+      {
+        rbac: { readClusterRole: role('platform/rl-pannier-injector-config') },
+        core: { listNamespacedConfigMap: forbidden },
+      },
+      { injectorNamespace: 'platform' },
+    ],
+    [
       'by the given name',
       { core: { listConfigMapForAllNamespaces: forbidden } },
       { injectorConfig: 'platform/rl-pannier-injector-config' },

@@ -74,7 +74,7 @@ async function readStatuses(
   if (hiddenKinds.length > 0) {
     io.error(`warning: cannot list ${hiddenKinds.join(', ')}, so those without pods are not shown: ${reason}`);
   }
-  const events = await orWarn(io, new Map<string, FailedCreate>(), {
+  const events = await orWarn<ReadonlyMap<string, FailedCreate> | undefined>(io, undefined, {
     read: failedCreates(api, flags.namespace),
     warning: 'cannot list the events, so refused pods are found only if a workload has no pods at all',
   });

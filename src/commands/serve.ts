@@ -23,6 +23,8 @@ import { nextStopSignal } from './stop-signal.ts';
 
 /** Default address of `pannier call`. */
 const DEFAULT_CALL_ADDRESS = '127.0.0.1:9470';
+/** Maximum delay of the start by a large policy file. The startup probe of an injected sidecar allows 30 s. */
+const MAX_POLICY_START_MS = 10_000;
 
 export function serveCommand(): Command {
   return new Command('serve')
@@ -55,7 +57,7 @@ async function serve(withHints: boolean): Promise<void> {
   guardProcess(log);
 
   let app: App | undefined;
-  const policies = openPolicies(settings, log, metrics, (file) => app?.onPolicies(file));
+  const policies = await openPolicies(settings, log, metrics, (file) => app?.onPolicies(file));
   if (policies === undefined) {
     return;
   }
@@ -80,12 +82,12 @@ async function serve(withHints: boolean): Promise<void> {
 }
 
 /** Returns the policy source. If the policy file has errors, prints them and returns undefined. */
-function openPolicies(
+async function openPolicies(
   settings: Settings,
   log: Logger,
   metrics: Metrics,
   onReloaded: (file: PolicyFile) => void,
-): PolicySource | undefined {
+): Promise<PolicySource | undefined> {
   const path = settings.policyFile;
   if (path === undefined) {
     return defaultPolicySource;
@@ -109,6 +111,7 @@ function openPolicies(
     complain(result.problems.map((problem) => policyProblemText(path, problem)));
     return undefined;
   }
+  await result.watch.waitForStart(MAX_POLICY_START_MS);
   return result.watch;
 }
 

@@ -64,6 +64,11 @@ export function readManifests(text: string): ManifestReading {
       const message = `data["${POLICIES_KEY}"] must be a text, got another value; write "${POLICIES_KEY}: |" above the policy file`;
       problems.push(problemAt(value.range?.[0] ?? 0, message));
     }
+    const binary = entryOf(entryOf(configMap, 'binaryData'), POLICIES_KEY);
+    if (binary !== undefined) {
+      const message = `binaryData["${POLICIES_KEY}"] must be in data; save the policy file in UTF-8, because kubectl writes other encodings to binaryData`;
+      problems.push(problemAt(binary.range?.[0] ?? 0, message));
+    }
   }
   if (files.length === 0 && problems.length === 0) {
     problems.push(withoutPolicies(configMaps, problemAt));

@@ -323,6 +323,13 @@ test('rejects an alias bomb', () => {
   ]);
 });
 
+test.each(['[', '{a: ', '- '])('reports one error for 20,000 levels of %j', (opening) => {
+  const result = parsePolicyFile(opening.repeat(20_000));
+  expect('problems' in result ? result.problems.map((problem) => problem.message) : []).toEqual([
+    'the file has too many nested levels',
+  ]);
+});
+
 test('reports the first 100 errors of a file with 40,000 unknown keys quickly', () => {
   // A reader that compares each key with all others would take minutes for this file.
   const text = Array.from({ length: 40_000 }, (_, index) => `k${index}: 1`).join('\n');

@@ -25,7 +25,7 @@ import {
 } from './policy-file.ts';
 import { MAX_NAMESPACES, MAX_POLICIES, TOP_KEYS } from './policy-keys.ts';
 import { readNamespace, readPolicy, readSessions } from './policy-parts.ts';
-import { earlier, type MapReading, type YamlProblem, YamlReader } from './yaml-reader.ts';
+import { earlier, MAX_FILE_BYTES, type MapReading, type YamlProblem, YamlReader } from './yaml-reader.ts';
 
 /** Valid parts of a file with errors. A part is unset if the file lacks it or if it has an error. */
 export interface PolicyParts {
@@ -47,8 +47,11 @@ export function policyProblemText(path: string, problem: YamlProblem): string {
   return `${path}:${problem.line}:${problem.column}: ${problem.message}`;
 }
 
-/** Returns the error text for a policy file that cannot be read at all. */
+/** Returns the error text for a policy file that cannot be read at all. `error` may have the size of a file that is too large. */
 export function unreadablePolicyText(path: string, error: unknown): string {
+  if (error instanceof Object && 'bytes' in error && typeof error.bytes === 'number') {
+    return `cannot read the policy file ${path}: the file must be at most ${MAX_FILE_BYTES} bytes, got ${error.bytes} bytes; remove policies`;
+  }
   return `cannot read the policy file ${path}: ${readFailureCode(error)}; use a readable file`;
 }
 

@@ -7,18 +7,21 @@
  * Invariants:
  *   1. Reading never throws or rejects: an error is part of the result.
  *   2. The result names at most 10 keys.
+ *   3. A file that is too large for a policy file is not read, because its text could exhaust the heap.
  */
-import { readdirSync, readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { readFailureCode } from '../lib/system-code.ts';
+import { MAX_FILE_BYTES } from './yaml-reader.ts';
 
 export type PolicyContent =
   | { readonly kind: 'text'; readonly text: string }
   /** The file does not exist, and nothing suggests that it has another name. */
   | { readonly kind: 'absent'; readonly code: string }
   | { readonly kind: 'other_keys'; readonly code: string; readonly key: string; readonly found: readonly string[] }
-  | { readonly kind: 'unreadable'; readonly code: string };
+  /** `bytes` is the size of a file that is too large. */
+  | { readonly kind: 'unreadable'; readonly code: string; readonly bytes?: number };
 
 const MAX_KEYS = 10;
 const ABSENT_CODES = ['ENOENT', 'ENOTDIR'];
@@ -27,7 +30,7 @@ const MOUNT_ENTRY = '..data';
 
 export function readPolicyContentSync(path: string): PolicyContent {
   try {
-    return { kind: 'text', text: readFileSync(path, 'utf8') };
+    return tooLarge(statSync(path)) ?? { kind: 'text', text: readFileSync(path, 'utf8') };
   } catch (error) {
     return failedContent(path, readFailureCode(error), () => readdirSync(dirname(path)));
   }
@@ -35,7 +38,7 @@ export function readPolicyContentSync(path: string): PolicyContent {
 
 export async function readPolicyContent(path: string): Promise<PolicyContent> {
   try {
-    return { kind: 'text', text: await readFile(path, 'utf8') };
+    return tooLarge(await stat(path)) ?? { kind: 'text', text: await readFile(path, 'utf8') };
   } catch (error) {
     const code = readFailureCode(error);
     const names = ABSENT_CODES.includes(code) ? await readdir(dirname(path)).catch(() => []) : [];
@@ -56,12 +59,18 @@ export function missingKeyText(path: string, { key, found }: Extract<PolicyConte
   return `cannot read the policy file ${path}: the ConfigMap has no key ${key}, only ${found.join(', ')}; rename the key to ${key}`;
 }
 
+/** Returns the result for a file of this size, or undefined if the size is acceptable. */
+function tooLarge({ size }: { readonly size: number }): PolicyContent | undefined {
+  return size > MAX_FILE_BYTES ? { kind: 'unreadable', code: 'EFBIG', bytes: size } : undefined;
+}
+
 function failedContent(path: string, code: string, listDirectory: () => readonly string[]): PolicyContent {
   if (!ABSENT_CODES.includes(code)) {
     return { kind: 'unreadable', code };
   }
   const names = namesIn(listDirectory);
-  const found = names.filter((name) => !name.startsWith('..')).toSorted();
+  // The link of the file remains for a moment after its key was removed from the ConfigMap.
+  const found = names.filter((name) => !name.startsWith('..') && name !== basename(path)).toSorted();
   if (!names.includes(MOUNT_ENTRY) || found.length === 0) {
     return { kind: 'absent', code };
   }

@@ -53,6 +53,12 @@ const CASES: readonly { name: string; text: string; valid: string[]; broken: (st
     broken: [/^a: 2:8 unknown key "limit" in policies\.a/],
   },
   {
+    name: 'an unknown key with the name of a property of every object',
+    text: `policies:\n  a: { constructor: 1, limits: [{ algorithm: token_bucket, limit: 5, per: 1s }] }\n`,
+    valid: [],
+    broken: [/^a: 2:8 unknown key "constructor" in policies\.a; must be one of /],
+  },
+  {
     name: 'a policy that occurs twice',
     text: `policies:\n  a: ${VALID}\n  b: ${VALID}\n  a: ${VALID}\n`,
     valid: ['b'],

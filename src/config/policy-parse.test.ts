@@ -3,7 +3,7 @@
  * lines.
  */
 import { parsePolicyFile } from './policies.ts';
-import { startPolicyParse } from './policy-parse.ts';
+import { parserHeapMb, startPolicyParse } from './policy-parse.ts';
 
 function policies(count: number, limits: number): string {
   const limit = (index: number): string => `{ name: l${index}, algorithm: leaky_bucket, limit: 5, per: 1m, burst: 9 }`;
@@ -30,4 +30,16 @@ test('rejects a cancelled parse', async () => {
   const parse = startPolicyParse(policies(500, 7));
   parse.cancel();
   await expect(parse.result).rejects.toThrow('the parser thread exited');
+});
+
+const MEBIBYTE = 1_048_576;
+test.each([
+  ['no memory limit', 0, 112],
+  ['the limit of a machine without cgroups', 2 ** 64, 112],
+  ['much memory left', 192, 112],
+  ['little memory left', 130, 70],
+  ['almost no memory left', 64, 32],
+  ['more memory in use than the limit', 50, 32],
+])('gives the worker a heap that fits into the container: %s', (_, limitMb, expected) => {
+  expect(parserHeapMb({ limitBytes: limitMb * MEBIBYTE, usedBytes: 60 * MEBIBYTE })).toBe(expected);
 });

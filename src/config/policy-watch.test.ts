@@ -2,54 +2,23 @@
  * Tests which content of the policy file is loaded. The tests trigger each read of the file themselves;
  * test/integration/config-policy-watch.test.ts tests reloads in a running sidecar.
  */
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { silentLogger } from '../../test/support/lib/silent-logger.ts';
+import {
+  directory,
+  failing,
+  logged,
+  mountKeys,
+  NEVER_MS,
+  outcomes,
+  path,
+  policy,
+  reload,
+  start,
+  texts,
+} from '../../test/support/config/watched-policy-file.ts';
 import { waitFor } from '../../test/support/wait.ts';
-import type { Logger } from '../lib/logger.ts';
 import { parsePolicyFile } from './policies.ts';
-import { startPolicyParse } from './policy-parse.ts';
-import { type PolicyWatch, type PolicyWatchOptions, watchPolicyFile } from './policy-watch.ts';
-
-const NEVER_MS = 2 ** 31 - 1;
-
-let directory: string;
-let path: string;
-let outcomes: string[];
-let logged: { level: string; fields: object; message: string }[];
-let watch: PolicyWatch | undefined;
-
-beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'pannier-policies-'));
-  path = join(directory, 'policies.yaml');
-  outcomes = [];
-  logged = [];
-});
-
-function record(level: string): Logger['warn'] {
-  return (fields, message) => void logged.push({ level, fields, message });
-}
-
-afterEach(() => {
-  watch?.close();
-  rmSync(directory, { recursive: true, force: true });
-});
-
-function start(options: Partial<PolicyWatchOptions> = {}): PolicyWatch {
-  const onReload = (outcome: string): void => void outcomes.push(outcome);
-  const log = { ...silentLogger, warn: record('warn'), error: record('error') };
-  const result = watchPolicyFile({ path, log, onReload, intervalMs: NEVER_MS, ...options });
-  if ('problems' in result) {
-    throw new Error(JSON.stringify(result.problems));
-  }
-  watch = result.watch;
-  return watch;
-}
-
-function policy(name: string): string {
-  return `policies:\n  ${name}:\n    limits: [{ algorithm: fixed_window, limit: 1, per: 1s }]\n`;
-}
 
 test('loads a file that is written in place only once it is complete', async () => {
   writeFileSync(path, policy('before'));
@@ -89,12 +58,6 @@ test('ignores a file that is missing for one read, and reports a missing or inva
 });
 
 /** Writes the file and loads it: the first check detects the change, and the second check confirms it. */
-async function reload(running: PolicyWatch, text: string): Promise<void> {
-  writeFileSync(path, text);
-  await running.check();
-  await running.check();
-}
-
 test.each(['', '\n', '{}', 'null', '# policies: {}\n', 'cache: { default: { ttl: 1m } }\n'])(
   'refuses to reload %j, which lacks an explicit "policies: {}", and keeps the policies',
   async (text) => {
@@ -194,21 +157,6 @@ test('neither loads the file nor logs if it is closed during a parse', async () 
   expect([outcomes, logged]).toEqual([[], []]);
 });
 
-/** Creates a parse function. Its first `times` calls fail as if the thread had exited. */
-function failing(times: number): { startParse: NonNullable<PolicyWatchOptions['startParse']>; count: () => number } {
-  let count = 0;
-  return {
-    count: () => count,
-    startParse: (text) => {
-      count += 1;
-      if (count > times) {
-        return startPolicyParse(text);
-      }
-      return { result: Promise.reject(new Error('the parser thread exited')), cancel: () => undefined };
-    },
-  };
-}
-
 test('parses an unchanged file again after its thread failed', async () => {
   writeFileSync(path, policy('before'));
   const { startParse, count } = failing(2);
@@ -244,11 +192,6 @@ test('waits before it parses a file again whose thread failed, unless the file c
 
 function broken(name: string): string {
   return policy(name).replace('per: 1s', 'per: 1minute');
-}
-
-/** Returns the errors that /readyz shows. */
-function texts(running: PolicyWatch): readonly string[] {
-  return running.problems().texts;
 }
 
 test('starts with the valid parts of an optional file, logs the errors once, and names them until they are corrected', async () => {
@@ -318,15 +261,6 @@ test('reports no error for an optional file that is missing, before and after ot
   await running.check();
   expect([texts(running), running.current().broken]).toEqual([[], undefined]);
 });
-
-/** Makes the directory look like a mounted ConfigMap with these keys. */
-function mountKeys(...keys: readonly string[]): void {
-  mkdirSync(join(directory, '..data'), { recursive: true });
-  mkdirSync(join(directory, '..2026_01_01'), { recursive: true });
-  for (const key of keys) {
-    writeFileSync(join(directory, key), policy('mounted'));
-  }
-}
 
 test('warns once that a mounted ConfigMap lacks the key, and names the keys that exist', async () => {
   mountKeys('policy.yml', 'notes');

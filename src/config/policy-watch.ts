@@ -14,9 +14,11 @@
  *      each content of the file, and `problems()` returns them until the content changes.
  *   3. `current()` returns the same object until a reload, so that callers can cache what they compile from the object.
  *      A policy whose version is kept stays the same object.
- *   4. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts).
+ *   4. A reload does not delay calls, because a worker thread parses the file (policy-parse.ts). The worker also parses
+ *      an optional file at start, because a hostile file of 1 MiB would exhaust the heap of the main thread.
  *   5. If the worker fails, the watcher parses the file again after 5 to 10 s, and then at growing intervals of at most
- *      an hour. The cause, such as too little memory, may disappear without a change to the file.
+ *      an hour. The cause, such as too little memory, may disappear without a change to the file. Until a parse
+ *      succeeds, every part of a file that was never loaded has an error.
  *   6. Only a file without errors removes policies. It removes the last policy only if it contains `policies: {}`. The
  *      watcher logs the names of removed policies.
  *   7. An optional file may be missing, and then has no errors. If its directory is a mounted ConfigMap with other keys,
@@ -40,7 +42,7 @@ import {
   type PolicySource,
 } from './policy-file.ts';
 import { keylessParts, locateParts, mergeParts, problemsOf, unusableParts } from './policy-merge.ts';
-import { type PolicyParse, startPolicyParse } from './policy-parse.ts';
+import { isSmallText, type PolicyParse, startPolicyParse } from './policy-parse.ts';
 import type { YamlProblem } from './yaml-reader.ts';
 
 export interface PolicyWatchOptions {
@@ -107,15 +109,20 @@ export class PolicyWatch implements PolicySource {
   /** Number of consecutive failures of the worker, and the time of the next attempt. */
   #parseFailures = 0;
   #parseAgainAtMs = Number.POSITIVE_INFINITY;
+  /** Settles once the content at start is parsed. */
+  readonly #firstParse: Promise<void> = Promise.resolve();
+  #isStarting = false;
 
   /** Applies the content at start. `result` is the result of parsing the content, if it is known. */
   constructor(options: PolicyWatchOptions, content: PolicyContent, result?: PolicyFileResult) {
     this.#options = options;
     this.#seen = content;
-    if (content.kind === 'text') {
+    if (content.kind !== 'text') {
+      this.#applyMissing(content);
+    } else if (result !== undefined || isSmallText(content.text)) {
       this.#applyResult(result ?? parsePolicyFile(content.text));
     } else {
-      this.#applyMissing(content);
+      this.#firstParse = this.#parseFirst(content.text);
     }
     this.#timer = setInterval(() => void this.check(), options.intervalMs ?? INTERVAL_MS);
     this.#timer.unref();
@@ -129,7 +136,22 @@ export class PolicyWatch implements PolicySource {
     return this.#problems;
   }
 
-  /** Whether a changed file is being parsed. */
+  /**
+   * Waits until the content at start is parsed, or until the time is over. A parse that takes longer continues, and its
+   * result is a reload. Until then, every part of the file has an error.
+   */
+  async waitForStart(maxMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    // The timer also keeps the process alive, because the worker does not.
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, maxMs);
+    });
+    await Promise.race([this.#firstParse, timeout]);
+    clearTimeout(timer);
+    this.#isStarting = false;
+  }
+
+  /** Whether the file is being parsed. */
   get isParsing(): boolean {
     return this.#parse !== undefined;
   }
@@ -178,20 +200,44 @@ export class PolicyWatch implements PolicySource {
       }
       return;
     }
+    const outcome = await this.#parseAndApply(content.text);
+    if (outcome !== undefined) {
+      onReload(outcome, this.#file);
+    }
+  }
+
+  async #parseFirst(text: string): Promise<void> {
+    const { path, onReload } = this.#options;
+    const cause = `cannot use the policy file ${path} yet: the sidecar is parsing it; retry in some seconds`;
+    this.#keepWith(unusableParts(cause));
+    this.#problems = { count: 1, texts: [cause] };
+    this.#isStarting = true;
+    this.#isChecking = true;
+    const outcome = await this.#parseAndApply(text).finally(() => {
+      this.#isChecking = false;
+    });
+    if (!this.#isStarting && outcome !== undefined) {
+      onReload(outcome, this.#file);
+    }
+  }
+
+  /** Parses a text in a worker. Returns undefined if the watcher was closed meanwhile. */
+  async #parseAndApply(text: string): Promise<'reloaded' | 'refused' | undefined> {
     let result: PolicyFileResult;
     try {
-      this.#parse = (this.#options.startParse ?? startPolicyParse)(content.text);
+      this.#parse = (this.#options.startParse ?? startPolicyParse)(text);
       result = await this.#parse.result;
       this.#parseFailures = 0;
     } catch (error) {
-      if (!this.#isClosed) {
-        this.#parseFailed(error);
+      if (this.#isClosed) {
+        return undefined;
       }
-      return;
+      this.#parseFailed(error);
+      return 'refused';
     } finally {
       this.#parse = undefined;
     }
-    onReload(this.#applyResult(result, true), this.#file);
+    return this.#applyResult(result, !this.#isStarting);
   }
 
   /** Applies the result of parsing the file, and logs it. Returns `refused` if any part does not take effect. */
@@ -262,7 +308,7 @@ export class PolicyWatch implements PolicySource {
       log.warn({ path, key, found }, 'the ConfigMap has no key with the policy file, calls that name a policy fail');
       return true;
     }
-    const cause = content.kind === 'other_keys' ? missingKeyText(path, content) : unreadablePolicyText(path, { code });
+    const cause = content.kind === 'other_keys' ? missingKeyText(path, content) : unreadablePolicyText(path, content);
     const found = content.kind === 'other_keys' ? { key: content.key, found: content.found } : {};
     if (!this.#isLoaded) {
       this.#file = mergeParts(undefined, unusableParts(cause));
@@ -280,15 +326,19 @@ export class PolicyWatch implements PolicySource {
   }
 
   #parseFailed(error: unknown): void {
-    const { path, onReload } = this.#options;
+    const { path } = this.#options;
     const retryMs = Math.round(backoffMs(this.#parseFailures, this.#options.parseRetry ?? PARSE_RETRY));
     this.#parseFailures += 1;
     this.#parseAgainAtMs = performance.now() + retryMs;
     const reason = error instanceof Error ? error.message : String(error);
     const cause = `cannot parse the policy file ${path}: ${reason}; the sidecar retries`;
-    const message = 'cannot parse the policy file, keeping the current policies and retrying';
+    if (!this.#isLoaded) {
+      this.#keepWith(unusableParts(cause));
+    }
+    const message = this.#isLoaded
+      ? 'cannot parse the policy file, keeping the current policies and retrying'
+      : 'cannot parse the policy file, calls that name a policy fail, retrying';
     this.#refuse({ path, reason, retryMs }, cause, message);
-    onReload('refused', this.#file);
   }
 
   #refuse(fields: object, cause: string, message: string): void {

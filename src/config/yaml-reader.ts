@@ -50,7 +50,7 @@ export interface MapReading {
   readonly unnamed: YamlProblem | undefined;
 }
 
-const MAX_FILE_BYTES = 1_048_576;
+export const MAX_FILE_BYTES = 1_048_576;
 /** Maximum number of problems. With this limit, a log line that contains all problems stays readable. */
 const MAX_PROBLEMS = 100;
 const MAX_MESSAGE_LENGTH = 500;
@@ -58,6 +58,8 @@ const MAX_MESSAGE_LENGTH = 500;
  * Maximum number of resolved aliases. An alias bomb (nested aliases that expand to gigabytes) far exceeds this number.
  */
 const MAX_ALIASES = 100;
+/** Matches the messages of Node.js for a call stack that is full, because the parser is recursive. */
+const TOO_DEEP = /stack (?:size exceeded|overflow)/i;
 
 export class YamlReader {
   readonly problems: YamlProblem[] = [];
@@ -78,6 +80,11 @@ export class YamlReader {
     const documents = parseAllDocuments(text, { lineCounter: this.#lines, uniqueKeys: false, prettyErrors: false });
     const list = Array.isArray(documents) ? documents : [];
     for (const error of list.flatMap((document) => document.errors)) {
+      if (TOO_DEEP.test(error.message)) {
+        // The parser reports this error again for each following character.
+        this.#note(error.pos[0], 'the file has too many nested levels');
+        break;
+      }
       this.#note(error.pos[0], `cannot parse the file as YAML: ${error.message.split('\n')[0]}`);
     }
     if (list.length > 1) {
@@ -194,10 +201,11 @@ export class YamlReader {
   ): YamlProblem | undefined {
     const keyPath = path === '' ? key : `${path}.${key}`;
     if (keys !== undefined && !keys.known.includes(key)) {
-      const notYet = keys.notYet?.[key];
-      return notYet === undefined
+      const { notYet = {} } = keys;
+      const unsupported = Object.hasOwn(notYet, key) ? notYet[key] : undefined;
+      return unsupported === undefined
         ? this.#note(pair.key.range?.[0] ?? 0, this.#unknownKeyText(key, path, keys.known))
-        : this.refuse(pair.key, keyPath, notYet);
+        : this.refuse(pair.key, keyPath, unsupported);
     }
     if (entries.has(key)) {
       return this.refuse(pair.key, keyPath, 'must be set once, got a duplicate key');

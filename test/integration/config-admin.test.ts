@@ -224,6 +224,10 @@ test.each([
     '6:5: data["policies.yaml"] must be a text, got another value; write "policies.yaml: |" above the policy file',
   ],
   [
+    configMap('binaryData:\n  policies.yaml: cG9saWNpZXM6IHt9\n'),
+    '5:18: binaryData["policies.yaml"] must be in data; save the policy file in UTF-8, because kubectl writes other encodings to binaryData',
+  ],
+  [
     configMap('data:\n  policies.yaml: "policies:\\n  api: 3\\n"\n'),
     '5:18: policies.api must be a mapping with limits, on_failure, shared, hash_subjects, got 3 (line 2, column 8 of policies.yaml)',
   ],

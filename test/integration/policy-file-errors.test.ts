@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectPannier, type PannierClient } from '../support/sidecar/pannier-client.ts';
-import { type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
+import { AS_IN_A_CONTAINER, type Sidecar, startSidecar } from '../support/sidecar/sidecar.ts';
 import { waitFor } from '../support/wait.ts';
 
 const NOT_FOUND = 5;
@@ -182,4 +182,19 @@ test('is silent about an optional file that is missing', async () => {
   await start();
   expect(await check('good')).toContain(`${NOT_FOUND} `);
   expect([await problemCount(), (await ready()).includes('policy file')]).toEqual([0, false]);
+});
+
+test('starts with the heap of a container although the file would exhaust the heap, and serves other calls', async () => {
+  publish('['.repeat(500_000));
+  const heap = '--max-semi-space-size=4 --max-old-space-size=96';
+  const settings = { PANNIER_POLICY_FILE: path, PANNIER_POLICY_FILE_OPTIONAL: 'true', NODE_OPTIONS: heap };
+  sidecar = await startSidecar(settings, AS_IN_A_CONTAINER);
+  client = connectPannier(sidecar.address);
+  expect(await check('good')).toContain(
+    `${FAILED_PRECONDITION} cannot check rate limit: the policy "good" cannot be used`,
+  );
+  const inline = { name: 'm', algorithm: 'ALGORITHM_FIXED_WINDOW', limit: 5, windowMs: 60_000 } as const;
+  expect(await client.checkRateLimit({ key: 'ada', limits: [inline] })).toMatchObject({ ok: true });
+  publish(VALID);
+  await waitFor('the policies', async () => (await check('good')) === 'allowed true');
 });

@@ -6,7 +6,9 @@
  *   2. The ConfigMap in the namespace that the user names (`--injector-namespace`), by its labels.
  *   3. The ConfigMap that the annotation of the ClusterRole `pannier-injection-status` names.
  *   4. The ConfigMap in any namespace, by its labels.
- * If the user may not list ConfigMaps, places 2 and 4 are the ConfigMap with the name that a release `pannier` creates.
+ * The permissions of that ClusterRole suffice to read one ConfigMap, but not to list ConfigMaps. If the user may not list
+ * them, place 2 is the ConfigMap of place 3 if it is in the namespace. Otherwise places 2 and 4 are the ConfigMap with the
+ * name that a release `pannier` creates.
  *
  * Invariant: if several ConfigMaps exist at one place, the command chooses none of them.
  */
@@ -36,7 +38,8 @@ export async function findInjectorConfig(api: ClusterApi, place: ConfigPlace): P
     return await readConfigMap(api, place.injectorConfig);
   }
   const { injectorNamespace } = place;
-  const listed = injectorNamespace === undefined ? await namesInCluster(api) : await namesIn(api, injectorNamespace);
+  const listed =
+    injectorNamespace === undefined ? await namesInCluster(api) : await namesInNamespace(api, injectorNamespace);
   const names = listed === 'forbidden' ? [`${injectorNamespace ?? DEFAULT_NAMESPACE}/${DEFAULT_NAME}`] : listed;
   const [first] = names;
   if (first !== undefined && names.length === 1) {
@@ -71,18 +74,29 @@ type Names = readonly string[] | 'forbidden';
 
 /** Returns the name that the chart's ClusterRole contains. Otherwise returns the names of the ConfigMaps of releases. */
 async function namesInCluster(api: ClusterApi): Promise<Names> {
+  const place = await annotatedName(api);
+  return place === undefined ? await namesIn(api, undefined) : [place];
+}
+
+async function annotatedName({ rbac }: ClusterApi): Promise<string | undefined> {
   try {
-    const role = await api.rbac.readClusterRole({ name: STATUS_CLUSTER_ROLE });
-    const place = role.metadata?.annotations?.[CONFIG_ANNOTATION];
-    if (place !== undefined) {
-      return [place];
-    }
+    const role = await rbac.readClusterRole({ name: STATUS_CLUSTER_ROLE });
+    return role.metadata?.annotations?.[CONFIG_ANNOTATION];
   } catch (error) {
     if (apiStatusOf(error) !== 404 && apiStatusOf(error) !== 403) {
       throw error;
     }
+    return undefined;
   }
-  return await namesIn(api, undefined);
+}
+
+async function namesInNamespace(api: ClusterApi, namespace: string): Promise<Names> {
+  const listed = await namesIn(api, namespace);
+  if (listed !== 'forbidden') {
+    return listed;
+  }
+  const place = await annotatedName(api);
+  return place?.startsWith(`${namespace}/`) === true ? [place] : listed;
 }
 
 async function namesIn({ core }: ClusterApi, namespace: string | undefined): Promise<Names> {

@@ -8,7 +8,7 @@
  *   1. This module only reads from the cluster, in pages of limited size and number.
  *   2. A workload that is scaled to 0, suspended, finished or being deleted expects no pods.
  */
-import type { CoreV1Event, V1CronJob, V1Job, V1ObjectMeta, V1ReplicaSet } from '@kubernetes/client-node';
+import type { CoreV1Event, V1CronJob, V1Deployment, V1Job, V1ObjectMeta, V1ReplicaSet } from '@kubernetes/client-node';
 import { type ClusterApi, type List, type Page, pagesOf, plainPod, reasonOf } from './cluster.ts';
 import type { FailedCreate, LiveWorkload, PodCreator } from './workload-status.ts';
 
@@ -40,12 +40,7 @@ const KINDS: readonly KindReader[] = [
           all: (page) => apps.listDeploymentForAllNamespaces(page),
           one: (page) => apps.listNamespacedDeployment(page),
         },
-        ({ metadata, spec, status }) =>
-          workloadOf('deployment', metadata, {
-            template: spec?.template,
-            expectedPods: spec?.replicas ?? 1,
-            pods: status?.replicas ?? 0,
-          }),
+        deploymentWorkload,
       ),
   },
   {
@@ -206,6 +201,16 @@ function workloadOf(kind: string, metadata: V1ObjectMeta | undefined, facts: Pod
     hasPods: pods > 0,
     creators: [{ uid: metadata?.uid ?? '', expectedPods, pods }],
   };
+}
+
+function deploymentWorkload({ metadata, spec, status }: V1Deployment): Listed {
+  const workload = workloadOf('deployment', metadata, {
+    template: spec?.template,
+    expectedPods: spec?.replicas ?? 1,
+    pods: status?.replicas ?? 0,
+  });
+  // A Deployment that was paused before its first rollout has no ReplicaSet, and so no pods.
+  return { ...workload, hasPods: workload.hasPods || spec?.paused === true };
 }
 
 function replicaSetWorkload({ metadata, spec, status }: V1ReplicaSet): Listed {

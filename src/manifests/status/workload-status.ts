@@ -23,7 +23,7 @@ export interface LiveWorkload {
   readonly template: Pod;
   /** Number of pods that the workload should have now; 0 if it is scaled to 0, suspended or finished. */
   readonly expectedPods: number;
-  /** Whether the workload has pods, or had pods that have ended. */
+  /** Whether the workload has pods, had pods that have ended, or is paused. */
   readonly hasPods: boolean;
   /** The workload itself, and the ReplicaSets of a Deployment. */
   readonly creators: readonly PodCreator[];
@@ -39,8 +39,8 @@ export interface ClusterFacts {
   readonly namespaces: ReadonlyMap<string, NamespaceFacts>;
   readonly config: SidecarConfig;
   readonly kubelets: Kubelets;
-  /** Latest event of each creator, by its UID. */
-  readonly failedCreates: ReadonlyMap<string, FailedCreate>;
+  /** Latest event of each creator, by its UID; undefined if the events could not be read. */
+  readonly failedCreates: ReadonlyMap<string, FailedCreate> | undefined;
   /** Unix time at which the newest pod of each creator was created, by the UID of the creator. */
   readonly newestPodMs: ReadonlyMap<string, number>;
 }
@@ -81,7 +81,8 @@ export function workloadFinding(workload: LiveWorkload, facts: ClusterFacts): Wo
     return undefined;
   }
   const [kind, name] = workload.workload.split('/');
-  const problem = `0 of ${expectedPods} pods exist, and no event says why; run kubectl describe ${kind} ${name} -n ${namespace}`;
+  const unexplained = facts.failedCreates === undefined ? '' : ', and no event says why';
+  const problem = `0 of ${expectedPods} pods exist${unexplained}; run kubectl describe ${kind} ${name} -n ${namespace}`;
   return { ...finding, state: 'no-pods', problems: [problem] };
 }
 
@@ -90,7 +91,7 @@ export function workloadFinding(workload: LiveWorkload, facts: ClusterFacts): Wo
  * its cause no longer exists.
  */
 function refusalOf({ uid, expectedPods, pods }: PodCreator, facts: ClusterFacts): string[] {
-  const event = facts.failedCreates.get(uid);
+  const event = facts.failedCreates?.get(uid);
   if (pods >= expectedPods || event === undefined || event.atMs < (facts.newestPodMs.get(uid) ?? 0)) {
     return [];
   }
