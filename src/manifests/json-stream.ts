@@ -4,7 +4,7 @@
  * kubectl reads such streams, with or without line ends between the values. A text with only one JSON value needs no
  * split, because JSON is YAML in flow style.
  */
-import type { SourceProblem } from './manifest-problem.ts';
+import { foundAt, type SourceProblem } from './manifest-problem.ts';
 
 /** Part of the source with one YAML stream or one JSON value. The text between two parts is white space. */
 export interface SourcePart {
@@ -46,7 +46,7 @@ export function joinParts(source: string, parts: readonly SourcePart[], texts: r
   return joined + source.slice(offset);
 }
 
-/** Describes the part of the source at `offset` that is not JSON. Its end is undefined if it is no complete value. */
+/** Describes the part of the source at `offset` that is not JSON. Its end is undefined if the value is incomplete. */
 function problemOf(source: string, { offset, end }: { offset: number; end: number | undefined }): SourceProblem {
   const prefix = 'cannot read the file as a JSON stream: ';
   if (end !== undefined) {
@@ -64,10 +64,6 @@ const OPENING: ReadonlyMap<string, string> = new Map([
   ['"{"', '}'],
   ['"["', ']'],
 ]);
-
-function foundAt(source: string, offset: number): string {
-  return JSON.stringify(String.fromCodePoint(source.codePointAt(offset) ?? 0));
-}
 
 /** Returns the index of the error in a JSON text, if the parser reports it. */
 function errorIndex(text: string): number | undefined {

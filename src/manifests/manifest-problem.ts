@@ -55,6 +55,14 @@ export class LineIndex {
   }
 }
 
+/** Returns the character at an offset in quotes, for texts that end in `got ...`. */
+export function foundAt(source: string, offset: number): string {
+  const code = source.codePointAt(offset);
+  return code === undefined
+    ? 'the end of the file'
+    : JSON.stringify(String.fromCodePoint(code)).replace(/^"\\""$/, `'"'`);
+}
+
 /** Formats a problem as `FILE:LINE:COLUMN: MESSAGE`, as far as the position is known. */
 export function problemText(file: string, { line, column, message }: ManifestProblem): string {
   const name = file === '-' ? '<stdin>' : file;

@@ -250,6 +250,9 @@ test('gives the position of the annotation that a refusal names', () => {
   const [outcome] = inject(source).outcomes;
   expect(outcome?.positionOf('annotation pannier.dev/log-level must be')).toEqual({ line: 6, column: 5 });
   expect(outcome?.positionOf('container pannier')).toEqual({ line: 1, column: 1 });
+  expect(outcome?.positionOf('spec.containers[0].name must be')).toEqual({ line: 9, column: 7 });
+  expect(outcome?.positionOf('spec.containers[0].ports must be')).toEqual({ line: 9, column: 7 });
+  expect(outcome?.positionOf('metadata.annotations x must be')).toEqual({ line: 4, column: 3 });
 });
 
 test('accepts objects of any shape', () => {
