@@ -54,6 +54,7 @@ test.each([
   [['ready', '--zzzzzzzz'], 'cannot run pannier webhook: an option is missing; set --filename <file>'],
   [['ready', '--port', 'x'], '--port must be an integer from 0 to 65535, got "x"'],
   [['ready', '--port'], '--port must have a value, got nothing'],
+  [['ready', '-f', '--certificates', 'self'], '--filename must have a value, got the option --certificates'],
   [['ready', '--certificates', 'some'], '--certificates must be one of self, files, got "some"'],
   [['busy', '-f', 'x'], '<what> must be one of ready, idle, got "busy"'],
   [['ready'], 'cannot run pannier webhook: an option is missing; set --filename <file>'],

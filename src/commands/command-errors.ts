@@ -8,6 +8,7 @@
  *   2. The error for the old name of a renamed option contains the new name.
  *   3. An option with one value must be set at most once on the command line. The last value never silently wins. A
  *      repeated option without a value has the effect of one.
+ *   4. The name of an option is never the value of another option, because the value of that option is missing then.
  */
 import type { Command } from 'commander';
 
@@ -25,6 +26,7 @@ const COLLECTED_OPTIONS: ReadonlySet<string> = new Set(['--metadata', '--kind', 
  */
 export function withPlainErrors(command: Command, name: string): Command {
   refuseRepeatedOptions(command);
+  refuseOptionsAsValues(command);
   return command
     .exitOverride()
     .showHelpAfterError(`(see ${name} --help)`)
@@ -49,6 +51,18 @@ function refuseRepeatedOptions(command: Command): void {
       }
     }
   });
+}
+
+/** Refuses `--filename --image a:1`, where commander would read the file `--image`. */
+function refuseOptionsAsValues(command: Command): void {
+  const names = new Set(command.options.map((option) => option.long));
+  for (const option of command.options.filter(({ required }) => required)) {
+    command.on(`option:${option.name()}`, (value: unknown) => {
+      if (typeof value === 'string' && names.has(value)) {
+        command.error(`error: ${option.long ?? option.flags} must have a value, got the option ${value}`);
+      }
+    });
+  }
 }
 
 /** Returns what to do about arguments that were meant as the values of an option. */

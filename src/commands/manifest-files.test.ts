@@ -22,7 +22,7 @@ function read(filename: readonly string[], further: Partial<FileFlags> & { io?: 
   const errors: string[] = [];
   const short = (text: string): string => text.replaceAll(`${directory}/`, '');
   const io = { ...processIo, error: (line: string) => void errors.push(short(line)), ...further.io };
-  const full = filename.map((path) => (path === '-' || path.includes('://') ? path : join(directory, path)));
+  const full = filename.map((path) => (/^-?$|:\/\//.test(path) ? path : join(directory, path)));
   const files = readManifestFiles({ ...further, filename: full }, io);
   expect(files === undefined).toBe(errors.length > 0);
   for (const { name, text } of files ?? []) {
@@ -79,6 +79,7 @@ test.each([
     'cannot read only: the directory contains no file that ends in .yaml, .yml or .json; name the files, or use --recursive for subdirectories',
   ],
   [['text', 'gone', 'm/none'], 'cannot read gone: ENOENT; use a readable file'],
+  [['text', ''], '--filename must be a file, a directory or -, got ""'],
   [['text/a.yaml'], 'cannot read text/a.yaml: ENOTDIR; use a readable file'],
   [
     ['https://example.com/a.yaml'],

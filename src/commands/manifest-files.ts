@@ -38,6 +38,10 @@ export function readManifestFiles(flags: FileFlags, io: FilesIo): ManifestFile[]
     io.error(`--filename must contain - at most once, got ${inputs} times`);
     return undefined;
   }
+  if (flags.filename.includes('')) {
+    io.error('--filename must be a file, a directory or -, got ""');
+    return undefined;
+  }
   const found = new FileSearch(flags.recursive === true, io);
   for (const path of flags.filename) {
     found.add(path);

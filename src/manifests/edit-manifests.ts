@@ -193,12 +193,21 @@ function editFile({ text, values, kinds }: ManifestFile, editor: Editor): Manife
   return 'problem' in edited ? { problems: [edited.problem] } : { text: edited.text, outcomes, leftOut, notes };
 }
 
-/** Returns the path of the annotation that a text names, or else the path of the pod. */
+/** Returns the path of the annotation that a text names, the path with which the text begins, or the path of the pod. */
 function pathOf({ path, pod }: Workload, text: string): Path {
   const annotations: unknown = pod.metadata?.annotations;
   const key = /\bpannier\.dev\/[\w-]+/.exec(text)?.[0];
   const isPresent = key !== undefined && typeof annotations === 'object' && annotations !== null && key in annotations;
-  return isPresent ? [...path, 'metadata', 'annotations', key] : path;
+  return isPresent ? [...path, 'metadata', 'annotations', key] : [...path, ...fieldOf(text)];
+}
+
+/** Returns the path of the field with which an error begins, such as `spec.containers[0].name must be ...`. */
+function fieldOf(text: string): Path {
+  const [field = ''] = /^(?:metadata|spec)\b[\w.[\]]*/.exec(text) ?? [];
+  return field
+    .split(/[.[\]]+/)
+    .filter((step) => step !== '')
+    .map((step) => (/^\d+$/.test(step) ? Number(step) : step));
 }
 
 function editChecked(workload: Workload, edit: () => Injection): Injection {

@@ -17,18 +17,16 @@ export function joinStream(texts: readonly string[]): string {
   if (values.every((found) => found !== undefined)) {
     return parts.join('');
   }
-  let stream = '';
-  for (const [index, part] of parts.entries()) {
+  const separated = parts.map((part, index) => {
     const separate = values[index]?.join('\n---\n');
-    const text = separate === undefined ? part : withLineEnd(separate);
-    stream += separator(stream, text) + text;
-  }
-  return stream;
+    return separate === undefined ? part : withLineEnd(separate);
+  });
+  return separated.map((part, index) => separator(separated[index - 1], part) + part).join('');
 }
 
 /** Returns the lines between two parts of a YAML stream. */
-function separator(before: string, part: string): string {
-  if (before === '') {
+function separator(before: string | undefined, part: string): string {
+  if (before === undefined) {
     // Without the marker, kubectl reads a stream that begins with a brace as JSON, up to its end.
     return /^\s*[{[]/.test(part) ? '---\n' : '';
   }

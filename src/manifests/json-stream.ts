@@ -4,7 +4,7 @@
  * kubectl reads such streams, with or without line ends between the values. A text with only one JSON value needs no
  * split, because JSON is YAML in flow style.
  */
-import type { SourceProblem } from './manifest-problem.ts';
+import { foundAt, type SourceProblem } from './manifest-problem.ts';
 
 /** Part of the source with one YAML stream or one JSON value. The text between two parts is white space. */
 export interface SourcePart {
@@ -27,7 +27,7 @@ export function splitSource(source: string): SplitSource {
       // kubectl too reads a text as YAML unless it begins with two JSON values.
       return parts.length < 2
         ? { parts: [{ offset: 0, text: source }], isJson: false }
-        : { problem: { offset, message: problemOf(source, offset) } };
+        : { problem: problemOf(source, { offset, end }) };
     }
     parts.push({ offset, text });
     offset = skipSpace(source, end);
@@ -46,9 +46,34 @@ export function joinParts(source: string, parts: readonly SourcePart[], texts: r
   return joined + source.slice(offset);
 }
 
-function problemOf(source: string, offset: number): string {
-  const found = JSON.stringify(String.fromCodePoint(source.codePointAt(offset) ?? 0));
-  return `cannot read the file as a JSON stream: a value must be a complete JSON object or list, got ${found}`;
+/** Describes the part of the source at `offset` that is not JSON. Its end is undefined if the value is incomplete. */
+function problemOf(source: string, { offset, end }: { offset: number; end: number | undefined }): SourceProblem {
+  const prefix = 'cannot read the file as a JSON stream: ';
+  if (end !== undefined) {
+    const place = offset + (errorIndex(source.slice(offset, end)) ?? 0);
+    return { offset: place, message: `${prefix}the value must be valid JSON, got ${foundAt(source, place)}` };
+  }
+  const found = foundAt(source, offset);
+  const message = OPENING.has(found)
+    ? `the opening ${source[offset]} must have a closing ${OPENING.get(found)}`
+    : `each value must be a JSON object or list, got ${found}`;
+  return { offset, message: prefix + message };
+}
+
+const OPENING: ReadonlyMap<string, string> = new Map([
+  ['"{"', '}'],
+  ['"["', ']'],
+]);
+
+/** Returns the index of the error in a JSON text, if the parser reports it. */
+function errorIndex(text: string): number | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    const index = error instanceof Error ? / at position (\d+)/.exec(error.message)?.[1] : undefined;
+    return index === undefined ? undefined : Number(index);
+  }
 }
 
 function skipSpace(source: string, offset: number): number {
@@ -68,8 +93,11 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Matches a string, or a bracket that opens or closes an object or a list. */
-const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{}]/gs;
+/**
+ * Matches a quote, a backslash, or a bracket that opens or closes an object or a list. A pattern for a whole string would
+ * exceed the stack of the regular expression in a string of several megabytes.
+ */
+const TOKEN = /["\\[\]{}]/g;
 
 /** Returns the end of the object or list at `offset`, or undefined if there is none or it has no end. */
 function endOfJson(source: string, offset: number): number | undefined {
@@ -79,11 +107,15 @@ function endOfJson(source: string, offset: number): number | undefined {
   const token = new RegExp(TOKEN);
   token.lastIndex = offset;
   let depth = 0;
+  let isInString = false;
   for (let match = token.exec(source); match !== null; match = token.exec(source)) {
-    if (match[0] === '{' || match[0] === '[') {
-      depth += 1;
-    } else if (match[0] === '}' || match[0] === ']') {
-      depth -= 1;
+    const [found] = match;
+    if (found === '\\') {
+      token.lastIndex += 1;
+    } else if (found === '"') {
+      isInString = !isInString;
+    } else if (!isInString) {
+      depth += found === '{' || found === '[' ? 1 : -1;
     }
     if (depth === 0) {
       return token.lastIndex;

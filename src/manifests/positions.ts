@@ -3,7 +3,7 @@
  */
 import { type Document, isAlias, isMap, isSeq, type Node, type Pair } from 'yaml';
 import { splitSource } from './json-stream.ts';
-import { type ManifestProblem, positionedProblem } from './manifest-problem.ts';
+import { LineIndex, type ManifestProblem } from './manifest-problem.ts';
 import type { Path } from './template-kinds.ts';
 import { readDocuments } from './yaml-documents.ts';
 
@@ -13,6 +13,7 @@ export type Position = Pick<ManifestProblem, 'line' | 'column'>;
 export class Positions {
   readonly #text: string;
   #documents: readonly PlacedDocument[] | undefined;
+  #lines: LineIndex | undefined;
 
   constructor(text: string) {
     this.#text = text;
@@ -35,7 +36,11 @@ export class Positions {
       offset = found.offset ?? offset;
       node = found.node;
     }
-    return offset === undefined ? undefined : positionOf(this.#text, start + offset);
+    if (offset === undefined) {
+      return undefined;
+    }
+    this.#lines ??= new LineIndex(this.#text);
+    return this.#lines.positionOf(start + offset);
   }
 }
 
@@ -49,11 +54,6 @@ function placedDocuments(text: string): PlacedDocument[] {
   const split = splitSource(text);
   const parts = 'parts' in split ? split.parts : [];
   return parts.flatMap((part) => readDocuments(part.text).map((document) => ({ document, start: part.offset })));
-}
-
-function positionOf(text: string, offset: number): Position {
-  const { line = 1, column = 1 } = positionedProblem(text, { offset, message: '' });
-  return { line, column };
 }
 
 interface Child {

@@ -130,12 +130,13 @@ function isQuoted(lexeme: string): boolean {
 }
 
 const MAX_SHOWN_CHARACTERS = 60;
+export const RENDER_FIRST = 'render the template first (was helm template left out?)';
 
 function templateProblem(source: string, offset: number): SourceProblem {
   const [line = ''] = source.slice(offset, offset + MAX_SHOWN_CHARACTERS).split('\n', 1);
   const end = line.indexOf('}}');
   const expression = end < 0 ? '{{' : line.slice(0, end + 2);
-  const message = `cannot read the file as YAML: ${expression} is an expression of a template; render the template first (was helm template left out?)`;
+  const message = `cannot read the file as YAML: ${expression} is an expression of a template; ${RENDER_FIRST}`;
   return { offset, message };
 }
 

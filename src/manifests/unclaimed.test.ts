@@ -4,8 +4,10 @@
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { defaultSidecarConfig } from '../injection/sidecar-config.ts';
+import type { JsonObject } from '../lib/json.ts';
 import { type EditedManifests, injectManifests, type Remark, uninjectManifests } from './edit-manifests.ts';
 import { kindTable } from './template-kinds.ts';
+import { leftOutByInject } from './unclaimed.ts';
 import { workloadText } from './workloads.ts';
 
 const options = {
@@ -248,6 +250,9 @@ test('gives the position of the annotation that a refusal names', () => {
   const [outcome] = inject(source).outcomes;
   expect(outcome?.positionOf('annotation pannier.dev/log-level must be')).toEqual({ line: 6, column: 5 });
   expect(outcome?.positionOf('container pannier')).toEqual({ line: 1, column: 1 });
+  expect(outcome?.positionOf('spec.containers[0].name must be')).toEqual({ line: 9, column: 7 });
+  expect(outcome?.positionOf('spec.containers[0].ports must be')).toEqual({ line: 9, column: 7 });
+  expect(outcome?.positionOf('metadata.annotations x must be')).toEqual({ line: 4, column: 3 });
 });
 
 test('accepts objects of any shape', () => {
@@ -283,4 +288,12 @@ test('accepts objects of any shape', () => {
     }),
     { numRuns: 2_000 },
   );
+});
+
+test('searches lists of any length', () => {
+  const ports = Array.from({ length: 300_000 }, (_, index) => index);
+  const value = { ...custom('Worker', { ports, template: { spec: SPEC } }) } as JsonObject;
+  const object = { kind: 'Worker', name: 'x', namespace: undefined, path: [], value };
+  const { leftOut } = leftOutByInject({ object, kinds: kindTable(), claims: [] }, 'true');
+  expect(leftOut.map(({ path }) => path)).toEqual([['spec', 'template', 'spec', 'containers']]);
 });

@@ -141,17 +141,19 @@ function partsOf(root: JsonObject): Part[] {
   for (let part = open.pop(); part !== undefined; part = open.pop()) {
     found.push(part);
     const { path, value } = part;
-    if (Array.isArray(value)) {
-      open.push(...value.map((item: unknown, index) => ({ path: [...path, index], value: item })).reverse());
-    } else if (isObject(value)) {
-      open.push(
-        ...Object.entries(value)
-          .map(([key, item]) => ({ path: [...path, key], value: item }))
-          .reverse(),
-      );
+    // A spread of a long list into the arguments of `push` would exceed the size of the stack.
+    for (const [key, item] of childrenOf(value).reverse()) {
+      open.push({ path: [...path, key], value: item });
     }
   }
   return found;
+}
+
+function childrenOf(value: unknown): [string | number, unknown][] {
+  if (Array.isArray(value)) {
+    return [...value.entries()];
+  }
+  return isObject(value) ? Object.entries(value) : [];
 }
 
 /** Returns the lists of containers in the object that are not in a processed pod. */

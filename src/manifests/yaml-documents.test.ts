@@ -11,6 +11,7 @@ function problemsOf(source: string): string[] {
 }
 
 const YAML = 'cannot read the file as YAML: ';
+const STREAM = 'cannot read the file as a JSON stream: ';
 const TAB = `${YAML}the indentation must consist of spaces, got a tab`;
 const CONTINUED = `${YAML}a mapping must not begin in the line of another value; put it below its key, or write the value in quotes`;
 const SEPARATE = `${YAML}the value must end here, or a line with --- must separate it from the next one`;
@@ -217,10 +218,21 @@ const ERRORS: readonly (readonly [name: string, source: string, problem: string]
     'a: x\u0085y\n',
     `f:1:5: ${YAML}kubectl ends the line at U+0085; remove the character, or write it as an escape sequence in double quotes`,
   ],
+  ['an incomplete JSON stream', '{"a":1}\n{"b":2}\n{"c":\n', `f:3:1: ${STREAM}the opening { must have a closing }`],
   [
-    'an incomplete JSON stream',
-    '{"a":1}\n{"b":2}\n{"c":\n',
-    'f:3:1: cannot read the file as a JSON stream: a value must be a complete JSON object or list, got "{"',
+    'a list without an end in a JSON stream',
+    '{"a":1}\n{"b":2}\n["]"\n',
+    `f:3:1: ${STREAM}the opening [ must have a closing ]`,
+  ],
+  [
+    'YAML in a JSON stream',
+    '{"a":1}\n{"b":2}\nc: 3\n',
+    `f:3:1: ${STREAM}each value must be a JSON object or list, got "c"`,
+  ],
+  [
+    'a comma too many in a JSON stream',
+    '{"a":1}\n{"b":2}\n{"c":3,\n"d":4,}\n',
+    `f:4:7: ${STREAM}the value must be valid JSON, got "}"`,
   ],
   [
     'a key that occurs twice in a JSON stream',
@@ -262,11 +274,15 @@ const OBJECT = 'apiVersion: v1\nkind: Pod\nmetadata:\n';
 test.each([
   ['an empty name', `${OBJECT}  name: ""\n`, 'f:4:9: metadata.name must be the name of the object, got nothing'],
   ['no value as the name', `${OBJECT}  name:\n`, 'f:4:8: metadata.name must be the name of the object, got nothing'],
-  ['a number as the name', `${OBJECT}  name: 0123\n`, 'f:4:9: metadata.name must be a string such as "83", got 83'],
+  [
+    'a number as the name',
+    `${OBJECT}  name: 0123\n`,
+    'f:4:9: metadata.name must be a string such as "0123", got the number 0123',
+  ],
   [
     'a boolean as the namespace',
     `${OBJECT}  name: x\n  namespace: on\n`,
-    'f:5:14: metadata.namespace must be a string such as "true", got true',
+    'f:5:14: metadata.namespace must be a string such as "on", got the boolean on',
   ],
   ['a list as the name', `${OBJECT}  name: []\n`, 'f:4:9: metadata.name must be a string, got a list'],
   [
@@ -278,6 +294,16 @@ test.each([
     'a NUL character in JSON',
     '{"apiVersion": "v1", "kind": "Pod",\n "metadata": {"name": "a\\u0000"}}',
     'f:2:23: metadata.name must not contain control characters, got "a\\u0000"',
+  ],
+  [
+    'an expression of a template within the name',
+    `${OBJECT}  name: release-{{ .Release.Name }}\n`,
+    'f:4:9: metadata.name must not contain an expression of a template, got "release-{{ .Release.Name }}"; render the template first (was helm template left out?)',
+  ],
+  [
+    'an expression of a template in quotes as the namespace',
+    `${OBJECT}  name: x\n  namespace: "{{ .Release.Namespace }}"\n`,
+    'f:5:14: metadata.namespace must not contain an expression of a template, got "{{ .Release.Namespace }}"; render the template first (was helm template left out?)',
   ],
   [
     'an empty name in a List',

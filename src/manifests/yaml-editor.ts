@@ -90,6 +90,7 @@ interface Attempt {
 
 function attempt(source: string, changes: ReadonlyMap<number, unknown>): Attempt {
   const documents = readDocuments(source);
+  const lines = new TextLines(source);
   const edited: { readonly document: Document; readonly edits: readonly TextEdit[] }[] = [];
   const shared: SharedPlace[] = [];
   for (const [index, after] of changes) {
@@ -97,7 +98,7 @@ function attempt(source: string, changes: ReadonlyMap<number, unknown>): Attempt
     if (document === undefined) {
       return { shared };
     }
-    const collected = collectEdits({ source, document, after });
+    const collected = collectEdits({ lines, document, after });
     edited.push({ document, edits: collected.edits });
     shared.push(...collected.shared.map((node) => ({ document, node })));
   }

@@ -18,7 +18,7 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { alignLists, isObject, isSame, type JsonObject, own } from '../lib/json.ts';
-import { endOfContent, TextLines } from './text-lines.ts';
+import { endOfContent, type TextLines } from './text-lines.ts';
 import { isMerge, isPlainlyWritten, keyOf } from './yaml-aliases.ts';
 import { documentValue } from './yaml-documents.ts';
 import { flowText, inlineText, itemText, pairText } from './yaml-text.ts';
@@ -46,12 +46,11 @@ interface Change<Value> {
   readonly after: Value;
 }
 
-export function collectEdits(options: { source: string; document: Document; after: unknown }): {
+export function collectEdits(options: { lines: TextLines; document: Document; after: unknown }): {
   readonly edits: readonly TextEdit[];
   readonly shared: readonly Shared[];
 } {
-  const { source, document, after } = options;
-  const lines = new TextLines(source);
+  const { lines, document, after } = options;
   const state: EditState = { lines, document, indentsLists: findListStyle(document, lines), edits: [], shared: [] };
   const root = document.contents;
   if (root !== null) {

@@ -4,7 +4,7 @@
  * Invariant: a document has at most one syntax error, because further errors of the parser follow from the first one.
  */
 import { type Document, type ErrorCode, isCollection, isScalar, type Node, visit, type YAMLError } from 'yaml';
-import type { SourceProblem } from './manifest-problem.ts';
+import { foundAt, type SourceProblem } from './manifest-problem.ts';
 
 interface SyntaxText {
   readonly code: ErrorCode;
@@ -124,13 +124,6 @@ function startOfToken(source: string, offset: number): number {
   const rest = /[^ \r\n]/g;
   rest.lastIndex = offset;
   return rest.exec(source)?.index ?? Math.min(offset, source.length);
-}
-
-function foundAt(source: string, offset: number): string {
-  const code = source.codePointAt(offset);
-  return code === undefined
-    ? 'the end of the file'
-    : JSON.stringify(String.fromCodePoint(code)).replace(/^"\\""$/, `'"'`);
 }
 
 function keyAt(source: string, offset: number): string {
