@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { readRepositoryFile } from '../../test/support/repository.ts';
 import { jsonText } from '../lib/json.ts';
+import { readScalar, resolvePlain } from './kubectl-scalars.ts';
 import { readValues } from './yaml-documents.ts';
 import { flowText, inlineText, pairText } from './yaml-text.ts';
 
@@ -88,5 +89,21 @@ describe('a string that the editor writes', () => {
 
   test('has escape sequences for line ends of Unicode and control characters', () => {
     expect(inlineText('a\u2028b\u0085c\u007F')).toBe('"a\\u2028b\\u0085c\\u007f"');
+  });
+});
+
+describe('a scalar of many megabytes', () => {
+  const length = 24_000_000;
+
+  test.each(['.1_1', '1', '0b1', '-9', '0x'])('that repeats %s has a value', (start) => {
+    const { type } = resolvePlain(start + start.slice(-1).repeat(length));
+    expect(['string', 'float']).toContain(type);
+  });
+
+  test('may be base64, with or without padding', () => {
+    const tag = 'tag:yaml.org,2002:binary';
+    const typeOf = (text: string): string => readScalar({ text, isPlain: true, tag }).type;
+    const types = ['', '====', 'AA==', 'AAA=', 'A===', '='].map((end) => typeOf('A'.repeat(length) + end));
+    expect(types).toEqual(['string', 'invalid', 'string', 'string', 'invalid', 'invalid']);
   });
 });
