@@ -244,15 +244,16 @@ test('gives the position of the annotation that a refusal names', () => {
   const source = stringify({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { annotations: { ...INJECT, 'pannier.dev/log-level': 'loud' } },
+    metadata: { annotations: { ...INJECT, 'pannier.dev/log-level': 'loud' }, labels: { tier: 'x', app: 'x' } },
     spec: SPEC,
   });
   const [outcome] = inject(source).outcomes;
   expect(outcome?.positionOf('annotation pannier.dev/log-level must be')).toEqual({ line: 6, column: 5 });
   expect(outcome?.positionOf('container pannier')).toEqual({ line: 1, column: 1 });
-  expect(outcome?.positionOf('spec.containers[0].name must be')).toEqual({ line: 9, column: 7 });
-  expect(outcome?.positionOf('spec.containers[0].ports must be')).toEqual({ line: 9, column: 7 });
+  expect(outcome?.positionOf('spec.containers[0].name must be')).toEqual({ line: 12, column: 7 });
+  expect(outcome?.positionOf('spec.containers[0].ports must be')).toEqual({ line: 12, column: 7 });
   expect(outcome?.positionOf('metadata.annotations x must be')).toEqual({ line: 4, column: 3 });
+  expect(outcome?.positionOf('metadata.labels app must be a string')).toEqual({ line: 9, column: 5 });
 });
 
 test('accepts objects of any shape', () => {
