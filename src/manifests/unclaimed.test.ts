@@ -298,3 +298,14 @@ test('searches lists of any length', () => {
   const { leftOut } = leftOutByInject({ object, kinds: kindTable(), claims: [] }, 'true');
   expect(leftOut.map(({ path }) => path)).toEqual([['spec', 'template', 'spec', 'containers']]);
 });
+
+test('reports a pod that requests injection with a label', () => {
+  const template = { metadata: { labels: INJECT }, spec: SPEC };
+  const deployment = { ...custom('Deployment', { template }), apiVersion: 'apps/v1' };
+  const message =
+    '10: deployment/x: cannot inject: label pannier.dev/inject of the pod has no effect; set it in annotations instead of labels';
+  expect(lines(inject(deployment).leftOut)).toEqual([message]);
+  expect(inject(deployment, { namespaceInject: true }).leftOut).toEqual([]);
+  const optedOut = { ...template, metadata: { labels: INJECT, annotations: { 'pannier.dev/inject': 'false' } } };
+  expect(inject({ ...deployment, spec: { template: optedOut } }).leftOut).toEqual([]);
+});
