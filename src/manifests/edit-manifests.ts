@@ -201,13 +201,14 @@ function pathOf({ path, pod }: Workload, text: string): Path {
   return isPresent ? [...path, 'metadata', 'annotations', key] : [...path, ...fieldOf(text)];
 }
 
-/** Returns the path of the field with which an error begins, such as `spec.containers[0].name must be ...`. */
+/** Matches `spec.containers[0].name must be ...` and `metadata.labels KEY must be ...`. */
+const ABOUT_FIELD = /^((?:metadata|spec)\b[\w.[\]]*)(?: (\S+) must )?/;
+
+/** Returns the path of the field with which an error begins. */
 function fieldOf(text: string): Path {
-  const [field = ''] = /^(?:metadata|spec)\b[\w.[\]]*/.exec(text) ?? [];
-  return field
-    .split(/[.[\]]+/)
-    .filter((step) => step !== '')
-    .map((step) => (/^\d+$/.test(step) ? Number(step) : step));
+  const [, field = '', key] = ABOUT_FIELD.exec(text) ?? [];
+  const steps = field.split(/[.[\]]+/).filter((step) => step !== '');
+  return [...steps.map((step) => (/^\d+$/.test(step) ? Number(step) : step)), ...(key === undefined ? [] : [key])];
 }
 
 function editChecked(workload: Workload, edit: () => Injection): Injection {

@@ -244,15 +244,16 @@ test('gives the position of the annotation that a refusal names', () => {
   const source = stringify({
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { annotations: { ...INJECT, 'pannier.dev/log-level': 'loud' } },
+    metadata: { annotations: { ...INJECT, 'pannier.dev/log-level': 'loud' }, labels: { tier: 'x', app: 'x' } },
     spec: SPEC,
   });
   const [outcome] = inject(source).outcomes;
   expect(outcome?.positionOf('annotation pannier.dev/log-level must be')).toEqual({ line: 6, column: 5 });
   expect(outcome?.positionOf('container pannier')).toEqual({ line: 1, column: 1 });
-  expect(outcome?.positionOf('spec.containers[0].name must be')).toEqual({ line: 9, column: 7 });
-  expect(outcome?.positionOf('spec.containers[0].ports must be')).toEqual({ line: 9, column: 7 });
+  expect(outcome?.positionOf('spec.containers[0].name must be')).toEqual({ line: 12, column: 7 });
+  expect(outcome?.positionOf('spec.containers[0].ports must be')).toEqual({ line: 12, column: 7 });
   expect(outcome?.positionOf('metadata.annotations x must be')).toEqual({ line: 4, column: 3 });
+  expect(outcome?.positionOf('metadata.labels app must be a string')).toEqual({ line: 9, column: 5 });
 });
 
 test('accepts objects of any shape', () => {
@@ -296,4 +297,15 @@ test('searches lists of any length', () => {
   const object = { kind: 'Worker', name: 'x', namespace: undefined, path: [], value };
   const { leftOut } = leftOutByInject({ object, kinds: kindTable(), claims: [] }, 'true');
   expect(leftOut.map(({ path }) => path)).toEqual([['spec', 'template', 'spec', 'containers']]);
+});
+
+test('reports a pod that requests injection with a label', () => {
+  const template = { metadata: { labels: INJECT }, spec: SPEC };
+  const deployment = { ...custom('Deployment', { template }), apiVersion: 'apps/v1' };
+  const message =
+    '10: deployment/x: cannot inject: label pannier.dev/inject of the pod has no effect; set it in annotations instead of labels';
+  expect(lines(inject(deployment).leftOut)).toEqual([message]);
+  expect(inject(deployment, { namespaceInject: true }).leftOut).toEqual([]);
+  const optedOut = { ...template, metadata: { labels: INJECT, annotations: { 'pannier.dev/inject': 'false' } } };
+  expect(inject({ ...deployment, spec: { template: optedOut } }).leftOut).toEqual([]);
 });

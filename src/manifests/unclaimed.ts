@@ -78,6 +78,9 @@ export function leftOutByInject(
       leftOut.push({ object, path, message: `cannot inject: ${fact}; ${remedy(search, site)}` });
     }
   }
+  if (request === undefined) {
+    leftOut.push(...requestsAsLabels(search));
+  }
   const isOptedOut = valueAt(object.value, [...POD_ANNOTATIONS, INJECT]) === 'false';
   if (request === 'true' && !isOptedOut) {
     leftOut.push(...unknownPods(search).filter((found) => !leftOut.some((other) => isSamePod(other, found))));
@@ -87,6 +90,19 @@ export function leftOutByInject(
 
 const POD_ANNOTATIONS = ['metadata', 'annotations'];
 const REQUEST_MISSING = `no effect without ${INJECT}; set ${INJECT} to "true", or use --namespace-inject if the namespace requests injection`;
+
+/** Returns the pods that request injection with a label, which only a namespace can have. */
+function requestsAsLabels({ object, claims }: Search): LeftOut[] {
+  return claims.flatMap(({ workload, kind }) => {
+    const label = valueAt(workload.pod, ['metadata', 'labels', INJECT]);
+    const hasAnnotation = valueAt(workload.pod, [...POD_ANNOTATIONS, INJECT]) !== undefined;
+    if (kind !== 'skip' || label !== 'true' || hasAnnotation) {
+      return [];
+    }
+    const message = `cannot inject: label ${INJECT} of the pod has no effect; set it in annotations instead of labels`;
+    return [{ object, path: [...workload.path, 'metadata', 'labels', INJECT], message }];
+  });
+}
 
 /** Returns the pods with status annotations that uninject did not process. */
 export function leftOutByUninject(search: Search): LeftOut[] {

@@ -17,7 +17,7 @@ const options = {
 
 function textOf(result: ReturnType<typeof injectManifests>): string {
   if (!('text' in result)) {
-    throw new Error(result.problems.join('\n'));
+    throw new Error(result.problems.map(({ message }) => message).join('\n'));
   }
   const refusals = result.outcomes.flatMap(({ injection }) => (injection.kind === 'refuse' ? injection.problems : []));
   expect(refusals).toEqual([]);
@@ -150,7 +150,7 @@ items:
         containers:
         - name: app   # inner
 `,
-  'anchors and aliases outside of the changed places': `${HEAD}  labels: &labels {app: web, tier: yes}
+  'anchors and aliases outside of the changed places': `${HEAD}  labels: &labels {app: web, tier: 'yes'}
 spec:
   affinity: {podAntiAffinity: {x: [{labelSelector: {matchLabels: {mode: &mode 0644}}}]}}
   nodeSelector:
@@ -264,7 +264,7 @@ describe('a value that two places share', () => {
   });
 
   test('remains shared in places that do not change', () => {
-    const source = `${HEAD}  labels: &labels {app: yes}
+    const source = `${HEAD}  labels: &labels {app: 'yes'}
 spec:
   nodeSelector: *labels
   containers:
@@ -274,7 +274,7 @@ spec:
 `;
     const injected = inject(source);
     expect(injected).toContain('      y: *big\n');
-    expect(injected).toContain('  nodeSelector: {app: yes}\n');
+    expect(injected).toContain("  nodeSelector: {app: 'yes'}\n");
     expect(injected).not.toContain('*labels');
   });
 
@@ -298,7 +298,12 @@ ${HEAD}spec:
     const source = `${HEAD}spec:\n  containers:\n    - &app\n      name: app\n      x: !!binary aGk=\n  initContainers:\n    - *app\n`;
     expect(injectManifests(source, options)).toEqual({
       problems: [
-        'cannot edit the file: a value cannot be changed in place; use block style and no aliases of values with tags (line 11)',
+        {
+          line: 11,
+          column: 7,
+          message:
+            'cannot edit the file: a value cannot be changed in place; use block style and no aliases of values with tags',
+        },
       ],
     });
   });
