@@ -106,7 +106,7 @@ export function resolvePlain(text: string): ResolvedScalar {
   if (word !== undefined) {
     return word;
   }
-  if (!/^[-+.\d]/.test(text)) {
+  if (!/^[-+.\d]/.test(text) || text.length > MAX_NUMBER_CHARACTERS) {
     return stringOf(text);
   }
   const isPoint = text.startsWith('.');
@@ -120,6 +120,11 @@ export function resolvePlain(text: string): ResolvedScalar {
   return Number.isFinite(float) ? { type: 'float', value: float === 0 ? 0 : float } : stringOf(text);
 }
 
+/**
+ * Maximum length of a number. A longer one would overflow the stack of the regular expressions, and nothing that
+ * injection reads can have such a value.
+ */
+const MAX_NUMBER_CHARACTERS = 10_000;
 const FLOAT = /^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$/;
 /** Groups: the sign, the prefix of the base, and the digits. */
 const INTEGER =

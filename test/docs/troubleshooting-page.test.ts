@@ -26,6 +26,7 @@ const COMPOSED: readonly string[] = [
   '… must have no arguments, got …; name files with --filename',
   'cannot read ConfigMap …: …',
   '… must be a string such as "true", got …',
+  '… is an expression of a template; render the template first (was helm template left out?)',
 ];
 
 /** Quoted texts that another program prints, and the name of this program. */
