@@ -11,8 +11,7 @@
  *   4. The result has at most MAX_POLICIES policies and MAX_NAMESPACES namespaces, however often a file with errors
  *      changes.
  */
-import type { PolicyParts } from './policies.ts';
-import { policyProblemText } from './policies.ts';
+import { type PolicyParts, policyProblemText } from './policies.ts';
 import { type BrokenParts, DEFAULT_POLICY_FILE, type PolicyFile, type PolicyFileProblems } from './policy-file.ts';
 import { MAX_NAMESPACES, MAX_POLICIES } from './policy-keys.ts';
 import type { YamlProblem } from './yaml-reader.ts';

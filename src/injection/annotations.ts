@@ -316,6 +316,9 @@ export const STATUS_ANNOTATIONS = {
   added: `${ANNOTATION_PREFIX}added`,
 } as const;
 
+/** Annotation of the ClusterRole `pannier-injection-status` that names the ConfigMap of the injector: NAMESPACE/NAME. */
+export const CONFIG_ANNOTATION: string = `${ANNOTATION_PREFIX}injector-config`;
+
 type ValueOf<Row> = Row extends { readonly kind: ValueKind<infer Value> } ? Value : never;
 
 /** Parsed values of the annotations that a pod has. */

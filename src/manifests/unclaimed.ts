@@ -9,7 +9,7 @@
  *      sidecar are not reported.
  *   2. Each text names the place and a remedy.
  */
-import { ANNOTATION_PREFIX, INJECT, STATUS_ANNOTATIONS } from '../injection/annotations.ts';
+import { ANNOTATION_PREFIX, CONFIG_ANNOTATION, INJECT, STATUS_ANNOTATIONS } from '../injection/annotations.ts';
 import type { Pod } from '../injection/pod.ts';
 import { findPrevious } from '../injection/previous.ts';
 import { isObject, type JsonObject, own } from '../lib/json.ts';
@@ -36,9 +36,6 @@ export interface Search {
   readonly claims: readonly Claim[];
 }
 
-/** Annotations of Pannier that are meant for objects without pods. */
-const OBJECT_ANNOTATIONS = new Set([`${ANNOTATION_PREFIX}injector-config`]);
-
 /**
  * Returns the parts that inject left out, and notes on annotations without effect in objects that got a sidecar.
  * `request` is the value of `pannier.dev/inject` of the namespace; undefined if the namespace has none.
@@ -55,12 +52,12 @@ export function leftOutByInject(
   }
   const hasSidecar = claims.some(({ kind }) => kind === 'inject');
   for (const site of annotationSites(object.value)) {
-    const keys = site.keys.filter((key) => !OBJECT_ANNOTATIONS.has(key));
+    const keys = site.keys.filter((key) => key !== CONFIG_ANNOTATION);
     if (keys.length === 0 || own(site.annotations, INJECT) === 'false' || hasOwnSidecar(site)) {
       continue;
     }
     const path = [...object.path, ...site.path, keys[0] ?? ''];
-    const claim = claims.find(({ workload }) => isSamePath([...workload.path, ...POD_ANNOTATIONS], path.slice(0, -1)));
+    const claim = claimAt(search, site);
     if (claim !== undefined) {
       if (claim.kind === 'skip' && request === undefined && own(site.annotations, INJECT) === undefined) {
         leftOut.push({
@@ -106,19 +103,22 @@ function requestsAsLabels({ object, claims }: Search): LeftOut[] {
 
 /** Returns the pods with status annotations that uninject did not process. */
 export function leftOutByUninject(search: Search): LeftOut[] {
-  const { object, claims } = search;
+  const { object } = search;
   return annotationSites(object.value).flatMap((site) => {
     const path = [...object.path, ...site.path, STATUS_ANNOTATIONS.injected];
-    const isClaimed = claims.some(({ workload }) =>
-      isSamePath([...workload.path, ...POD_ANNOTATIONS], path.slice(0, -1)),
-    );
-    if (isClaimed || !site.keys.includes(STATUS_ANNOTATIONS.injected)) {
+    if (claimAt(search, site) !== undefined || !site.keys.includes(STATUS_ANNOTATIONS.injected)) {
       return [];
     }
     const place = `${STATUS_ANNOTATIONS.injected} at ${pathText(site.path)}`;
     const advice = hasContainers(site.owner) ? remedy(search, site) : 'remove the annotation';
     return [{ object, path, message: `cannot uninject: ${place} is not in a known pod template; ${advice}` }];
   });
+}
+
+/** Returns the processed pod whose annotations are at this site. */
+function claimAt({ object, claims }: Search, site: AnnotationSite): Claim | undefined {
+  const path = [...object.path, ...site.path];
+  return claims.find(({ workload }) => isSamePath([...workload.path, ...POD_ANNOTATIONS], path));
 }
 
 interface AnnotationSite {

@@ -12,12 +12,11 @@
  *
  * Invariant: if several ConfigMaps exist at one place, the command chooses none of them.
  */
-import { ANNOTATION_PREFIX } from '../../injection/annotations.ts';
+import { CONFIG_ANNOTATION } from '../../injection/annotations.ts';
 import { apiStatusOf, type ClusterApi, pagesOf, reasonOf } from './cluster.ts';
 
 const STATUS_CLUSTER_ROLE = 'pannier-injection-status';
 export const CONFIG_KEY = 'injector.yaml';
-const CONFIG_ANNOTATION = `${ANNOTATION_PREFIX}injector-config`;
 const CONFIG_LABELS = 'app.kubernetes.io/part-of=pannier,app.kubernetes.io/component=injector';
 const DEFAULT_NAMESPACE = 'pannier-system';
 const DEFAULT_NAME = 'pannier-injector-config';
