@@ -145,5 +145,5 @@ test('keeps the previous files while new ones are invalid, and logs each once', 
   write('ca.crt', '');
   await reconnect();
   await waitFor('the next error', () => errorsOf(running).length === 3);
-  expect(await isServedByRedis()).toBe(true);
+  await waitFor('service', isServedByRedis);
 });
