@@ -130,10 +130,20 @@ test('running sidecars load new and changed policies without a restart', async (
   const limitOf = async (): Promise<string> =>
     await call('policies', 'CheckRateLimit', { key: 'ada', policy: 'api', cost: 0, detail: true });
   await installChart(cluster, { ...values, policies: policies(5) });
-  // The kubelet updates a mounted ConfigMap within about a minute.
-  await waitInCluster('the policy', async () => (await limitOf()).includes('"limit":5'), 150_000);
+  const waitForLimit = async (limit: number): Promise<void> => {
+    await waitInCluster(
+      `limit ${limit}`,
+      async () => {
+        // The watch of the kubelet may not have received the ConfigMap yet, so each attempt makes it update the mount.
+        await cluster.refreshMounts(namespace, 'policies');
+        return (await limitOf()).includes(`"limit":${limit}`);
+      },
+      150_000,
+    );
+  };
+  await waitForLimit(5);
   await installChart(cluster, { ...values, policies: policies(7) });
-  await waitInCluster('the changed policy', async () => (await limitOf()).includes('"limit":7'), 150_000);
+  await waitForLimit(7);
   const pod = await cluster.pod(namespace, 'policies');
   expect(pod.status?.initContainerStatuses?.map(({ restartCount }) => restartCount)).toEqual([0]);
 }, 500_000);

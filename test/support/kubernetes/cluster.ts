@@ -175,6 +175,17 @@ export class TestCluster {
     );
   }
 
+  /**
+   * Makes the kubelet update the mounted ConfigMaps of a pod at once. Without a change to the pod, the kubelet updates
+   * them only in its next periodic sync, which is one to two minutes later.
+   */
+  async refreshMounts(namespace: string, name: string): Promise<void> {
+    await this.core.patchNamespacedPod(
+      { namespace, name, body: { metadata: { annotations: { 'test/refreshed-at-ms': String(Date.now()) } } } },
+      setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
+    );
+  }
+
   async log(namespace: string, name: string, container: string): Promise<string> {
     return await this.core.readNamespacedPodLog({ namespace, name, container });
   }
