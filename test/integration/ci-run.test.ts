@@ -147,7 +147,7 @@ test('runs the suites whose tools are set and ends with the names of the others'
   const made = programs.calls().filter((call) => call.startsWith('make '));
   expect(made).toEqual([
     'make check',
-    'make test',
+    'make test ARGS=--maxWorkers=2',
     'make e2e',
     'make test-mixed',
     'make test-redis REDIS_IMAGE=redis:8.6',
