@@ -2,12 +2,14 @@
  * Tests `.ci/run` in a clone of the repository that has no tool collection next to it. The tests run a copy of the
  * script, with stubs for make and for each tool.
  */
-import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import { StubPrograms } from '../support/stub-programs.ts';
+import { waitFor } from '../support/wait.ts';
 
 /** System programs that the script calls. */
 const SYSTEM_PROGRAMS = ['bash', 'cat', 'dirname', 'env', 'id', 'mktemp', 'node', 'rm', 'sh', 'tail'] as const;
@@ -81,7 +83,7 @@ const SUITES_OF: readonly (readonly [variable: string, ...suites: string[]])[] =
   ['PANNIER_TEST_H2SPEC', 'h2spec'],
   ['PANNIER_TEST_GRPC_INTEROP', 'interop'],
   ['PANNIER_TEST_HELM', 'e2e-kubernetes', 'chart'],
-  ['PANNIER_TEST_ENGINE', 'redis 8.6', 'e2e-image', 'e2e-kubernetes'],
+  ['PANNIER_TEST_ENGINE', 'e2e-kubernetes', 'redis 8.6', 'e2e-image'],
   ['PANNIER_TEST_KUBECONFIG', 'e2e-kubernetes'],
   ['PANNIER_TEST_IMAGE_LOAD', 'e2e-kubernetes'],
   ['PANNIER_TEST_CLUSTER_RESTART', 'cluster restarts (in e2e-kubernetes)'],
@@ -92,7 +94,7 @@ describe('--list', () => {
     const { status, stdout } = runScript(['--list']);
     expect(status).toBe(0);
     expect(namesOf(stdout, 'run: ')).toEqual(ALWAYS);
-    const notRun = ['grpcurl (in test)', 'redis 8.6', 'e2e-image', 'e2e-kubernetes', 'h2spec', 'interop', ...CLIENTS];
+    const notRun = ['e2e-kubernetes', 'grpcurl (in test)', 'redis 8.6', 'e2e-image', 'h2spec', 'interop', ...CLIENTS];
     expect(namesOf(stdout, 'NOT RUN: ')).toEqual([...notRun, 'chart']);
     expect(stdout).toContain('NOT RUN: chart: helm not found; set PANNIER_TEST_HELM to its path\n');
     expect(programs.calls()).toEqual([]);
@@ -161,8 +163,9 @@ test('runs the suites whose tools are set and ends with the names of the others'
   expect(stdout).toBe(`${made.length} passed, 0 failed\n`);
   expect(stderr).toContain('NOT RUN: h2spec: h2spec not found; set PANNIER_TEST_H2SPEC to its path\n');
   expect(stderr).toMatch(
-    /^NOT RUN: e2e-kubernetes: no cluster configured; set PANNIER_TEST_KUBECONFIG or KUBECONFIG /m,
+    /^NOT RUN: e2e-kubernetes: no cluster configured; set PANNIER_TEST_KUBECONFIG or KUBECONFIG .*\n/m,
   );
+  expect(stderr).toMatch(/\nNOT RUN: generated Ruby code: python3 not found on PATH; install it\n$/);
   expect(status).toBe(0);
 });
 
@@ -175,6 +178,34 @@ test('runs the Kubernetes suite in the background, and prints its output and cou
   expect(stderr).toMatch(/== chart took .*output of Kubernetes\n== e2e-kubernetes failed\n/s);
   expect(status).toBe(1);
 });
+
+test('ends the background job and removes its files if the script is interrupted', async () => {
+  const pidFile = join(directory, 'pid');
+  const temporary = join(directory, 'temporary');
+  mkdirSync(temporary);
+  programs.link('sleep');
+  programs.add('make', `case $1 in image) echo $$ >'${pidFile}'; exec sleep 600;; chart-test) exec sleep 600;; esac`);
+  const running = spawn(join(directory, 'clone', '.ci', 'run'), [], {
+    env: { PATH: programs.directory, TMPDIR: temporary, ...allTools() },
+    stdio: 'ignore',
+    detached: true,
+  });
+  const exited = once(running, 'exit');
+  const readPid = () => (existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0);
+  await waitFor('the background job', () => readPid() > 0);
+  process.kill(-(running.pid ?? 0), 'SIGTERM');
+  await exited;
+  await waitFor('the end of the background job', () => !isRunning(readPid()));
+  expect(readdirSync(temporary)).toEqual([]);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 test('gets each tool from the collection and reports a tool that it cannot get as a failure', () => {
   addCollection('[ "$1" != helm ] && echo "/collection/$1"');

@@ -177,7 +177,7 @@ export class TestCluster {
 
   /**
    * Makes the kubelet update the mounted ConfigMaps of a pod at once. Without a change to the pod, the kubelet updates
-   * them only in its next periodic sync, which is one to two minutes later.
+   * them only in its next periodic sync, about a minute later.
    */
   async refreshMounts(namespace: string, name: string): Promise<void> {
     await this.core.patchNamespacedPod(
